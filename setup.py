@@ -1,0 +1,28 @@
+"""One package for pip and for ROS 2: `pip install .` and `colcon build` both read this file.
+
+pyproject.toml holds the metadata; here stand only the folders (the rooms lie where the architecture shows them) and
+the data files that make the installation visible to ROS 2's ament index.
+"""
+
+from setuptools import find_packages, setup
+
+ROOMS = {".": ["rlvla*", "rlvla_core*"], "sim": ["rlvla_sim*"]}
+"""Folder -> patterns of the import packages that live in it."""
+
+packages: list[str] = []
+package_dir: dict[str, str] = {}
+for folder, patterns in ROOMS.items():
+    for package in find_packages(folder, include=patterns):
+        packages.append(package)
+        if folder != ".":
+            package_dir[package] = f"{folder}/{package.replace('.', '/')}"
+
+setup(
+    packages=packages,
+    package_dir=package_dir,
+    package_data={"rlvla_sim": ["data/*", "data/**/*"], "rlvla_core": ["py.typed"]},
+    data_files=[
+        ("share/ament_index/resource_index/packages", ["resource/rlvla"]),
+        ("share/rlvla", ["package.xml"]),
+    ],
+)
