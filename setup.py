@@ -18,9 +18,10 @@ for folder, patterns in ROOMS.items():
             package_dir[package] = f"{folder}/{package.replace('.', '/')}"
 
 setup(
+    python_requires=">=3.10",
     packages=packages,
     package_dir=package_dir,
-    package_data={"rlvla_sim": ["data/*", "data/**/*"], "rlvla_core": ["py.typed"]},
+    package_data={"rlvla_sim": ["py.typed", "data/**/*"], "rlvla_core": ["py.typed", "policy/data/*.json"]},
     data_files=[
         ("share/ament_index/resource_index/packages", ["resource/rlvla"]),
         ("share/rlvla", ["package.xml"]),

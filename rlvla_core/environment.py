@@ -51,6 +51,9 @@ class EnvSpec:
     """Valid episode ids are 0 .. num_episodes - 1."""
     state_dim: int = 0
     """Width S of `Observation.state`; 0 where the world has none."""
+    state_points: tuple[tuple[str, int], ...] = ()
+    """Points in the state, as (name, first of three columns): metres, base frame. Training may use them as labels for
+    where things are in the picture; the deployed graph never sees them."""
     action_space: str = ACTION_SPACE
 
 

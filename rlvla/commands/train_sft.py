@@ -1,0 +1,80 @@
+"""`rlvla train sft`: warm a policy up on demonstrations."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rlvla.commands.train_ppo import resolved
+from rlvla_core.data.dataset import Dataset
+from rlvla_core.errors import RlvlaError
+from rlvla_core.learning.distributed import Ranks, launch
+from rlvla_core.learning.gate import save_same_tokens_bundle
+from rlvla_core.learning.job import open_run, start_policy
+from rlvla_core.learning.sft import SftConfig, train_sft
+from rlvla_core.policy.lora import LoraConfig
+from rlvla_core.policy.norm_stats import NormStats
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainSft:
+    """Warm a policy up on demonstrations, and write a bundle that was loaded again and checked."""
+
+    data: Path
+    """Dataset directory in LeRobot v3 layout, as `rlvla collect` writes it."""
+    directory: Path = Path("runs/sft")
+    """Run directory: configuration, journal, checkpoints, TensorBoard, bundle."""
+    policy: str = "tiny"
+    """A preset (fresh weights) or a policy bundle directory."""
+    sft: SftConfig = field(default_factory=SftConfig)
+    """The training."""
+    lora: bool = False
+    """Train LoRA adapters instead of all parameters; needed for 7B."""
+    lora_size: LoraConfig = field(default_factory=LoraConfig)
+    """Size of a new adapter."""
+    ranks: int = 0
+    """Training processes on this machine; 0: one per core up to 4, or one per GPU. Under torchrun leave it at 0."""
+    device: str = "cpu"
+    """`cpu` or `cuda`."""
+    resume: bool = False
+    """Go on with the run in `directory`."""
+
+    def run(self) -> int:
+        """Train; raises RlvlaError for anything that the user can mend."""
+        launch(_train, (self,), ranks=self.ranks, device=self.device)
+        return 0
+
+
+def _train(ranks: Ranks, command: TrainSft) -> None:
+    dataset = Dataset.open(command.data)
+    spec = dataset.env_spec
+    if spec is None:
+        raise RlvlaError(f"{command.data} does not say which world it is from: a bundle needs robot, rate and camera")
+    policy = start_policy(
+        command.policy,
+        norm_stats=NormStats.from_json(dataset.norm_stats()),
+        lora=command.lora_size if command.lora else None,
+        seed=command.sft.seed,
+        device=str(ranks.device),
+    )
+    config = resolved(command)
+    with open_run(
+        command.directory, config, ranks, resume=command.resume, may_change=("sft.minutes", "sft.epochs")
+    ) as run:
+        summary = train_sft(policy, dataset, command.sft, run, ranks, spec=spec)
+        if ranks.is_main:
+            frames = dataset.frames(list(range(min(32, dataset.num_frames))))
+            provenance = {"command": "train sft", "config": config, "data": dataset.provenance}
+            save_same_tokens_bundle(policy, frames, run.policy_dir, spec=spec, provenance=provenance)
+            line = {
+                "command": "train sft",
+                "steps": summary.steps,
+                "minutes": round(summary.seconds / 60, 2),
+                "ranks": ranks.size,
+                "episodes": dataset.num_episodes,
+                "frames": dataset.num_frames,
+                "holdout_loss": summary.holdout_loss,
+                "holdout_accuracy": summary.holdout_accuracy,
+                "policy": str(run.policy_dir),
+            }
+            print(json.dumps(line), flush=True)
+        ranks.barrier()

@@ -1,0 +1,112 @@
+"""A chain of commands that can be interrupted anywhere: what is done is skipped, what was begun goes on."""
+
+import dataclasses
+import hashlib
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from rlvla_core.errors import RlvlaError
+from rlvla_core.runs.files import replace_json
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """One command of the chain."""
+
+    name: str
+    """Also the name of its record."""
+    purpose: str
+    """One line for the plan."""
+    command: Any
+    """An instance of a command class: a frozen dataclass with `run() -> int`."""
+    output: Path
+    """Exists once the command has succeeded."""
+    minutes: float
+    """How long it will take, roughly."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chain:
+    """Stages in order, each building on those before it, with one record a finished stage."""
+
+    stages: Sequence[Stage]
+    """In the order in which they run."""
+    records: Path
+    """Folder of the records."""
+
+    def plan(self) -> list[str]:
+        """One line a stage, and the sum."""
+        lines = []
+        for number, stage in enumerate(self.stages, start=1):
+            state = "done already" if self.is_done(stage) else f"about {format_minutes(stage.minutes)}"
+            lines.append(f"  {number}. {stage.name:<15} {stage.purpose} ({state})")
+        left = sum(stage.minutes for stage in self.stages if not self.is_done(stage))
+        return [*lines, f"  In all about {format_minutes(left)}."]
+
+    def run(self, console: Console) -> None:
+        """Run what is not done yet. Raises RlvlaError for records of other settings, or a stage that fails."""
+        self.check()
+        for number, stage in enumerate(self.stages, start=1):
+            title = f"[{number}/{len(self.stages)}] {stage.name}"
+            if self.is_done(stage):
+                console.print(f"{title}: done already", style="bold", markup=False, highlight=False)
+                continue
+            shown = f"\n{title}: about {format_minutes(stage.minutes)}"
+            console.print(shown, style="bold", markup=False, highlight=False)
+            started = time.monotonic()
+            if code := resumed(stage.command).run():
+                raise RlvlaError(f"stage {stage.name} ended with {code}: its lines above say why")
+            minutes = (time.monotonic() - started) / 60
+            self.records.mkdir(parents=True, exist_ok=True)
+            replace_json(self._record(stage), {"fingerprint": self.fingerprint(stage), "minutes": round(minutes, 2)})
+
+    def check(self) -> None:
+        """Raises RlvlaError where a record was left by a stage of other settings."""
+        for stage in self.stages:
+            record = self._record(stage)
+            if record.is_file() and json.loads(record.read_text())["fingerprint"] != self.fingerprint(stage):
+                raise RlvlaError(
+                    f"{self.records.parent} holds {stage.name} of other settings: start over with --fresh, or choose "
+                    "another --name"
+                )
+
+    def is_done(self, stage: Stage) -> bool:
+        """Whether the stage has finished with these settings and its output is still there."""
+        record = self._record(stage)
+        if not record.is_file() or not stage.output.exists():
+            return False
+        return json.loads(record.read_text())["fingerprint"] == self.fingerprint(stage)
+
+    def minutes_taken(self) -> dict[str, float]:
+        """Stage -> minutes that its last start took, for those that have finished."""
+        records = {stage.name: self._record(stage) for stage in self.stages}
+        return {name: json.loads(path.read_text())["minutes"] for name, path in records.items() if path.is_file()}
+
+    def fingerprint(self, stage: Stage) -> str:
+        """SHA-256 of the settings of this stage and of all before it."""
+        until = self.stages[: list(self.stages).index(stage) + 1]
+        settings = [[type(each.command).__name__, dataclasses.asdict(each.command)] for each in until]
+        return hashlib.sha256(json.dumps(settings, default=str, sort_keys=True).encode()).hexdigest()
+
+    def _record(self, stage: Stage) -> Path:
+        return self.records / f"{stage.name}.json"
+
+
+def resumed(command: Any) -> Any:
+    """The same command, told to go on where its run directory holds an earlier start."""
+    directory = getattr(command, "directory", None)
+    if hasattr(command, "resume") and directory is not None:
+        begun = (directory / "config.json").is_file() or directory.with_name(f"{directory.name}.parts").is_dir()
+        return dataclasses.replace(command, resume=True) if begun else command
+    return command
+
+
+def format_minutes(minutes: float) -> str:
+    """`40 s` below one and a half minutes, else whole minutes."""
+    return f"{60 * minutes:.0f} s" if minutes < 1.5 else f"{minutes:.0f} min"

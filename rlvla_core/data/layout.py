@@ -1,0 +1,138 @@
+"""The LeRobot dataset layout, version 3.0: names of files, columns and features.
+
+    meta/info.json                               version, fps, robot, features, path templates
+    meta/stats.json                              min, max, mean, std, count (and quantiles) of each feature
+    meta/tasks.parquet                           instruction <-> task_index
+    meta/episodes/chunk-000/file-000.parquet     one row an episode: where its frames are, its statistics
+    data/chunk-000/file-000.parquet              one row a frame, many episodes a file, one row group an episode
+    videos/<key>/chunk-000/file-000.mp4          pictures of features of dtype "video" (read here, never written)
+
+Three things are ours, under names that other readers pass over: the column `privileged.state`, the episode columns
+`rlvla.episode_id` and `rlvla.success`, and the files `meta/rlvla.json` (world and origin) and `meta/norm_stats.json`.
+"""
+
+import json
+from typing import Any
+
+import pyarrow as pa
+
+from rlvla_core.environment import ACTION_DIM
+
+VERSION = "v3.0"
+INFO = "meta/info.json"
+STATS = "meta/stats.json"
+TASKS = "meta/tasks.parquet"
+EPISODES = "meta/episodes/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
+DATA = "data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
+OURS = "meta/rlvla.json"
+NORM_STATS = "meta/norm_stats.json"
+
+FILES_PER_CHUNK = 1000
+DATA_FILE_MB = 100
+"""A data file is closed when the next episode would make it larger than this (LeRobot's own default)."""
+VIDEO_FILE_MB = 200
+
+ACTION = "action"
+REWARD = "next.reward"
+STATE = "privileged.state"
+IMAGE_PREFIX = "observation.images."
+EPISODE_ID = "rlvla.episode_id"
+SUCCESS = "rlvla.success"
+
+ACTION_NAMES = ("dx", "dy", "dz", "droll", "dpitch", "dyaw", "gripper")
+INDEX_COLUMNS = {
+    "timestamp": "float32",
+    "frame_index": "int64",
+    "episode_index": "int64",
+    "index": "int64",
+    "task_index": "int64",
+}
+"""Columns that every LeRobot dataset has; `index` counts frames over the whole dataset."""
+IMAGE_TYPE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+
+
+def features(
+    *, camera: str, size: tuple[int, int], state_names: tuple[str, ...] | None, rewards: bool
+) -> dict[str, dict[str, Any]]:
+    """The `features` entry of info.json for what we write; `size` is (height, width)."""
+    found: dict[str, dict[str, Any]] = {
+        IMAGE_PREFIX + camera: {
+            "dtype": "image",
+            "shape": [*size, 3],
+            "names": ["height", "width", "channels"],
+        },
+        ACTION: {"dtype": "float32", "shape": [ACTION_DIM], "names": list(ACTION_NAMES)},
+    }
+    if state_names is not None:
+        found[STATE] = {"dtype": "float32", "shape": [len(state_names)], "names": list(state_names)}
+    if rewards:
+        found[REWARD] = {"dtype": "float32", "shape": [1], "names": None}
+    found |= {name: {"dtype": dtype, "shape": [1], "names": None} for name, dtype in INDEX_COLUMNS.items()}
+    return found
+
+
+def arrow_schema(feature_table: dict[str, dict[str, Any]]) -> pa.Schema:
+    """The schema of data files: scalars for shape [1], fixed-size lists for vectors, PNG structs for pictures.
+
+    The `huggingface` entry types picture columns as pictures for the hub's own viewer and the `datasets` package.
+    """
+    fields: list[pa.Field] = []
+    typed: dict[str, Any] = {}
+    for name, feature in feature_table.items():
+        width = feature["shape"][0]
+        if feature["dtype"] == "image":
+            fields.append(pa.field(name, IMAGE_TYPE))
+            typed[name] = {"_type": "Image"}
+            continue
+        value = pa.type_for_alias(feature["dtype"])
+        scalar = {"dtype": feature["dtype"], "_type": "Value"}
+        fields.append(pa.field(name, value if width == 1 else pa.list_(value, width)))
+        vector = {"feature": scalar, "length": width, "_type": "Sequence"}
+        typed[name] = scalar if width == 1 else vector
+    return pa.schema(fields, metadata={"huggingface": json.dumps({"info": {"features": typed}})})
+
+
+def tasks_table(tasks: list[str]) -> pa.Table:
+    """meta/tasks.parquet: `task_index` with the instruction as pandas index, which is how LeRobot reads it."""
+    pandas: dict[str, Any] = {
+        "index_columns": ["task"],
+        "column_indexes": [],
+        "columns": [
+            _pandas_column("task_index", "int64", "int64"),
+            _pandas_column("task", "unicode", "object"),
+        ],
+        "pandas_version": "2.2.0",
+    }
+    table = pa.table({"task_index": pa.array(range(len(tasks)), pa.int64()), "task": pa.array(tasks, pa.string())})
+    return table.replace_schema_metadata({"pandas": json.dumps(pandas)})
+
+
+def _pandas_column(name: str, pandas_type: str, numpy_type: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "field_name": name,
+        "pandas_type": pandas_type,
+        "numpy_type": numpy_type,
+        "metadata": None,
+    }
+
+
+def info(
+    *, fps: float, robot: str, feature_table: dict[str, Any], episodes: int, frames: int, tasks: int, data_file_mb: int
+) -> dict[str, Any]:
+    """meta/info.json. A whole-numbered rate is written as an integer, as LeRobot does."""
+    return {
+        "codebase_version": VERSION,
+        "robot_type": robot,
+        "total_episodes": episodes,
+        "total_frames": frames,
+        "total_tasks": tasks,
+        "chunks_size": FILES_PER_CHUNK,
+        "data_files_size_in_mb": data_file_mb,
+        "video_files_size_in_mb": VIDEO_FILE_MB,
+        "fps": int(fps) if float(fps).is_integer() else float(fps),
+        "splits": {"train": f"0:{episodes}"},
+        "data_path": DATA,
+        "video_path": None,
+        "features": feature_table,
+    }

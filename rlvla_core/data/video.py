@@ -1,0 +1,53 @@
+"""Pictures of datasets by others, which are mostly video files. We write none: video is lossy (see docs/data.md)."""
+
+from collections import defaultdict
+from pathlib import Path
+
+import av
+import numpy as np
+import numpy.typing as npt
+
+from rlvla_core.data.metadata import Metadata, damaged, member
+from rlvla_core.errors import RlvlaError
+
+
+def decode_videos(pictures: npt.NDArray[np.uint8], metadata: Metadata, key: str) -> None:
+    """Fill `pictures` uint8 [N, H, W, 3] from the video files of camera feature `key`.
+
+    Many episodes share a file: frame k of an episode is the picture shown at `from_timestamp + k / fps` seconds of it.
+    Each file is decoded once, from its start. Raises RlvlaError for files that are missing, damaged or too short.
+    """
+    if metadata.video_path is None:
+        raise RlvlaError(f"{metadata.root}/meta/info.json has no video_path, but {key} is a video: fetch it again")
+    wanted: dict[Path, list[tuple[float, int]]] = defaultdict(list)
+    try:
+        columns = [
+            metadata.episodes[f"videos/{key}/{name}"] for name in ("chunk_index", "file_index", "from_timestamp")
+        ]
+    except KeyError as error:
+        raise RlvlaError(f"{metadata.root}/meta/episodes has no column {error}: fetch the dataset again") from None
+    for episode, (chunk, file, begin) in enumerate(zip(*columns, strict=True)):
+        relative = metadata.video_path.format(video_key=key, chunk_index=chunk, file_index=file)
+        first, last = metadata.starts[episode], metadata.starts[episode + 1]
+        slots = [(begin + (slot - first) / metadata.fps, int(slot)) for slot in range(first, last)]
+        wanted[member(metadata.root, relative)].extend(slots)
+    for path, slots in wanted.items():
+        _decode_file(pictures, path, sorted(slots), tolerance=0.5 / metadata.fps)
+
+
+def _decode_file(pictures: npt.NDArray[np.uint8], path: Path, slots: list[tuple[float, int]], tolerance: float) -> None:
+    """Give each (time [s], slot) the first frame that is shown no earlier than `tolerance` before that time."""
+    done = 0
+    try:
+        with av.open(str(path)) as container:
+            container.streams.video[0].thread_type = "AUTO"
+            for frame in container.decode(video=0):
+                seconds = frame.time if frame.time is not None else 0.0
+                while done < len(slots) and slots[done][0] <= seconds + tolerance:
+                    pictures[slots[done][1]] = frame.to_ndarray(format="rgb24")
+                    done += 1
+                if done == len(slots):
+                    return
+    except (OSError, ValueError, IndexError) as error:
+        raise damaged(path, error) from error
+    raise RlvlaError(f"{path} ends before second {slots[done][0]:.2f}: fetch the dataset again")

@@ -1,0 +1,98 @@
+"""One episode list shared by several processes, each with its own worlds and its own copy of the policy."""
+
+import multiprocessing
+import os
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from rlvla_core.environment import VecEnv
+from rlvla_core.errors import RlvlaError
+from rlvla_core.evaluation.episode_list import EpisodeList
+from rlvla_core.evaluation.evaluate import EvaluationResult, Policy, evaluate, merge
+
+Build = Callable[..., tuple[Policy, VecEnv]]
+"""An importable function that makes the policy and its worlds in the process that uses them."""
+
+_own: tuple[Policy, VecEnv] | None = None
+"""What this worker process plays with."""
+
+
+def evaluate_in_processes(
+    build: Build,
+    arguments: tuple[Any, ...],
+    episodes: EpisodeList,
+    *,
+    num_envs: int,
+    processes: int,
+    temperature: float = 0.0,
+    seed: int = 0,
+    record: int = 0,
+    progress: Callable[[int], None] | None = None,
+) -> EvaluationResult:
+    """`evaluate`, with the batches of the list handed out to `processes` workers as they become free.
+
+    build(*arguments) must make worlds with `num_envs` environments. The result is that of one process (see
+    `evaluate`). A worker computes with one thread. Raises what a worker raises, and RlvlaError when one dies.
+    """
+    batches = episodes.batches(num_envs)
+    parts, done = [], 0
+    start = time.monotonic()
+    context = multiprocessing.get_context("spawn")
+    threads_before = os.environ.get("OMP_NUM_THREADS")
+    os.environ["OMP_NUM_THREADS"] = "1"  # workers read it when they import torch
+    try:
+        with ProcessPoolExecutor(
+            min(processes, len(batches)), mp_context=context, initializer=_start_worker, initargs=(os.getpid(),)
+        ) as pool:
+            jobs = [
+                pool.submit(_run_part, build, arguments, batch, temperature, seed, max(0, record - index * num_envs))
+                for index, batch in enumerate(batches)
+            ]
+            try:
+                for job in as_completed(jobs):
+                    parts.append(job.result())
+                    done += parts[-1].n
+                    if progress is not None:
+                        progress(done)
+            except BrokenProcessPool:
+                raise RlvlaError(
+                    "a worker of the evaluation was killed (often: out of memory): use fewer worlds or processes"
+                ) from None
+            finally:
+                pool.shutdown(wait=False, cancel_futures=True)
+    finally:
+        if threads_before is None:
+            del os.environ["OMP_NUM_THREADS"]
+        else:
+            os.environ["OMP_NUM_THREADS"] = threads_before
+    return replace(merge(parts, episodes), seconds=time.monotonic() - start)
+
+
+def _start_worker(parent: int) -> None:
+    torch.set_num_threads(1)
+    threading.Thread(target=_end_with_parent, args=(parent,), daemon=True).start()
+
+
+def _end_with_parent(parent: int) -> None:
+    """A worker whose parent was killed would wait for work for ever."""
+    while os.getppid() == parent:
+        time.sleep(1.0)
+    os._exit(1)
+
+
+def _run_part(
+    build: Build, arguments: tuple[Any, ...], batch: EpisodeList, temperature: float, seed: int, record: int
+) -> EvaluationResult:
+    global _own
+    if _own is None:
+        # Here and not in the initializer, whose exceptions would not reach the user.
+        _own = build(*arguments)
+    policy, env = _own
+    return evaluate(policy, env, batch, temperature=temperature, seed=seed, record=record)

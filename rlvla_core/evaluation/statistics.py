@@ -1,0 +1,114 @@
+"""Intervals and tests for success rates. Rates and differences are fractions, 0..1 and -1..1."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from scipy import stats
+
+from rlvla_core.errors import RlvlaError
+
+Outcomes = Sequence[bool] | np.ndarray | torch.Tensor
+"""One success flag an episode, [n]."""
+
+
+def wilson(successes: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Wilson's score interval of a rate (E. B. Wilson, JASA 22, 1927; without continuity correction).
+
+    Inside 0..1 also for 0 and n successes. Raises RlvlaError for n < 1 or successes outside 0..n.
+    """
+    _check_counts(successes, n)
+    z = _z(confidence)
+    rate = successes / n
+    centre = (rate + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * math.sqrt(rate * (1 - rate) / n + z * z / (4 * n * n))
+    # Exact at the ends, where rounding would leave 1e-17.
+    low = 0.0 if successes == 0 else max(0.0, centre - half)
+    high = 1.0 if successes == n else min(1.0, centre + half)
+    return low, high
+
+
+def mcnemar(a: Outcomes, b: Outcomes) -> float:
+    """Exact two-sided p-value of McNemar's test: are `a` and `b`, outcomes of the same n episodes, equally good?
+
+    The binomial test of the discordant pairs at 1/2 (Q. McNemar, Psychometrika 12, 1947). 1 without such pairs.
+    """
+    _, only_a, only_b, _ = paired_counts(a, b)
+    return float(stats.binomtest(only_b, only_a + only_b).pvalue) if only_a + only_b else 1.0
+
+
+def paired_difference(a: Outcomes, b: Outcomes, confidence: float = 0.95) -> tuple[float, float, float]:
+    """rate(b) - rate(a) over the same n episodes, with its interval: (difference, low, high). Positive: b is better.
+
+    Newcombe's square-and-add interval for paired data with the corrected correlation (R. G. Newcombe, Statistics in
+    Medicine 17, 1998, 2635-2650, method 10): Wilson limits of the two rates, joined by the phi coefficient.
+    """
+    both, only_a, only_b, neither = paired_counts(a, b)
+    n = both + only_a + only_b + neither
+    rate_a, rate_b = (both + only_a) / n, (both + only_b) / n
+    low_a, high_a = wilson(both + only_a, n, confidence)
+    low_b, high_b = wilson(both + only_b, n, confidence)
+    phi = _phi(both, only_a, only_b, neither)
+    down_b, up_b = rate_b - low_b, high_b - rate_b
+    down_a, up_a = rate_a - low_a, high_a - rate_a
+    difference = (only_b - only_a) / n
+    low = difference - math.sqrt(max(0.0, down_b**2 - 2 * phi * down_b * up_a + up_a**2))
+    high = difference + math.sqrt(max(0.0, up_b**2 - 2 * phi * up_b * down_a + down_a**2))
+    return difference, low, high
+
+
+def unpaired_difference(
+    successes_a: int, n_a: int, successes_b: int, n_b: int, confidence: float = 0.95
+) -> tuple[float, float, float]:
+    """rate(b) - rate(a) of two independent samples, with its interval: (difference, low, high).
+
+    Newcombe's hybrid score interval (R. G. Newcombe, Statistics in Medicine 17, 1998, 873-890, method 10).
+    """
+    low_a, high_a = wilson(successes_a, n_a, confidence)
+    low_b, high_b = wilson(successes_b, n_b, confidence)
+    rate_a, rate_b = successes_a / n_a, successes_b / n_b
+    difference = rate_b - rate_a
+    low = difference - math.hypot(rate_b - low_b, high_a - rate_a)
+    high = difference + math.hypot(high_b - rate_b, rate_a - low_a)
+    return difference, low, high
+
+
+def paired_counts(a: Outcomes, b: Outcomes) -> tuple[int, int, int, int]:
+    """The 2x2 table of pairs: (both succeed, only a, only b, neither). Raises RlvlaError if lengths differ."""
+    left, right = _flags(a), _flags(b)
+    if left.shape != right.shape or left.size == 0:
+        raise RlvlaError(f"a paired comparison needs the same episodes on both sides, got {left.size} and {right.size}")
+    both = int((left & right).sum())
+    only_a, only_b = int((left & ~right).sum()), int((~left & right).sum())
+    return both, only_a, only_b, left.size - both - only_a - only_b
+
+
+def _phi(both: int, only_a: int, only_b: int, neither: int) -> float:
+    """Newcombe's phi: the correlation of the pairs, shrunk by n/2 where it is positive; 0 where it is undefined."""
+    n = both + only_a + only_b + neither
+    margins = (both + only_a) * (only_b + neither) * (both + only_b) * (only_a + neither)
+    if margins == 0:
+        return 0.0
+    covariance: float = both * neither - only_a * only_b
+    if covariance > 0:
+        covariance = max(covariance - n / 2, 0)
+    return covariance / math.sqrt(margins)
+
+
+def _flags(outcomes: Outcomes) -> np.ndarray:
+    plain = outcomes.detach().cpu().numpy() if isinstance(outcomes, torch.Tensor) else np.asarray(outcomes)
+    if plain.ndim != 1:
+        raise RlvlaError(f"outcomes must be one flag an episode, got an array of shape {list(plain.shape)}")
+    return plain.astype(bool)
+
+
+def _z(confidence: float) -> float:
+    if not 0 < confidence < 1:
+        raise RlvlaError(f"confidence must lie between 0 and 1, got {confidence}")
+    return float(stats.norm.ppf(0.5 + confidence / 2))
+
+
+def _check_counts(successes: int, n: int) -> None:
+    if n < 1 or not 0 <= successes <= n:
+        raise RlvlaError(f"{successes} successes in {n} episodes are no rate: need n >= 1 and 0 <= successes <= n")

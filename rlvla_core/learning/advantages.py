@@ -1,0 +1,61 @@
+"""Generalised advantage estimation (Schulman et al. 2016, eq. 16) with time limits treated as what they are.
+
+A time limit is not a fact of the task: the episode is cut, the world would go on. So the last step of a truncated
+episode bootstraps from the value of the observation after it (Pardo et al. 2018), and only a true termination has no
+future. The paper this project follows treats its time limit as a terminal; `time_limit_as_terminal` does the same.
+"""
+
+import torch
+
+from rlvla_core.learning.losses import check_equal_float32
+
+
+def gae(
+    rewards: torch.Tensor,
+    values: torch.Tensor,
+    next_values: torch.Tensor,
+    *,
+    terminated: torch.Tensor,
+    truncated: torch.Tensor,
+    valid: torch.Tensor,
+    gamma: float,
+    lam: float,
+    time_limit_as_terminal: bool = False,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Advantages and returns, both float32 [T, N] and 0 where `valid` is False.
+
+    rewards, values, next_values: float32 [T, N]; `next_values[t]` is the value of the observation *after* step t and
+    is not read where that step terminated. terminated, truncated, valid: bool [T, N]; an episode is valid from its
+    first step up to and including the one that ends it.
+
+    δ_t = r_t + γ (1 - terminated_t) V(o_{t+1}) - V(o_t);  Â_t = δ_t + γλ (1 - end_t) Â_{t+1};  R_t = Â_t + V(o_t),
+    where end_t = terminated_t or truncated_t.
+    """
+    check_equal_float32(rewards=rewards, values=values, next_values=next_values)
+    no_future = terminated | truncated if time_limit_as_terminal else terminated
+    bootstrap = torch.where(no_future, torch.zeros_like(next_values), next_values)
+    deltas = rewards + gamma * bootstrap - values
+    continues = ~(terminated | truncated)
+    advantages = torch.zeros_like(rewards)
+    following = torch.zeros_like(rewards[0])
+    for t in reversed(range(rewards.shape[0])):
+        advantage = deltas[t] + gamma * lam * torch.where(continues[t], following, torch.zeros_like(following))
+        following = torch.where(valid[t], advantage, torch.zeros_like(advantage))
+        advantages[t] = following
+    returns = torch.where(valid, advantages + values, torch.zeros_like(values))
+    return advantages, returns
+
+
+def normalise(advantages: torch.Tensor, moments: torch.Tensor) -> torch.Tensor:
+    """(Â - mean) / (std + 1e-5). `moments` float64 [3]: count, sum and sum of squares over every rank's valid steps."""
+    count, total, squares = moments.tolist()
+    mean = total / count
+    variance = max(squares / count - mean * mean, 0.0)
+    return (advantages - mean) / (variance**0.5 + 1e-5)
+
+
+def moments_of(samples: torch.Tensor) -> torch.Tensor:
+    """float64 [3]: count, sum and sum of squares; add them over the ranks, then `normalise`."""
+    wide = samples.double()
+    count = torch.tensor(float(wide.numel()), dtype=torch.float64, device=wide.device)
+    return torch.stack([count, wide.sum(), wide.square().sum()])

@@ -1,0 +1,308 @@
+"""Supervised warm-up: cross-entropy on the expert's action tokens, with a loss that teaches the towers to localise.
+
+With softened labels the tokens that the model reads are drawn from the same softened distribution as the labels, so
+that sampling never leads it to inputs it has not seen in training.
+"""
+
+import contextlib
+import functools
+import math
+import time
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+
+from rlvla_core.data.dataset import FrameBatch
+from rlvla_core.environment import EnvSpec
+from rlvla_core.errors import RlvlaError
+from rlvla_core.learning import losses, seeds, snapshot
+from rlvla_core.learning.distributed import Ranks
+from rlvla_core.learning.localisation import LocalisationHead
+from rlvla_core.policy.policy import VLAPolicy
+from rlvla_core.runs import Progress, RunDirectory
+
+LOG_EVERY = 20
+"""Optimiser steps per line of the journal."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SftConfig:
+    """The warm-up. Defaults suit `tiny` from nothing; the paper's for 7B: lr 5e-4 constant, batch 32, 2000 steps."""
+
+    epochs: float = 10.0
+    """Passes over the training frames."""
+    minutes: float = 0.0
+    """Stop after this many minutes, with the learning rate brought down in time; 0: no limit."""
+    batch: int = 64
+    """Frames in one optimiser step, over all ranks."""
+    micro_batch: int = 64
+    """Frames in one forward and backward pass of one rank: memory, not learning."""
+    lr: float = 1e-3
+    """Peak learning rate."""
+    lr_warmup_steps: int = 100
+    """The rate rises linearly over the first steps, then falls along a cosine to a hundredth."""
+    weight_decay: float = 0.01
+    """AdamW's decoupled decay."""
+    max_grad_norm: float = 1.0
+    """Gradients are scaled down to this norm."""
+    label_sigma: float = 0.0
+    """Width of the Gaussian around each label, in bins; the gripper stays hard. Wider labels explore more under PPO."""
+    colour_jitter: float = 0.0
+    """Random brightness and colour gain of each picture, as a fraction. Pictures are never shifted: it would move
+    things away from where the action says they are."""
+    localisation_weight: float = 0.0
+    """Weight of the training-only loss that predicts where the world's named points are; needs a privileged state."""
+    holdout: float = 0.02
+    """Fraction of episodes kept for the held-out loss and token accuracy."""
+    holdout_every: int = 500
+    """Steps between measurements on the held-out frames."""
+    checkpoint_every: int = 200
+    """Steps between checkpoints, a multiple of the journal's interval of 20."""
+    seed: int = 0
+    """Seed of shuffling, label draws, jitter and the localisation head."""
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch", "micro_batch", "lr", "max_grad_norm", "holdout_every", "checkpoint_every"):
+            if getattr(self, name) <= 0:
+                raise RlvlaError(f"sft.{name} must be positive, got {getattr(self, name)}")
+        if self.checkpoint_every % LOG_EVERY:
+            raise RlvlaError(f"sft.checkpoint_every must be a multiple of {LOG_EVERY}, got {self.checkpoint_every}")
+        if not 0 <= self.holdout < 1 or self.label_sigma < 0 or not 0 <= self.colour_jitter < 1:
+            raise RlvlaError(
+                f"sft needs 0 <= holdout < 1, label_sigma >= 0 and 0 <= colour_jitter < 1, got {self.holdout}, "
+                f"{self.label_sigma} and {self.colour_jitter}"
+            )
+
+
+class Frames(Protocol):
+    """What the warm-up needs of a dataset; `rlvla_core.data.Dataset` has it."""
+
+    @property
+    def num_frames(self) -> int: ...
+
+    episode_index: torch.Tensor
+    """int64 [M]: the episode of each frame."""
+
+    def frames(self, indices: torch.Tensor) -> FrameBatch: ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SftSummary:
+    """What a finished warm-up says in one line."""
+
+    steps: int
+    seconds: float
+    holdout_loss: float | None
+    holdout_accuracy: float | None
+    """Fraction of the seven tokens that the most likely bin hits."""
+
+
+def train_sft(
+    policy: VLAPolicy, dataset: Frames, config: SftConfig, run: RunDirectory, ranks: Ranks, *, spec: EnvSpec | None
+) -> SftSummary:
+    """Train `policy` in place on `dataset`; `spec` is the world the frames come from (for the localisation loss).
+
+    Goes on from the newest checkpoint of `run`. Without `minutes`, a CPU run that was interrupted writes the same
+    journal as one that was not, bit for bit, timings apart.
+    """
+    return _Warmup(policy, dataset, config, run, ranks, spec).run()
+
+
+class _Warmup:
+    def __init__(
+        self,
+        policy: VLAPolicy,
+        dataset: Frames,
+        config: SftConfig,
+        run: RunDirectory,
+        ranks: Ranks,
+        spec: EnvSpec | None,
+    ) -> None:
+        self.policy, self.dataset, self.config = policy, dataset, config
+        self.run_directory, self.ranks = run, ranks
+        self.training, self.held_out = split(dataset.episode_index, config.holdout, config.seed)
+        ranks.share(config.batch, "frames of a batch")
+        self.steps_per_epoch = len(self.training) // config.batch
+        if self.steps_per_epoch == 0:
+            raise RlvlaError(f"{len(self.training)} training frames do not fill a batch of {config.batch}")
+        self.total = max(1, round(config.epochs * self.steps_per_epoch))
+        self.modules: dict[str, torch.nn.Module] = {"policy": policy}
+        if config.localisation_weight:
+            self.modules["localisation"] = self._localisation_head(spec)
+        parameters = [p for module in self.modules.values() for p in module.parameters() if p.requires_grad]
+        head = {id(p) for p in policy.value_head.parameters()}
+        self.parameters = [p for p in parameters if id(p) not in head]  # imitation says nothing about values
+        self.optimizer = torch.optim.AdamW(self.parameters, lr=config.lr, weight_decay=config.weight_decay)
+        ranks.broadcast([*self.parameters, *policy.value_head.parameters()])
+
+    def run(self) -> SftSummary:
+        step, seconds = self._resume()
+        start = time.perf_counter() - seconds
+        window: dict[str, float] = {}
+        record: dict[str, Any] = {}
+        held_out: tuple[float, float] | None = None
+        with self._progress(step, seconds) as progress:
+            done = self._done(step, seconds)
+            while done < 1.0:
+                lr = self._lr(step, done)
+                for name, value in self._step(step, lr).items():
+                    window[name] = window.get(name, 0.0) + value
+                step += 1
+                elapsed = time.perf_counter() - start
+                done = self._done(step, elapsed)
+                last = done >= 1.0
+                measure = len(self.held_out) > 0 and (last or step % self.config.holdout_every == 0)
+                if measure:
+                    held_out = self.measure()
+                if last or measure or step % LOG_EVERY == 0:
+                    record = {"iteration": step, "epoch": step / self.steps_per_epoch, "lr": lr}
+                    record |= {name: value / window["steps"] for name, value in window.items() if name != "steps"}
+                    if measure and held_out is not None:
+                        record |= {"holdout_loss": held_out[0], "holdout_accuracy": held_out[1]}
+                    record["seconds"] = {"total": elapsed}
+                    window = {}
+                    if self.ranks.is_main:
+                        self.run_directory.journal.append(record)
+                        figures = {k: v for k, v in record.items() if k in ("loss", "accuracy", "localisation_loss")}
+                        progress.update(step, **figures)
+                if self.ranks.is_main and (last or step % self.config.checkpoint_every == 0):
+                    self._save(step, elapsed)
+        if held_out is None and len(self.held_out):
+            held_out = self.measure()
+        loss, accuracy = held_out or (None, None)
+        elapsed = time.perf_counter() - start
+        return SftSummary(steps=step, seconds=elapsed, holdout_loss=loss, holdout_accuracy=accuracy)
+
+    def _step(self, step: int, lr: float) -> dict[str, float]:
+        """One optimiser step on this rank's share of batch `step`. Returns means over the whole batch."""
+        config = self.config
+        epoch, position = divmod(step, self.steps_per_epoch)
+        order = epoch_order(len(self.training), config.seed, epoch)
+        batch = self.training[order[position * config.batch : (position + 1) * config.batch]]
+        mine = batch[self.ranks.rank :: self.ranks.size]
+        noise = seeds.generator(config.seed, "sft", step, self.ranks.rank)
+        self.optimizer.zero_grad(set_to_none=True)
+        sums = torch.zeros(3, dtype=torch.float64)
+        for part in mine.split(config.micro_batch):
+            frames = self.dataset.frames(part)
+            images = jitter(frames.images, config.colour_jitter, noise)
+            bins = self.policy.codec.bin_of(self.policy.codec.encode(frames.actions))
+            labels = losses.soft_labels(bins, sigma=config.label_sigma, num_bins=self.policy.config.n_action_bins)
+            if config.label_sigma:
+                bins = torch.multinomial(labels.flatten(0, 1), 1, generator=noise).view_as(bins)
+            tokens = self.policy.codec.token_of(bins).to(self.ranks.device)
+            score = self.policy.score(images, frames.instructions, tokens)
+            labels = labels.to(score.logits.device)
+            token_losses = losses.sft_loss(score.logits, labels)
+            loss = token_losses.sum()
+            sums[0] += float(token_losses.detach().sum())
+            sums[1] += float((score.logits.argmax(-1) == labels.argmax(-1)).float().mean(-1).sum())
+            if "localisation" in self.modules:
+                localisation = self._localisation_loss(score.patches, frames) * len(part)
+                loss = loss + config.localisation_weight * localisation
+                sums[2] += float(localisation.detach())
+            (loss / config.batch).backward()
+        norm = snapshot.reduce_and_clip(self.parameters, self.ranks, config.max_grad_norm)
+        total_loss, accuracy, localisation_loss = (self.ranks.sum(sums) / config.batch).tolist()
+        if not (math.isfinite(norm) and math.isfinite(total_loss)):
+            name = "gradient norm" if math.isfinite(total_loss) else "loss"
+            raise RlvlaError(
+                f"step {step + 1}: the {name} is not a finite number; the last checkpoint is good: "
+                "start again with a smaller learning rate"
+            )
+        self.optimizer.param_groups[0]["lr"] = lr
+        self.optimizer.step()
+        figures = {"steps": 1.0, "loss": total_loss, "accuracy": accuracy, "gradient_norm": norm}
+        if "localisation" in self.modules:
+            figures["localisation_loss"] = localisation_loss
+        return figures
+
+    def _localisation_head(self, spec: EnvSpec | None) -> LocalisationHead:
+        if spec is None or not spec.state_points:
+            raise RlvlaError(
+                "sft.localisation_weight needs data of a world that names points in its state: set the weight to 0"
+            )
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seeds.derive(self.config.seed, "localisation"))
+            return LocalisationHead(self.policy.config.text.hidden_size, spec).to(self.ranks.device)
+
+    def _localisation_loss(self, patches: torch.Tensor, frames: FrameBatch) -> torch.Tensor:
+        head = self.modules["localisation"]
+        if frames.state is None or not isinstance(head, LocalisationHead):
+            raise RlvlaError("the dataset has no privileged state: set sft.localisation_weight to 0")
+        return head.loss(patches.float(), frames.state.to(patches.device))
+
+    @torch.no_grad()
+    def measure(self, limit: int = 512) -> tuple[float, float]:
+        """(cross-entropy in nats per token against hard labels, token accuracy) on held-out frames of all ranks."""
+        chosen = self.held_out[:: max(1, len(self.held_out) // limit)][:limit]
+        sums = torch.zeros(3, dtype=torch.float64)
+        for part in chosen[self.ranks.rank :: self.ranks.size].split(self.config.micro_batch):
+            frames = self.dataset.frames(part)
+            tokens = self.policy.codec.encode(frames.actions).to(self.ranks.device)
+            score = self.policy.score(frames.images, frames.instructions, tokens)
+            hits = score.logits.argmax(-1) == self.policy.codec.bin_of(tokens)
+            here = [-score.logprobs.mean(-1).sum(), hits.float().mean(-1).sum(), torch.tensor(float(len(part)))]
+            sums += torch.stack([value.double().cpu() for value in here])
+        loss, accuracy, count = self.ranks.sum(sums).tolist()
+        return loss / count, accuracy / count
+
+    def _done(self, step: int, seconds: float) -> float:
+        """Fraction of the budget that is used; the same number on every rank."""
+        by_steps = step / self.total
+        if not self.config.minutes:
+            return by_steps
+        mine = seconds if self.ranks.is_main else 0.0
+        seconds = float(self.ranks.sum(torch.tensor([mine], dtype=torch.float64)).item())
+        return max(by_steps, seconds / (60.0 * self.config.minutes))
+
+    def _lr(self, step: int, done: float) -> float:
+        warm = min(1.0, (step + 1) / max(1, self.config.lr_warmup_steps))
+        return self.config.lr * warm * (0.01 + 0.99 * 0.5 * (1.0 + math.cos(math.pi * min(done, 1.0))))
+
+    def _save(self, step: int, seconds: float) -> None:
+        tensors, state = snapshot.take(self.modules, self.optimizer)
+        self.run_directory.checkpoints.save(step, tensors, state | {"seconds": seconds})
+
+    def _resume(self) -> tuple[int, float]:
+        checkpoint = self.run_directory.checkpoints.latest()
+        step, seconds = 0, 0.0
+        if checkpoint is not None:
+            snapshot.restore(self.modules, self.optimizer, checkpoint.tensors, checkpoint.state)
+            step, seconds = checkpoint.step, checkpoint.state["seconds"]
+        if self.ranks.is_main:
+            self.run_directory.journal.truncate_after("iteration", step)
+        self.ranks.barrier()
+        return step, seconds
+
+    def _progress(self, step: int, seconds: float) -> Any:
+        if not self.ranks.is_main:
+            return contextlib.nullcontext()
+        minutes = self.config.minutes or None
+        return Progress("SFT", total=self.total, unit="updates", minutes=minutes, done=step, elapsed_seconds=seconds)
+
+
+def split(episode_index: torch.Tensor, holdout: float, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Frame indices (training, held out), split by whole episodes: no frame has a near twin on the other side."""
+    episodes = int(episode_index.max()) + 1
+    order = torch.randperm(episodes, generator=seeds.generator(seed, "holdout"))
+    held = torch.zeros(episodes, dtype=torch.bool)
+    held[order[: round(holdout * episodes)]] = True
+    mask = held[episode_index]
+    return (~mask).nonzero().squeeze(-1), mask.nonzero().squeeze(-1)
+
+
+@functools.lru_cache(maxsize=2)
+def epoch_order(frames: int, seed: int, epoch: int) -> torch.Tensor:
+    """int64 [frames]: the permutation of one epoch, made from its number alone."""
+    return torch.randperm(frames, generator=seeds.generator(seed, "epoch", epoch))
+
+
+def jitter(images: torch.Tensor, strength: float, generator: torch.Generator) -> torch.Tensor:
+    """uint8 [B, H, W, 3] with a random gain per channel and a random brightness per picture, up to ± `strength`."""
+    if strength == 0.0:
+        return images
+    draws = 2.0 * torch.rand((len(images), 1, 1, 4), generator=generator).to(images.device) - 1.0
+    shifted = images.float() * (1.0 + strength * draws[..., :3]) + 128.0 * strength * draws[..., 3:]
+    return shifted.round().clamp(0, 255).to(torch.uint8)

@@ -1,0 +1,158 @@
+"""The PPO loop: play, learn, write down, save; and at the end prove that what was saved is what was trained."""
+
+import contextlib
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from rlvla_core.environment import VecEnv
+from rlvla_core.learning import seeds, snapshot
+from rlvla_core.learning.distributed import Ranks
+from rlvla_core.learning.gate import save_checked_bundle
+from rlvla_core.learning.ppo import PpoConfig, PpoLearner
+from rlvla_core.learning.rollout import RolloutBatch, collect
+from rlvla_core.policy.policy import VLAPolicy
+from rlvla_core.runs import Progress, RunDirectory
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrainingSummary:
+    """What a finished run says in one line."""
+
+    iterations: int
+    env_steps: int
+    seconds: float
+    """Of training, over all starts of the run."""
+    gate_success: float | None
+    """Greedy success rate of the reloaded bundle on the gate's episodes."""
+
+
+def train_ppo(
+    policy: VLAPolicy, env: VecEnv, config: PpoConfig, run: RunDirectory, ranks: Ranks, *, provenance: dict[str, Any]
+) -> TrainingSummary:
+    """Train `policy` in place in `env`, which holds this rank's share of `config.worlds`.
+
+    Goes on from the newest checkpoint of `run`, if there is one: on a CPU the journal is then the same, bit for bit,
+    as that of a run that was never interrupted, timings apart. The bundle ends up in `run.policy_dir`.
+    """
+    learner = PpoLearner(policy, config, ranks, state_dim=env.spec.state_dim)
+    count = ranks.share(config.worlds, "worlds")
+    if env.num_envs != count:
+        raise ValueError(f"rank {ranks.rank} got {env.num_envs} worlds, its share is {count}")
+    iteration, env_steps, seconds = _resume(learner, run, ranks)
+    start = time.perf_counter() - seconds
+    with _progress(config, ranks, iteration, seconds) as progress:
+        while iteration < config.iterations and not _out_of_time(config, ranks, time.perf_counter() - start):
+            iteration += 1
+            began = time.perf_counter()
+            batch = collect(
+                policy,
+                env,
+                seeds.episode_ids(config.seed, iteration, ranks.rank * count, count, env.spec.num_episodes),
+                temperature=config.temperature,
+                generator=seeds.generator(config.seed, "sample", iteration, ranks.rank, device=policy.device),
+            )
+            played = time.perf_counter()
+            figures = learner.update(batch, iteration)
+            ended = time.perf_counter()
+            record: dict[str, Any] = {"iteration": iteration, **_rollout_figures(batch, ranks), **figures}
+            env_steps += int(record["steps"])
+            record["env_steps"] = env_steps
+            total = ended - began
+            record["seconds"] = {
+                "world": batch.world_seconds,
+                "policy": batch.policy_seconds,
+                "update": ended - played,
+                "total": total,
+            }
+            record["steps_per_second"] = record["steps"] / total
+            if ranks.is_main:
+                run.journal.append(record)
+                if iteration % config.checkpoint_every == 0:
+                    _save(learner, run, iteration, env_steps, time.perf_counter() - start)
+                progress.update(
+                    iteration,
+                    success=f"{record['success_at_end']:.0%}",
+                    steps=env_steps,
+                    rate=f"{record['steps_per_second']:.0f} steps/s",
+                    kl=record["kl"],
+                    explained=record["explained_variance"],
+                )
+    seconds = time.perf_counter() - start
+    if ranks.is_main and iteration % config.checkpoint_every:
+        _save(learner, run, iteration, env_steps, seconds)
+    success = save_checked_bundle(
+        policy,
+        env,
+        run.policy_dir,
+        episodes=config.gate_episodes,
+        seed=config.seed,
+        ranks=ranks,
+        provenance=provenance,
+    )
+    return TrainingSummary(iterations=iteration, env_steps=env_steps, seconds=seconds, gate_success=success)
+
+
+def _modules(learner: PpoLearner) -> dict[str, torch.nn.Module]:
+    modules: dict[str, torch.nn.Module] = {"policy": learner.policy}
+    if learner.critic is not None:
+        modules["critic"] = learner.critic
+    return modules
+
+
+def _save(learner: PpoLearner, run: RunDirectory, iteration: int, env_steps: int, seconds: float) -> None:
+    tensors, state = snapshot.take(_modules(learner), learner.optimizer)
+    state |= {"updates": learner.updates, "env_steps": env_steps, "seconds": seconds}
+    run.checkpoints.save(iteration, tensors, state)
+
+
+def _resume(learner: PpoLearner, run: RunDirectory, ranks: Ranks) -> tuple[int, int, float]:
+    """(iterations, environment steps, seconds) done so far; every rank reads the same checkpoint."""
+    checkpoint = run.checkpoints.latest()
+    iteration = checkpoint.step if checkpoint is not None else 0
+    env_steps, seconds = 0, 0.0
+    if checkpoint is not None:
+        snapshot.restore(_modules(learner), learner.optimizer, checkpoint.tensors, checkpoint.state)
+        learner.updates = checkpoint.state["updates"]
+        env_steps, seconds = checkpoint.state["env_steps"], checkpoint.state["seconds"]
+    if ranks.is_main:
+        run.journal.truncate_after("iteration", iteration)
+    ranks.barrier()  # before rank 0 can write a newer checkpoint that another rank would then load
+    return iteration, env_steps, seconds
+
+
+def _out_of_time(config: PpoConfig, ranks: Ranks, seconds: float) -> bool:
+    return config.minutes > 0 and ranks.any(seconds > 60.0 * config.minutes)
+
+
+def _rollout_figures(batch: RolloutBatch, ranks: Ranks) -> dict[str, float]:
+    """Means over the episodes of all ranks."""
+    episodes = len(batch.instructions)
+    sums = torch.stack(
+        [
+            torch.tensor(float(episodes), dtype=torch.float64),
+            batch.valid.sum().cpu().double(),
+            batch.success_at_end.sum().cpu().double(),
+            batch.success_once.sum().cpu().double(),
+            batch.rewards.sum().cpu().double(),
+        ]
+    )
+    count, steps, at_end, once, rewards = ranks.sum(sums).tolist()
+    return {
+        "episodes": int(count),
+        "steps": int(steps),
+        "success_at_end": at_end / count,
+        "success_once": once / count,
+        "return": rewards / count,
+        "episode_length": steps / count,
+    }
+
+
+def _progress(config: PpoConfig, ranks: Ranks, done: int, seconds: float) -> Any:
+    if not ranks.is_main:
+        return contextlib.nullcontext()
+    minutes = config.minutes or None
+    total = config.iterations
+    return Progress("PPO", total=total, unit="iterations", minutes=minutes, done=done, elapsed_seconds=seconds)

@@ -1,0 +1,199 @@
+"""A policy bundle: the one directory that resumes, evaluates and deploys.
+
+    config.json            sizes, decoding, image transform
+    model.safetensors      weights of the graph, or base.json: where the public checkpoint lies
+    adapter/               LoRA adapter in peft format, if there is one
+    value_head.safetensors the critic
+    tokenizer.json, norm_stats.json
+    deploy.json            robot, camera, rate and action space it expects (absent for a policy of no world)
+    provenance.json        where it comes from, and the SHA-256 of every file
+
+A bundle appears whole or not at all: it is written beside its place and renamed. Reading one runs no code from it.
+"""
+
+import hashlib
+import os
+import shutil
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+
+from rlvla_core import __version__
+from rlvla_core.errors import RlvlaError
+from rlvla_core.policy.checkpoint import INDEX, SINGLE, check_sight, load_config, load_model, shard_files
+from rlvla_core.policy.config import OpenVLAConfig
+from rlvla_core.policy.deploy import DeploySpec
+from rlvla_core.policy.files import read_json, write_json
+from rlvla_core.policy.image_transform import ImageTransform
+from rlvla_core.policy.lora import is_adapted, load_adapter, save_adapter
+from rlvla_core.policy.norm_stats import NormStats
+from rlvla_core.policy.policy import VLAPolicy
+from rlvla_core.policy.tokenizer import PromptTokenizer
+from rlvla_core.policy.value_head import load_value_head, save_value_head
+from rlvla_core.runs.files import fsync_path, no_room_is_a_user_error, sha256_of
+
+CONFIG, BASE, ADAPTER, VALUE_HEAD = "config.json", "base.json", "adapter", "value_head.safetensors"
+TOKENIZER, NORM_STATS, DEPLOY, PROVENANCE = "tokenizer.json", "norm_stats.json", "deploy.json", "provenance.json"
+AGAIN = "save the policy again, or copy the whole bundle"
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+def save_bundle(policy: VLAPolicy, directory: Path, *, deploy: DeploySpec | None, provenance: dict[str, Any]) -> None:
+    """Write `policy` to `directory`, replacing a bundle that is there.
+
+    deploy: the world it was trained in. provenance: JSON facts about its making (run, step, seed, data).
+    Raises RlvlaError if `directory` holds something else, or if the disk is full.
+    """
+    directory = Path(directory)
+    if directory.exists() and any(directory.iterdir()) and not (directory / PROVENANCE).is_file():
+        raise RlvlaError(f"{directory} exists and is not a policy bundle: choose another directory")
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    temporary = directory.with_name(f".{directory.name}.{os.getpid()}.new")
+    retired = directory.with_name(f".{directory.name}.{os.getpid()}.old")
+    shutil.rmtree(temporary, ignore_errors=True)
+    try:
+        with no_room_is_a_user_error(temporary):
+            temporary.mkdir()
+            _write(policy, temporary, deploy, provenance)
+        for path in _files(temporary):
+            fsync_path(path)
+        if directory.exists():
+            directory.rename(retired)
+        temporary.rename(directory)
+        fsync_path(directory.parent)
+    except OSError as error:
+        raise RlvlaError(f"cannot write the policy bundle {directory}: {error.strerror}") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+        shutil.rmtree(retired, ignore_errors=True)
+
+
+def _write(policy: VLAPolicy, directory: Path, deploy: DeploySpec | None, provenance: dict[str, Any]) -> None:
+    config = policy.config.to_json()
+    dtype = str(policy.transform.dtype).removeprefix("torch.")
+    config["rlvla"]["image_transform"] = {
+        "resampler": policy.transform.resampler,
+        "strategy": policy.transform.strategy,
+        "dtype": dtype,
+    }
+    write_json(directory / CONFIG, config)
+    adapted = is_adapted(policy.model)
+    if adapted:
+        save_adapter(policy.model, directory / ADAPTER)
+    if adapted and policy.base_directory is not None:
+        base = {"directory": str(policy.base_directory), "fingerprint": fingerprint(policy.base_directory)}
+        write_json(directory / BASE, {**base, "dtype": str(policy.dtype).removeprefix("torch.")})
+    else:
+        save_file(base_tensors(policy), str(directory / SINGLE))
+    save_value_head(policy.value_head, directory / VALUE_HEAD)
+    (directory / TOKENIZER).write_text(policy.tokenizer.to_json() + "\n", encoding="utf-8")
+    write_json(directory / NORM_STATS, policy.codec.norm_stats.to_json())
+    if deploy is not None:
+        write_json(directory / DEPLOY, deploy.to_json())
+    facts = {
+        "rlvla": __version__,
+        "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "provenance": provenance,
+        "files": {str(path.relative_to(directory)): sha256_of(path) for path in _files(directory)},
+    }
+    write_json(directory / PROVENANCE, facts)
+
+
+def base_tensors(policy: VLAPolicy) -> dict[str, torch.Tensor]:
+    """The graph's own weights by checkpoint name, without any adapter."""
+    return {
+        name.replace(".base_layer.", "."): value.detach().cpu().contiguous()
+        for name, value in policy.model.state_dict().items()
+        if ".lora_" not in name
+    }
+
+
+def load_bundle(directory: Path, *, device: str | torch.device = "cpu") -> VLAPolicy:
+    """Read a bundle, on `device`. Raises one-line RlvlaErrors for missing, damaged or blind bundles."""
+    directory = Path(directory)
+    config = load_config(directory)
+    if not (directory / NORM_STATS).is_file():
+        raise RlvlaError(
+            f"{directory / NORM_STATS} is missing: without action statistics tokens have no units; copy the file that "
+            "`rlvla collect` wrote with the training data, or save the policy again"
+        )
+    _verify(directory)
+    stats = NormStats.from_json(read_json(directory / NORM_STATS, AGAIN))
+    tokenizer = PromptTokenizer.from_file(directory / TOKENIZER)
+    model = _load_graph(directory, config, device)
+    check_sight(model, tokenizer.empty_token_id)
+    value_head = load_value_head(directory / VALUE_HEAD).to(device)
+    policy = VLAPolicy(model, value_head, tokenizer, stats, _load_transform(directory, config))
+    if (directory / BASE).is_file():
+        policy.base_directory = Path(read_json(directory / BASE, AGAIN)["directory"])
+    if (directory / DEPLOY).is_file():
+        recorded = load_deploy(directory).image_transform
+        if recorded != policy.transform.hash():
+            raise RlvlaError(
+                f"{directory}: trained with image transform {recorded}, this version makes {policy.transform.hash()}: "
+                "use the rlvla version in its provenance.json, or train again"
+            )
+    return policy
+
+
+def load_deploy(directory: Path) -> DeploySpec:
+    """Read deploy.json alone."""
+    path = Path(directory) / DEPLOY
+    data = read_json(path, "this policy belongs to no world; save it with one")
+    return DeploySpec.from_json(data, str(path))
+
+
+def _load_graph(directory: Path, config: OpenVLAConfig, device: str | torch.device) -> Any:
+    if (directory / BASE).is_file():
+        base = read_json(directory / BASE, AGAIN)
+        source = Path(base["directory"])
+        if not source.is_dir():
+            raise RlvlaError(f"{directory} adapts the checkpoint {source}, which is not there: put it back")
+        if fingerprint(source) != base["fingerprint"]:
+            raise RlvlaError(f"{source} has changed since {directory} was trained on it: put the original back")
+        model = load_model(source, config, dtype=DTYPES[base["dtype"]], device=device)
+    else:
+        model = load_model(directory, config, dtype=None, device=device)
+    if (directory / ADAPTER).is_dir():
+        load_adapter(model, directory / ADAPTER)
+    return model
+
+
+def _load_transform(directory: Path, config: OpenVLAConfig) -> ImageTransform:
+    data = read_json(directory / CONFIG, AGAIN).get("rlvla", {}).get("image_transform", {})
+    return ImageTransform(
+        size=config.image_size,
+        resampler=data.get("resampler", "tensor"),
+        strategy=data.get("strategy", "resize-naive"),
+        dtype=DTYPES[data.get("dtype", "float32")],
+    )
+
+
+def fingerprint(directory: Path) -> str:
+    """Identity of a large checkpoint without reading its weights: config, index, and the shards' sizes and headers."""
+    digest = hashlib.sha256()
+    for path in (directory / CONFIG, directory / INDEX):
+        if path.is_file():
+            digest.update(path.read_bytes())
+    for path in shard_files(directory):
+        with path.open("rb") as file:
+            digest.update(f"{path.name} {path.stat().st_size}".encode() + file.read(1 << 16))
+    return digest.hexdigest()
+
+
+def _verify(directory: Path) -> None:
+    """Compare every file with its recorded SHA-256."""
+    recorded = read_json(directory / PROVENANCE, AGAIN).get("files", {})
+    for name, digest in recorded.items():
+        path = directory / name
+        if not path.is_file():
+            raise RlvlaError(f"{path} is missing: {AGAIN}")
+        if sha256_of(path) != digest:
+            raise RlvlaError(f"{path} is damaged (its SHA-256 differs from provenance.json): {AGAIN}")
+
+
+def _files(directory: Path) -> list[Path]:
+    return sorted(path for path in directory.rglob("*") if path.is_file())

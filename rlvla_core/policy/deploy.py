@@ -1,0 +1,71 @@
+"""What a policy expects of the robot and the camera that it is run with."""
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from rlvla_core.environment import CameraSpec, EnvSpec
+from rlvla_core.errors import RlvlaError
+
+if TYPE_CHECKING:
+    from rlvla_core.policy.policy import VLAPolicy
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DeploySpec:
+    """The content of a bundle's deploy.json."""
+
+    robot: str
+    """Name of the arm, e.g. `widowx250s`."""
+    camera: CameraSpec
+    """The camera of training: picture size, intrinsics in pixels, pose in the base frame."""
+    control_hz: float
+    """Actions per second."""
+    action_space: str
+    """Meaning and frame of an action, see `environment.ACTION_SPACE`."""
+    image_transform: str
+    """Hash of the transform from picture to model input."""
+
+    @classmethod
+    def from_env(cls, spec: EnvSpec, policy: "VLAPolicy") -> "DeploySpec":
+        """Describe the world that `policy` was trained in."""
+        return cls(
+            robot=spec.robot,
+            camera=spec.camera,
+            control_hz=spec.control_hz,
+            action_space=spec.action_space,
+            image_transform=policy.transform.hash(),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any], source: str) -> "DeploySpec":
+        """Inverse of `to_json`; `source` names the file in errors."""
+        try:
+            camera = dict(data["camera"])
+            for name in ("position_in_base", "quaternion_in_base"):
+                camera[name] = tuple(camera[name])
+            return cls(**{**data, "camera": CameraSpec(**camera)})
+        except (KeyError, TypeError, ValueError) as error:
+            raise RlvlaError(f"{source} is damaged ({error}): save the policy again") from None
+
+
+def check_fits(deploy: DeploySpec, spec: EnvSpec) -> None:
+    """Raise RlvlaError unless the world has the robot, rate, picture size and action space of training."""
+    pairs = (
+        ("robot", deploy.robot, spec.robot),
+        ("control rate in Hz", deploy.control_hz, spec.control_hz),
+        (
+            "picture size",
+            f"{deploy.camera.width}x{deploy.camera.height}",
+            f"{spec.camera.width}x{spec.camera.height}",
+        ),
+        ("action space", deploy.action_space, spec.action_space),
+    )
+    for what, trained, found in pairs:
+        if trained != found:
+            raise RlvlaError(
+                f"the policy was trained with {what} {trained}, this world has {found}: "
+                "use a world or a bundle of the other kind"
+            )

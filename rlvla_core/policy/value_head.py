@@ -1,0 +1,51 @@
+"""The critic: one number from the state that predicts the first action token (paper, section 3)."""
+
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from safetensors.torch import save_file
+from torch import nn
+
+from rlvla_core.errors import RlvlaError
+from rlvla_core.policy.files import read_tensors
+
+
+class ValueHead(nn.Module):
+    """[.., hidden] -> [..] float32, through 512 and 128 units with exact GELU; the last layer has no bias."""
+
+    def __init__(self, hidden_size: int, hidden: tuple[int, int] = (512, 128)) -> None:
+        super().__init__()
+        self.head_l1 = nn.Linear(hidden_size, hidden[0])
+        self.head_l2 = nn.Linear(hidden[0], hidden[1])
+        self.head_l3 = nn.Linear(hidden[1], 1, bias=False)
+
+    def forward(self, state: torch.Tensor) -> torch.Tensor:
+        x = F.gelu(self.head_l1(state.to(self.head_l1.weight.dtype)))
+        return self.head_l3(F.gelu(self.head_l2(x))).squeeze(-1).float()
+
+    @torch.no_grad()
+    def initialise(self, generator: torch.Generator) -> None:
+        """N(0, 0.02) weights and zero biases: what the paper's head starts from in effect."""
+        for layer in (self.head_l1, self.head_l2, self.head_l3):
+            layer.weight.normal_(0.0, 0.02, generator=generator)
+            if layer.bias is not None:
+                layer.bias.zero_()
+
+
+def load_value_head(path: Path) -> ValueHead:
+    """Read `value_head.head_l1.weight` and so on; the widths are the tensors' own. Raises RlvlaError."""
+    tensors = {name.removeprefix("value_head."): tensor.float() for name, tensor in read_tensors(path)}
+    names = {"head_l1.weight", "head_l1.bias", "head_l2.weight", "head_l2.bias", "head_l3.weight"}
+    if tensors.keys() != names:
+        raise RlvlaError(f"{path} is not a value head: it holds {sorted(tensors)}")
+    first, second = tensors["head_l1.weight"], tensors["head_l2.weight"]
+    head = ValueHead(first.shape[1], (first.shape[0], second.shape[0]))
+    head.load_state_dict(tensors)
+    return head
+
+
+def save_value_head(head: ValueHead, path: Path) -> None:
+    """Write what `load_value_head` reads."""
+    tensors = {f"value_head.{name}": value.detach().cpu().contiguous() for name, value in head.state_dict().items()}
+    save_file(tensors, str(path))

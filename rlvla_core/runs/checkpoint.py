@@ -1,0 +1,169 @@
+"""Checkpoints that are whole or not there: safetensors + JSON, hashed, written aside and renamed into place.
+
+    checkpoints/step-00000120/
+        tensors.safetensors     every tensor, flat names
+        state.json              everything that is not a tensor
+        MANIFEST.json           size and SHA-256 of the two files above
+
+Nothing is pickled: reading a checkpoint never runs code from it.
+"""
+
+import json
+import os
+import re
+import shutil
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from rlvla_core.errors import RlvlaError
+from rlvla_core.runs.files import fsync_path, no_room_is_a_user_error, sha256_of
+
+TENSORS, STATE, MANIFEST = "tensors.safetensors", "state.json", "MANIFEST.json"
+_NAME = re.compile(r"step-(\d+)$")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Checkpoint:
+    """One verified checkpoint in memory."""
+
+    step: int
+    directory: Path
+    tensors: dict[str, torch.Tensor]
+    """On the CPU, by the names they were saved under."""
+    state: dict[str, Any]
+
+
+class CheckpointStore:
+    """The checkpoints of one run; the newest `keep` are kept."""
+
+    def __init__(self, directory: Path, keep: int = 2, warn: Callable[[str], None] | None = None) -> None:
+        """`warn` receives one line for every damaged checkpoint that is passed over (default: standard error)."""
+        if keep < 1:
+            raise RlvlaError(f"a checkpoint store keeps at least 1 checkpoint, got keep={keep}")
+        self.directory = Path(directory)
+        self.keep = keep
+        self._warn = warn or (lambda line: print(line, file=sys.stderr, flush=True))
+
+    def steps(self) -> list[int]:
+        """Steps of all complete-looking checkpoints, ascending (their hashes are not looked at)."""
+        if not self.directory.is_dir():
+            return []
+        found = (_NAME.fullmatch(path.name) for path in self.directory.iterdir())
+        return sorted(int(match.group(1)) for match in found if match)
+
+    def save(self, step: int, tensors: Mapping[str, torch.Tensor], state: Mapping[str, Any]) -> Path:
+        """Write checkpoint `step` and make it the newest: older ones beyond `keep`, and any of a later step (an
+        abandoned future, after going back), are removed once the new one is safely on the disk.
+
+        `state` must be JSON. Raises RlvlaError when there is no room; earlier checkpoints are untouched by that.
+        """
+        final = self._path(step)
+        self.directory.mkdir(parents=True, exist_ok=True)
+        self._remove_leftovers()
+        temporary = self.directory / f".tmp-{final.name}-{os.getpid()}"
+        try:
+            with no_room_is_a_user_error(self.directory):
+                temporary.mkdir()
+                save_file(_storable(tensors), temporary / TENSORS)
+                (temporary / STATE).write_text(json.dumps(dict(state), indent=1) + "\n", encoding="utf-8")
+                (temporary / MANIFEST).write_text(
+                    json.dumps({"step": step, "files": _fingerprints(temporary)}, indent=1) + "\n", encoding="utf-8"
+                )
+                for name in (TENSORS, STATE, MANIFEST):
+                    fsync_path(temporary / name)
+                fsync_path(temporary)
+                if final.exists():
+                    # rename() does not replace a directory that has files: the old one steps aside first.
+                    final.rename(self.directory / f".old-{final.name}-{os.getpid()}")
+                temporary.rename(final)
+                fsync_path(self.directory)
+        except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
+        self._remove_leftovers()
+        self._prune(step)
+        return final
+
+    def load(self, step: int) -> Checkpoint:
+        """Read checkpoint `step`. Raises RlvlaError when it is missing or damaged."""
+        directory = self._path(step)
+        if not directory.is_dir():
+            known = ", ".join(map(str, self.steps())) or "none"
+            raise RlvlaError(f"no checkpoint of step {step} in {self.directory}: there are {known}")
+        if damage := damage_of(directory):
+            raise RlvlaError(f"checkpoint {directory} is damaged ({damage}): resume from another step")
+        state = json.loads((directory / STATE).read_text(encoding="utf-8"))
+        return Checkpoint(step=step, directory=directory, tensors=load_file(directory / TENSORS), state=state)
+
+    def latest(self) -> Checkpoint | None:
+        """The newest checkpoint whose hashes agree; damaged ones are passed over with a warning line."""
+        for step in reversed(self.steps()):
+            if damage := damage_of(self._path(step)):
+                self._warn(f"warning: passing over the damaged checkpoint {self._path(step)} ({damage})")
+            else:
+                return self.load(step)
+        return None
+
+    def _path(self, step: int) -> Path:
+        if step < 0:
+            raise RlvlaError(f"a checkpoint step is 0 or more, got {step}")
+        return self.directory / f"step-{step:08d}"
+
+    def _remove_leftovers(self) -> None:
+        """Remove what a killed writer left behind. Only the writer calls this, and it holds the run's lock."""
+        for path in self.directory.iterdir():
+            if path.name.startswith((".tmp-", ".old-")):
+                shutil.rmtree(path)
+
+    def _prune(self, newest: int) -> None:
+        steps = self.steps()
+        earlier = [step for step in steps if step <= newest]
+        for step in [*earlier[: -self.keep], *(step for step in steps if step > newest)]:
+            shutil.rmtree(self._path(step))
+
+
+def damage_of(directory: Path) -> str | None:
+    """What is wrong with a checkpoint directory, or None when sizes and hashes all agree with its manifest."""
+    try:
+        manifest = json.loads((directory / MANIFEST).read_text(encoding="utf-8"))
+        files = dict(manifest["files"])
+        if set(files) != {TENSORS, STATE}:
+            return f"{MANIFEST} lists {sorted(files)}"
+        for name, expected in files.items():
+            path = directory / name
+            if not path.is_file():
+                return f"{name} is missing"
+            if path.stat().st_size != expected["bytes"]:
+                return f"{name} has {path.stat().st_size} bytes instead of {expected['bytes']}"
+            if sha256_of(path) != expected["sha256"]:
+                return f"{name} does not match its SHA-256"
+    except FileNotFoundError:
+        return f"{MANIFEST} is missing"
+    except (ValueError, KeyError, TypeError) as error:
+        return f"{MANIFEST} cannot be read: {error}"
+    return None
+
+
+def _fingerprints(directory: Path) -> dict[str, dict[str, Any]]:
+    paths = (directory / TENSORS, directory / STATE)
+    return {path.name: {"bytes": path.stat().st_size, "sha256": sha256_of(path)} for path in paths}
+
+
+def _storable(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Contiguous CPU tensors that share no memory (safetensors refuses views of one storage)."""
+    result: dict[str, torch.Tensor] = {}
+    seen: set[int] = set()
+    for name, tensor in tensors.items():
+        plain = tensor.detach().cpu().contiguous()
+        storage = plain.untyped_storage()
+        if storage.data_ptr() in seen or storage.nbytes() != plain.numel() * plain.element_size():
+            plain = plain.clone()
+        seen.add(plain.untyped_storage().data_ptr())
+        result[name] = plain
+    return result

@@ -1,0 +1,43 @@
+"""A file lock: two processes never write one run."""
+
+import fcntl
+import os
+from pathlib import Path
+
+from rlvla_core.errors import RlvlaError
+
+LOCK_NAME = ".lock"
+_held: set[tuple[int, str]] = set()
+
+
+class RunLock:
+    """An exclusive POSIX record lock. The kernel drops it when the process ends, however it ends.
+
+    A record lock, not flock(): children that are forked do not inherit it, so a worker that outlives a killed trainer
+    does not keep the run locked. It says nothing inside one process; `_held` does that.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Take the lock, or raise RlvlaError that names the holder's process id."""
+        self._key = (os.getpid(), str(path.resolve()))
+        if self._key in _held:
+            raise RlvlaError(f"{path.parent} is already open in this process (pid {os.getpid()}): close it first")
+        self._descriptor: int | None = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.lockf(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError):
+            holder = os.pread(self._descriptor, 32, 0).decode(errors="replace").strip() or "unknown"
+            os.close(self._descriptor)
+            raise RlvlaError(
+                f"{path.parent} is being written by process {holder}: wait for it, stop it, or choose another name"
+            ) from None
+        os.ftruncate(self._descriptor, 0)
+        os.pwrite(self._descriptor, str(os.getpid()).encode(), 0)
+        _held.add(self._key)
+
+    def release(self) -> None:
+        """Give the lock back; releasing twice is harmless."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+            _held.discard(self._key)

@@ -1,0 +1,73 @@
+"""Writes constraints.txt: the versions in this environment of everything that the package's dependency tree needs.
+
+    .venv/bin/python scripts/pin.py [--check]
+
+Run it after a change of dependencies, in an environment where the tests have passed. A pin carries a marker where the
+pinned version does not support every Python that the package supports: there pip picks an older version itself.
+"""
+
+import sys
+from importlib import metadata
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+ROOT = Path(__file__).resolve().parent.parent
+PYTHONS = ("3.10", "3.11", "3.12", "3.13")
+HEADER = """\
+# Versions that the tests passed with, for `pip install -c constraints.txt`. Written by scripts/pin.py.
+"""
+
+
+def roots() -> list[Requirement]:
+    """What the package asks for, extras included."""
+    return [Requirement(text) for text in metadata.requires("rlvla") or []]
+
+
+def tree() -> dict[str, metadata.Distribution]:
+    """Canonical name -> installed distribution, for every package reached from the roots here."""
+    found: dict[str, metadata.Distribution] = {}
+    seen: set[tuple[str, str]] = set()
+    pending = roots()
+    while pending:
+        requirement = pending.pop()
+        name = canonicalize_name(requirement.name)
+        try:
+            found[name] = metadata.distribution(name)
+        except metadata.PackageNotFoundError:
+            sys.exit(f"error: {name} is not installed here: run `make setup` first")
+        for extra in {"", *requirement.extras}:
+            if (name, extra) in seen:
+                continue
+            seen.add((name, extra))
+            for text in found[name].requires or []:
+                child = Requirement(text)
+                if child.marker is None or child.marker.evaluate({"extra": extra}):
+                    pending.append(child)
+    return found
+
+
+def pin(name: str, distribution: metadata.Distribution) -> str:
+    """One line, without a local version (`+cpu`): the builds of one version are equal for us."""
+    line = f"{name}=={Version(distribution.version).public}"
+    supported = SpecifierSet(distribution.metadata["Requires-Python"] or "")
+    oldest = next(python for python in PYTHONS if f"{python}.99" in supported)
+    return line if oldest == PYTHONS[0] else f'{line}; python_version >= "{oldest}"'
+
+
+def main() -> int:
+    """Write the file, or with `--check` say whether it is what would be written."""
+    text = HEADER + "".join(f"{pin(name, distribution)}\n" for name, distribution in sorted(tree().items()))
+    path = ROOT / "constraints.txt"
+    if "--check" in sys.argv[1:]:
+        return 0 if path.read_text() == text else 1
+    path.write_text(text)
+    print(f"{path}: {text.count('==')} pins")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,69 @@
+#!/usr/bin/env bash
+# Makes the virtual environment, installs the package into it, and sees to a Vulkan driver that can draw.
+# A second call is instant: a stamp in the environment holds the hash of what the installation depends on.
+#
+#   VENV=.venv        where the environment lies, relative to the repository
+#   PYTHON=python3    the interpreter to make it with (3.10 to 3.12)
+#   EXTRAS=sim,dev    which extras of pyproject.toml to install
+#   PIP_ARGS=         more arguments for pip, for example another index for torch
+set -euo pipefail
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+venv=${VENV:-.venv}
+extras=${EXTRAS:-sim,dev}
+read -ra pip_args <<<"${PIP_ARGS:-}"
+
+say() { printf '[setup] %s\n' "$*"; }
+fail() {
+  printf '[setup] error: %s\n' "$*" >&2
+  exit 1
+}
+suits() { "$1" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null; }
+
+find_python() {
+  local candidate
+  for candidate in ${PYTHON:+"$PYTHON"} python3 python3.12 python3.11 python3.10; do
+    if command -v "$candidate" >/dev/null && suits "$candidate"; then
+      printf '%s' "$candidate"
+      return
+    fi
+  done
+  fail "no Python 3.10 to 3.12 found (the simulator's wheels stop at 3.12): install one and call again with PYTHON=/path/to/python3.x"
+}
+
+make_venv() {
+  local python
+  python=$(find_python)
+  say "making the environment $venv with $("$python" --version)"
+  "$python" -m venv --clear "$venv" ||
+    fail "$python cannot make environments: install its venv module (Debian, Ubuntu: apt-get install python3-venv)"
+}
+
+install_packages() {
+  local log="$venv/install.log" start=$SECONDS
+  say "installing the packages: about 2 to 5 minutes, most of it torch (progress: $log)"
+  if ! "$venv/bin/python" -m pip install --no-input --disable-pip-version-check \
+    -c constraints.txt ${pip_args[@]+"${pip_args[@]}"} -e ".[$extras]" >"$log" 2>&1; then
+    grep -v '^WARNING' "$log" | tail -n 15 >&2
+    fail "pip could not install the packages: the lines above say why, the whole log is $log"
+  fi
+  say "packages installed in $((SECONDS - start)) s"
+}
+
+stamp="$venv/.rlvla-installed"
+wanted=$({
+  cat pyproject.toml setup.py constraints.txt
+  printf '%s\n' "$extras" "${PIP_ARGS:-}" "$PWD"
+} | sha256sum | cut -d ' ' -f 1)
+
+if [[ ! -x "$venv/bin/python" ]] || ! suits "$venv/bin/python"; then
+  make_venv
+fi
+if [[ ! -f "$stamp" || $(<"$stamp") != "$wanted" ]]; then
+  install_packages
+  printf '%s\n' "$wanted" >"$stamp"
+fi
+if [[ ",$extras," == *,sim,* && ! -f "$venv/.vulkan-works" ]]; then
+  bash scripts/vulkan.sh "$venv/bin/python"
+  touch "$venv/.vulkan-works"
+fi

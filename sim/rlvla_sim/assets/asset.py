@@ -1,0 +1,129 @@
+"""What an asset is: a mesh with one texture, an object with its collision parts, a picture.
+
+Units are metres and kilograms; z points up. An object's frame is its resting pose on a table: origin at the centre
+of its bounding box. A receptacle's frame has its origin on the table under the centre of its bounding box (base at
+z = 0).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from PIL import Image
+
+from rlvla_core.errors import RlvlaError
+
+HULL_LIMIT = 64
+"""Most vertices of one convex collision part (the limit of PhysX on a GPU)."""
+
+PICTURE_SIZE = (640, 480)
+"""Width and height [pixels] that pictures are drawn or stored at."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Mesh:
+    """A triangle mesh with one texture: one draw call."""
+
+    vertices: np.ndarray
+    """float32 [V, 3], metres."""
+    triangles: np.ndarray
+    """int32 [F, 3], counter-clockwise seen from outside."""
+    uvs: np.ndarray
+    """float32 [V, 2]: u along the texture's columns, v along its rows; (0, 0) is the corner of `texture[0, 0]`."""
+    texture: np.ndarray
+    """uint8 [h, w, 3], sRGB."""
+    normals: np.ndarray
+    """float32 [V, 3], unit length, outward."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class ObjectAsset:
+    """A rigid object: what is seen, what collides, how heavy it is."""
+
+    name: str
+    """As used in the instruction, e.g. `carrot`."""
+    density: float
+    """Kilograms per cubic metre of the collision parts."""
+    visual: Mesh
+    collision: tuple[np.ndarray, ...]
+    """Convex parts, each float32 [K, 3] hull vertices with K <= 64."""
+
+    @property
+    def aabb_min(self) -> np.ndarray:
+        """Lower corner [3] of the box around what is seen, metres."""
+        return self.visual.vertices.min(axis=0)
+
+    @property
+    def aabb_max(self) -> np.ndarray:
+        """Upper corner [3] of the box around what is seen, metres."""
+        return self.visual.vertices.max(axis=0)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class PictureAsset:
+    """A named picture that is drawn (or read) when it is first needed."""
+
+    name: str
+    draw: Callable[[], np.ndarray]
+    """Returns uint8 [480, 640, 3]."""
+
+    def picture(self, width: int, height: int) -> np.ndarray:
+        """The whole picture at the asked size, uint8 [height, width, 3], read-only (copy it before writing).
+
+        The 4:3 content is resized anisotropically, as a policy's own resize would do. Raises RlvlaError for a size
+        below one pixel.
+        """
+        if width < 1 or height < 1:
+            raise RlvlaError(f"a picture of {width} x {height} pixels: width and height must be at least 1")
+        return _picture(self, width, height)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class TableAsset(PictureAsset):
+    """A table top and the room around it as the third-person camera sees them: the overlay behind robot and objects."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class TextureAsset(PictureAsset):
+    """A busy pattern that is blended over the picture for visual shifts (paper, section 2: dynamic texture, noise)."""
+
+
+@lru_cache(maxsize=96)
+def _picture(asset: PictureAsset, width: int, height: int) -> np.ndarray:
+    image = Image.fromarray(asset.draw())
+    if image.size != (width, height):
+        image = image.resize((width, height), Image.Resampling.LANCZOS)
+    pixels = np.array(image)
+    pixels.setflags(write=False)
+    return pixels
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class Catalogue:
+    """Everything that episodes can draw from; within each tuple the training assets come first."""
+
+    name: str
+    objects: tuple[ObjectAsset, ...]
+    receptacles: tuple[ObjectAsset, ...]
+    tables: tuple[TableAsset, ...]
+    textures: tuple[TextureAsset, ...]
+    """One for each of the shifts' texture indices 1 .. 16, in order."""
+    num_train_objects: int = 16
+    num_train_receptacles: int = 1
+    num_train_tables: int = 16
+
+    @property
+    def num_test_objects(self) -> int:
+        """Objects that training never shows."""
+        return len(self.objects) - self.num_train_objects
+
+    @property
+    def num_test_receptacles(self) -> int:
+        """Receptacles that training never shows."""
+        return len(self.receptacles) - self.num_train_receptacles
+
+    @property
+    def num_test_tables(self) -> int:
+        """Tables that training never shows."""
+        return len(self.tables) - self.num_train_tables

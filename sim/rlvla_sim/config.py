@@ -1,0 +1,66 @@
+"""What a world is made of: one frozen configuration."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from rlvla_core.environment import CameraSpec
+from rlvla_core.errors import RlvlaError
+
+CONTROL_HZ = 5.0
+"""Actions a second (paper, section 1.1)."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WorldConfig:
+    """The put-X-on-Y world."""
+
+    robot: str = "widowx250s"
+    """`widowx250s` or `panda`."""
+    image_width: int = 64
+    """Pixels."""
+    image_height: int = 64
+    """Pixels. The camera keeps the paper's field of view (4:3) whatever the picture's shape: a square one is squeezed."""
+    supersampling: int = 2
+    """Each pixel is the mean of this many rendered ones in each direction."""
+    max_steps: int = 80
+    """Time limit of an episode, control steps."""
+    episode_set: str = "train"
+    """Grid that episode ids index: `train`, `test` or `single`."""
+    end_on_success: bool = False
+    """Terminate an episode once the object, grasped before, is on the receptacle. The paper does not: all episodes run
+    to the time limit."""
+    assets: Literal["procedural", "paper"] = "procedural"
+    """Whose objects, receptacles and tables; `paper` reads the folder that RLVLA_ASSETS names."""
+    physics_hz: int = 120
+    """Physics steps a second; a multiple of the 5 Hz control rate."""
+
+    def __post_init__(self) -> None:
+        if min(self.image_width, self.image_height) < 8 or max(self.image_width, self.image_height) > 2048:
+            raise RlvlaError(f"picture size {self.image_width} x {self.image_height}: each side must be 8 .. 2048 pixels")
+        if not 1 <= self.supersampling <= 8:
+            raise RlvlaError(f"supersampling {self.supersampling}: use 1 .. 8")
+        if self.max_steps < 1:
+            raise RlvlaError(f"max_steps {self.max_steps}: an episode needs at least one step")
+        if self.physics_hz < 30 or self.physics_hz % CONTROL_HZ:
+            raise RlvlaError(f"physics_hz {self.physics_hz}: use a multiple of {CONTROL_HZ:g} that is at least 30")
+
+    @property
+    def substeps(self) -> int:
+        """Physics steps in one control step."""
+        return int(self.physics_hz / CONTROL_HZ)
+
+
+def scaled_camera(camera: CameraSpec, width: int, height: int) -> CameraSpec:
+    """The same view at another picture size: fx W / 640, fy H / 480, and the principal point alike."""
+    x, y = width / camera.width, height / camera.height
+    return CameraSpec(
+        name=camera.name,
+        width=width,
+        height=height,
+        fx=camera.fx * x,
+        fy=camera.fy * y,
+        cx=camera.cx * x,
+        cy=camera.cy * y,
+        position_in_base=camera.position_in_base,
+        quaternion_in_base=camera.quaternion_in_base,
+    )

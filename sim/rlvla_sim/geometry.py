@@ -1,0 +1,65 @@
+"""Rotations and rigid transforms on numpy arrays with leading batch dimensions.
+
+Quaternions are wxyz and unit; matrices act on column vectors; `XYZ` Euler angles (a, b, c) mean Rx(a) Ry(b) Rz(c), the
+convention of BridgeData actions. Angles are radians, lengths metres.
+"""
+
+import math
+
+import numpy as np
+
+
+def matrix_of_quaternion(q: np.ndarray) -> np.ndarray:
+    """Rotation matrix [..., 3, 3] of unit quaternions [..., 4]."""
+    w, x, y, z = np.moveaxis(np.asarray(q, dtype=np.float64), -1, 0)
+    rows = [
+        [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
+        [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
+        [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
+    ]
+    return np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)
+
+
+def rotation_about_z(angle: float) -> np.ndarray:
+    """Rotation matrix [3, 3] by `angle` about z."""
+    c, s = math.cos(angle), math.sin(angle)
+    return np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
+
+
+def quaternion_about_z(angle: float) -> tuple[float, float, float, float]:
+    """Unit quaternion of a rotation by `angle` about z."""
+    return (math.cos(angle / 2), 0.0, 0.0, math.sin(angle / 2))
+
+
+def matrix_of_euler_xyz(angles: np.ndarray) -> np.ndarray:
+    """Rx(a) Ry(b) Rz(c) [..., 3, 3] of angles [..., 3]."""
+    cos, sin = np.cos(angles), np.sin(angles)
+    (ca, cb, cc), (sa, sb, sc) = np.moveaxis(cos, -1, 0), np.moveaxis(sin, -1, 0)
+    rows = [
+        [cb * cc, -cb * sc, sb],
+        [ca * sc + sa * sb * cc, ca * cc - sa * sb * sc, -sa * cb],
+        [sa * sc - ca * sb * cc, sa * cc + ca * sb * sc, ca * cb],
+    ]
+    return np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)
+
+
+def euler_xyz_of_matrix(matrix: np.ndarray) -> np.ndarray:
+    """Angles [3] with Rx(a) Ry(b) Rz(c) = matrix; b in [-pi/2, pi/2]."""
+    b = math.asin(min(1.0, max(-1.0, float(matrix[0, 2]))))
+    a = math.atan2(-float(matrix[1, 2]), float(matrix[2, 2]))
+    c = math.atan2(-float(matrix[0, 1]), float(matrix[0, 0]))
+    return np.array([a, b, c])
+
+
+def rigid(rotation: np.ndarray, translation: np.ndarray) -> np.ndarray:
+    """Homogeneous transform [4, 4] of a rotation [3, 3] and a translation [3]."""
+    transform = np.eye(4)
+    transform[:3, :3] = rotation
+    transform[:3, 3] = translation
+    return transform
+
+
+def rigid_inverse(transform: np.ndarray) -> np.ndarray:
+    """Inverse [4, 4] of a rigid transform."""
+    rotation = transform[:3, :3].T
+    return rigid(rotation, -rotation @ transform[:3, 3])

@@ -1,0 +1,63 @@
+"""What the world must know about an arm."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from rlvla_core.environment import CameraSpec
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Drive:
+    """A joint's PD drive: torque = stiffness (target - q) - damping q', clipped to the force limit."""
+
+    stiffness: float
+    damping: float
+    force_limit: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RobotSpec:
+    """An arm with a parallel gripper, placed in the world, and the camera that looks at it."""
+
+    name: str
+    urdf: Callable[[], Path]
+    """Path of the description; called when a world is built, so that files may be prepared then."""
+    base_position: tuple[float, float, float]
+    """Base link in the world frame, metres."""
+    base_quaternion: tuple[float, float, float, float]
+    """Base link in the world frame, wxyz."""
+    arm_joints: tuple[str, ...]
+    """Revolute joints from base to tool."""
+    arm_start: tuple[float, ...]
+    """Start angles, radians."""
+    arm_drives: tuple[Drive, ...]
+    finger_joints: tuple[str, str]
+    """Prismatic joints that open with growing position."""
+    finger_links: tuple[str, str]
+    finger_opening_axes: tuple[tuple[float, float, float], tuple[float, float, float]]
+    """Direction in which each finger opens, in its own link frame."""
+    finger_closed: float
+    """Finger joint target [m] at gripper action -1."""
+    finger_open: float
+    """Finger joint target [m] at gripper action +1."""
+    finger_start: float
+    """Finger joint position [m] at the start."""
+    finger_drive: Drive
+    finger_friction: float
+    """Static and dynamic friction coefficient of the fingers."""
+    tcp_link: str
+    approach_axis: tuple[float, float, float]
+    """Direction in which the tool approaches an object, tool frame."""
+    closing_axis: tuple[float, float, float]
+    """Direction along which the fingers close, tool frame."""
+    grasp_width: tuple[float, float]
+    """Metres: narrowest and widest thing that the fingers take, with clearance."""
+    finger_half_width: float
+    """Metres: half of a finger's width, across approach and closing directions."""
+    finger_reach: float
+    """Metres from the tool point to the finger tips along the approach axis."""
+    palm_clearance: float
+    """Metres of free space behind the tool point along the approach axis."""
+    camera: CameraSpec
+    """At 640 x 480; a world scales its intrinsics to its picture size."""

@@ -1,0 +1,124 @@
+"""The picture of one world: a SAPIEN scene with visuals only, drawn by the paper's camera over a table picture.
+
+The stage is never simulated: bodies are put where the physics has them. Robot, object and receptacle are all there is
+to draw; what the renderer leaves transparent is the table picture (the green screen of the paper, section 1.2).
+Lights cast no shadow, as nothing that could catch one is drawn.
+"""
+
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import sapien
+from sapien import render
+
+from rlvla_core.environment import CameraSpec
+from rlvla_core.errors import RlvlaError
+from rlvla_sim.assets.asset import Mesh
+from rlvla_sim.robots import RobotSpec, robot
+
+AMBIENT = 0.3
+LIGHTS = (((0.0, 0.0, -1.0), 1.5), ((-1.0, -0.5, -1.0), 0.6), ((1.0, 1.0, -1.0), 0.6))
+"""Direction and strength of the lights: the paper's directions, a little dimmer, so that pale objects keep their shades."""
+NEAR, FAR = 0.01, 10.0
+SHADER = str(Path(sapien.__file__).parent / "vulkan_shader" / "minimal")
+"""SAPIEN's one-pass shader pack: colour with alpha 0 where nothing is drawn."""
+
+
+def _renderer() -> sapien.Scene:
+    """An empty scene with a renderer; raises RlvlaError where Vulkan has no device."""
+    render.set_log_level("error")
+    try:
+        return sapien.Scene([render.RenderSystem()])
+    except RuntimeError as error:
+        raise RlvlaError(
+            f"no Vulkan device to draw with ({error}): install a driver, e.g. `apt install mesa-vulkan-drivers` for CPUs"
+        ) from error
+
+
+@cache
+def _robot_visuals(name: str) -> tuple[tuple[str, render.RenderBodyComponent], ...]:
+    """(link name, visual body) of every link with a shape, read once a process."""
+    builder = _renderer().create_urdf_loader().load_file_as_articulation_builder(str(robot(name).urdf()))
+    return tuple((link.name, link.build_render_component()) for link in builder.link_builders if link.visual_records)
+
+
+@cache
+def _asset_visual(mesh: Mesh) -> render.RenderBodyComponent:
+    """The visual body of a mesh, uploaded once a process."""
+    height, width, _ = mesh.texture.shape
+    pixels = np.full((height, width, 4), 255, dtype=np.uint8)
+    pixels[..., :3] = mesh.texture
+    material = render.RenderMaterial(base_color=[1.0, 1.0, 1.0, 1.0], specular=0.1, roughness=0.8)
+    material.base_color_texture = render.RenderTexture2D(pixels, "R8G8B8A8Unorm", srgb=True)
+    body = render.RenderBodyComponent()
+    triangles = mesh.triangles.astype(np.uint32)
+    body.attach(render.RenderShapeTriangleMesh(mesh.vertices, triangles, mesh.normals, mesh.uvs, material))
+    return body
+
+
+class Stage:
+    """Draws uint8 pictures [height, width, 3] of one world."""
+
+    def __init__(self, spec: RobotSpec, camera: CameraSpec, supersampling: int) -> None:
+        self.camera = camera
+        self.supersampling = supersampling
+        self.scene = _renderer()
+        self.scene.set_ambient_light([AMBIENT] * 3)
+        for direction, strength in LIGHTS:
+            self.scene.add_directional_light(direction, [strength] * 3)
+        self.links = {name: self._add(body) for name, body in _robot_visuals(spec.name)}
+        self.props: list[sapien.Entity] = []
+        self.background = np.zeros((camera.height, camera.width, 3), dtype=np.float32)
+        self.eye = self._add_camera(spec)
+
+    def _add(self, body: render.RenderBodyComponent) -> sapien.Entity:
+        entity = sapien.Entity()
+        entity.add_component(body.clone())
+        self.scene.add_entity(entity)
+        return entity
+
+    def _add_camera(self, spec: RobotSpec) -> render.RenderCameraComponent:
+        camera, scale = self.camera, self.supersampling
+        eye = render.RenderCameraComponent(camera.width * scale, camera.height * scale, SHADER)
+        fx, fy, cx, cy = (scale * value for value in (camera.fx, camera.fy, camera.cx, camera.cy))
+        eye.set_perspective_parameters(NEAR, FAR, fx, fy, cx, cy, 0.0)
+        mount = sapien.Entity()
+        mount.add_component(eye)
+        base = sapien.Pose(list(spec.base_position), list(spec.base_quaternion))
+        mount.set_pose(base * sapien.Pose(list(camera.position_in_base), list(camera.quaternion_in_base)))
+        self.scene.add_entity(mount)
+        return eye
+
+    def dress(self, meshes: list[Mesh], background: np.ndarray) -> None:
+        """Show these meshes as props 0, 1, ... and this picture (uint8 [height, width, 3]) behind everything."""
+        for entity in self.props:
+            self.scene.remove_entity(entity)
+        self.props = [self._add(_asset_visual(mesh)) for mesh in meshes]
+        self.background = background.astype(np.float32)
+
+    def draw(self, links: list[tuple[str, sapien.Pose]], props: list[sapien.Pose]) -> np.ndarray:
+        """The picture, uint8 [height, width, 3], with links and props at these world poses."""
+        for name, pose in links:
+            self.links[name].set_pose(pose)
+        for entity, pose in zip(self.props, props, strict=True):
+            entity.set_pose(pose)
+        self.scene.update_render()
+        self.eye.take_picture()
+        return overlay(self.eye.get_picture("Color"), self.background)
+
+
+def overlay(colour: np.ndarray, background: np.ndarray) -> np.ndarray:
+    """Rendered foreground over a background picture, uint8 [H, W, 3].
+
+    `colour` is float32 [sH, sW, 4] in 0..1 with alpha 1 where something was drawn and 0 elsewhere, `background` is
+    float32 [H, W, 3] in 0..255; blocks of s x s rendered pixels are averaged.
+    """
+    height, width, _ = background.shape
+    scale = colour.shape[0] // height
+    weighted = colour[..., :3] * (255.0 * colour[..., 3:])
+    alpha = colour[..., 3:]
+    if scale > 1:
+        weighted = sum(weighted[i::scale, j::scale] for i in range(scale) for j in range(scale)) / scale**2
+        alpha = sum(alpha[i::scale, j::scale] for i in range(scale) for j in range(scale)) / scale**2
+    return (weighted + (1.0 - alpha) * background + 0.5).astype(np.uint8)

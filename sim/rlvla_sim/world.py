@@ -1,0 +1,159 @@
+"""One world of the put-X-on-Y task on CPU: physics, task state, reward and picture of a single episode."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import sapien
+
+from rlvla_sim import reward
+from rlvla_sim.assets.asset import Catalogue, ObjectAsset
+from rlvla_sim.config import WorldConfig, scaled_camera
+from rlvla_sim.episodes import Episode
+from rlvla_sim.geometry import matrix_of_quaternion, rigid, rigid_inverse
+from rlvla_sim.physics import Physics
+from rlvla_sim.robots import RobotSpec, robot
+from rlvla_sim.stage import Stage
+
+GRASP_FORCE = 0.5
+"""Newtons: each finger presses at least this hard (paper, section 1.6)."""
+GRASP_COSINE = math.cos(math.radians(85.0))
+"""... at no more than 85 degrees from its opening direction."""
+RECEPTACLE_FORCE = 0.03
+"""Newtons between object and receptacle."""
+MARGIN_XY = 0.01
+"""Metres around the receptacle's largest half extent."""
+MARGIN_Z = 0.05
+"""Metres of air between the boxes of object and receptacle."""
+
+STATE_FIELDS = (
+    ("tcp_position", 3),
+    ("tcp_rotation", 6),
+    ("opening", 1),
+    ("object_position", 3),
+    ("object_rotation", 6),
+    ("receptacle_position", 3),
+    ("grasped_now", 1),
+    ("grasped", 1),
+    ("grasped_firmly", 1),
+    ("success", 1),
+    ("time", 1),
+)
+"""Columns of the privileged state, in order. Positions: metres, base frame; rotations: first two columns of the
+rotation matrix in the base frame; opening: finger joint position in metres; flags 0 or 1; time: step / max_steps."""
+STATE_DIM = sum(width for _, width in STATE_FIELDS)
+STATE_SLICES = {
+    name: slice(sum(w for _, w in STATE_FIELDS[:i]), sum(w for _, w in STATE_FIELDS[: i + 1]))
+    for i, (name, _) in enumerate(STATE_FIELDS)
+}
+"""Name -> columns of the privileged state."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one control step did."""
+
+    reward: float
+    success: bool
+    grasped_now: bool
+
+
+class World:
+    """One episode at a time; joint targets in, pictures and task state out."""
+
+    def __init__(self, config: WorldConfig, assets: Catalogue) -> None:
+        self.config = config
+        self.assets = assets
+        self.spec: RobotSpec = robot(config.robot)
+        camera = scaled_camera(self.spec.camera, config.image_width, config.image_height)
+        self.stage = Stage(self.spec, camera, config.supersampling)
+        base_rotation = matrix_of_quaternion(np.array(self.spec.base_quaternion))
+        self.base_from_world = rigid_inverse(rigid(base_rotation, np.array(self.spec.base_position)))
+
+    def start(self, episode: Episode) -> None:
+        """Build the episode's world and let object and receptacle settle."""
+        self.episode = episode
+        self.object: ObjectAsset = self.assets.objects[episode.object]
+        self.receptacle: ObjectAsset = self.assets.receptacles[episode.receptacle]
+        self.instruction = episode.instruction(self.object.name, self.receptacle.name)
+        self.physics = physics = Physics(self.spec, 1.0 / self.config.physics_hz)
+        self.start_joints = np.array(self.spec.arm_start) + np.array(episode.joint_offset or 0.0)
+        physics.place_robot(self.start_joints)
+        self.receptacle_body = physics.add_body(self.receptacle, episode.receptacle_xy, 0.0)
+        self.object_body = physics.add_body(self.object, episode.object_xy, episode.object_yaw)
+        physics.settle([self.object_body, self.receptacle_body])
+        physics.place_robot(self.start_joints)
+        self.shown_links = [link for link in physics.links if link.name in self.stage.links]
+        camera = self.stage.camera
+        picture = self.assets.tables[episode.table].picture(camera.width, camera.height)
+        self.stage.dress([self.object.visual, self.receptacle.visual], picture)
+        self.object_half = _half_extents(self.object, self.object_body.entity.pose)
+        self.receptacle_half = _half_extents(self.receptacle, self.receptacle_body.entity.pose)
+        self.steps = self.grasp_streak = 0
+        self.score = 0.0
+        self.grasped = self.grasped_firmly = self.grasped_now = self.success = False
+
+    def step(self, arm_target: np.ndarray, finger_target: float) -> Outcome:
+        """One control step towards joint angles [d] and a finger opening [m]."""
+        self.physics.command(arm_target, finger_target)
+        self.physics.step(self.config.substeps)
+        self.steps += 1
+        self._judge()
+        score = reward.stage_score(self.grasped, self.grasped_firmly, self.success)
+        gain, self.score = score - self.score, score
+        return Outcome(gain, self.success, self.grasped_now)
+
+    def _judge(self) -> None:
+        """Update the grasp and success flags from the contacts of the last physics step."""
+        forces = self.physics.forces_on(self.object_body)
+        self.grasped_now = self._is_grasped(forces)
+        self.grasp_streak = self.grasp_streak + 1 if self.grasped_now else 0
+        self.grasped |= self.grasped_now
+        self.grasped_firmly |= self.grasp_streak >= reward.FIRM_GRASP_STEPS
+        self.success = self._is_on_receptacle(forces)
+
+    def _is_grasped(self, forces: list[tuple[object, np.ndarray]]) -> bool:
+        for finger, axis in zip(self.physics.fingers, self.spec.finger_opening_axes, strict=True):
+            total = -sum((force for body, force in forces if body is finger), np.zeros(3))
+            size = math.sqrt(total @ total)
+            if size < GRASP_FORCE:
+                return False
+            opening = matrix_of_quaternion(finger.entity.pose.q) @ axis
+            if total @ opening < GRASP_COSINE * size:
+                return False
+        return True
+
+    def _is_on_receptacle(self, forces: list[tuple[object, np.ndarray]]) -> bool:
+        offset = self.object_body.entity.pose.p - self.receptacle_body.entity.pose.p
+        if math.hypot(offset[0], offset[1]) > self.receptacle_half[:2].max() + MARGIN_XY:
+            return False
+        if not 0 < offset[2] <= self.receptacle_half[2] + self.object_half[2] + MARGIN_Z:
+            return False
+        total = sum((force for body, force in forces if body is self.receptacle_body), np.zeros(3))
+        return bool(total @ total > RECEPTACLE_FORCE**2)
+
+    def picture(self) -> np.ndarray:
+        """What the camera sees now, uint8 [H, W, 3]."""
+        links = [(link.name, link.entity.pose) for link in self.shown_links]
+        return self.stage.draw(links, [self.object_body.entity.pose, self.receptacle_body.entity.pose])
+
+    def state(self) -> np.ndarray:
+        """Privileged state, float32 [STATE_DIM]; see STATE_FIELDS."""
+        tcp = self.in_base(self.physics.tcp.entity.pose)
+        thing = self.in_base(self.object_body.entity.pose)
+        receptacle = self.in_base(self.receptacle_body.entity.pose)
+        opening = self.physics.articulation.qpos[self.physics.finger_index].mean()
+        flags = (self.grasped_now, self.grasped, self.grasped_firmly, self.success)
+        parts = [tcp[:3, 3], tcp[:3, :2].T.ravel(), [opening], thing[:3, 3], thing[:3, :2].T.ravel()]
+        parts += [receptacle[:3, 3], flags, [self.steps / self.config.max_steps]]
+        return np.concatenate(parts).astype(np.float32)
+
+    def in_base(self, pose: sapien.Pose) -> np.ndarray:
+        """A world pose as a transform [4, 4] in the base frame."""
+        return self.base_from_world @ rigid(matrix_of_quaternion(pose.q), pose.p)
+
+
+def _half_extents(asset: ObjectAsset, pose: sapien.Pose) -> np.ndarray:
+    """Half sizes [3] of the world-aligned box around the asset's collision parts at this pose."""
+    points = np.concatenate(asset.collision) @ matrix_of_quaternion(pose.q).T
+    return 0.5 * (points.max(axis=0) - points.min(axis=0))

@@ -1,0 +1,121 @@
+"""The `rlvla` command as a user meets it."""
+
+import subprocess
+import sys
+import time
+import types
+from dataclasses import dataclass
+
+import pytest
+
+from rlvla import cli
+from rlvla_core import __version__
+from rlvla_core.errors import RlvlaError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fragile:
+    """A command that ends as it is told."""
+
+    how: str = "well"
+    """What happens."""
+
+    def run(self) -> int:
+        match self.how:
+            case "mistake":
+                raise RlvlaError("there is no preset `huge`:\n   use tiny or openvla-7b")
+            case "interrupt":
+                raise KeyboardInterrupt
+            case "library":
+                raise ModuleNotFoundError("No module named 'mani_skill.envs'", name="mani_skill.envs")
+            case "bug":
+                raise ModuleNotFoundError("No module named 'rlvla_core.gone'", name="rlvla_core.gone")
+        return 7
+
+
+@pytest.fixture
+def fragile(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = types.ModuleType("rlvla.commands.fragile")
+    module.Fragile = Fragile  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "rlvla.commands.fragile", module)
+    command = cli.Command(group="Test", words=("fragile",), summary="breaks", path="rlvla.commands.fragile:Fragile")
+    monkeypatch.setattr(cli, "COMMANDS", (*cli.COMMANDS, command))
+
+
+def test_exit_code_of_a_command_is_the_exit_code(fragile: None) -> None:
+    assert cli.main(["fragile"]) == 7
+
+
+def test_users_mistake_is_one_line_without_traceback(fragile: None, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["fragile", "--how", "mistake"]) == 1
+    shown = capsys.readouterr()
+    assert shown.err == "error: there is no preset `huge`: use tiny or openvla-7b\n"
+    assert shown.out == ""
+
+
+def test_interrupt_is_one_line(fragile: None, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["fragile", "--how", "interrupt"]) == 130
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_missing_library_is_named_with_the_way_out(fragile: None, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["fragile", "--how", "library"]) == 1
+    line = capsys.readouterr().err
+    assert line.count("\n") == 1
+    assert "`mani_skill`" in line
+    assert "make setup" in line
+
+
+def test_missing_module_of_our_own_is_a_bug_and_keeps_its_traceback(fragile: None) -> None:
+    with pytest.raises(ModuleNotFoundError):
+        cli.main(["fragile", "--how", "bug"])
+
+
+@pytest.mark.parametrize(
+    ("typed", "suggestion"),
+    [
+        ("colect", "rlvla collect"),
+        ("train pppo", "rlvla train ppo"),
+        ("bnch sim", "rlvla bench sim"),
+        ("docter", "doctor"),
+    ],
+)
+def test_unknown_command_gets_a_suggestion(typed: str, suggestion: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(typed.split()) == 1
+    line = capsys.readouterr().err
+    assert line.startswith("error: there is no command")
+    assert suggestion in line
+
+
+def test_unlike_anything_points_to_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["xyzzy"]) == 1
+    assert "rlvla --help" in capsys.readouterr().err
+
+
+def test_overview_lists_every_command_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["--help"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    for command in cli.COMMANDS:
+        assert sum(line.startswith(f"  {command.name} ") for line in lines) == 1
+    assert max(map(len, lines)) <= 120
+
+
+def test_group_word_alone_lists_its_commands(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["train"]) == 2
+    shown = capsys.readouterr().out
+    assert "train sft" in shown
+    assert "collect" not in shown
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["--version"]) == 0
+    assert capsys.readouterr().out == f"rlvla {__version__}\n"
+
+
+def test_help_of_the_installed_program_is_quick() -> None:
+    started = time.perf_counter()
+    done = subprocess.run([sys.executable, "-X", "importtime", "-m", "rlvla", "--help"], capture_output=True, text=True)
+    assert done.returncode == 0
+    assert time.perf_counter() - started < 1.0
+    imported = {line.rsplit("|", 1)[-1].strip() for line in done.stderr.splitlines()}
+    assert not imported & {"torch", "numpy", "tyro", "rich", "sapien"}

@@ -1,0 +1,97 @@
+"""GAE against a slow loop per episode and against closed forms."""
+
+import pytest
+import torch
+
+from rlvla_core.learning.advantages import gae, moments_of, normalise
+
+GAMMA, LAM = 0.97, 0.9
+
+
+def rollout(steps=12, worlds=9, seed=0):
+    """Episodes of different lengths; half of them end by termination, half by the time limit."""
+    g = torch.Generator().manual_seed(seed)
+    lengths = torch.randint(1, steps + 1, (worlds,), generator=g)
+    t = torch.arange(steps).unsqueeze(1)
+    valid = t < lengths
+    last = t == lengths - 1
+    ends_by_limit = torch.rand(worlds, generator=g) < 0.5
+    noise = torch.randn(3, steps, worlds, generator=g)
+    return {
+        "rewards": noise[0],
+        "values": noise[1],
+        "next_values": noise[2],
+        "terminated": last & ~ends_by_limit,
+        "truncated": last & ends_by_limit,
+        "valid": valid,
+    }
+
+
+def slow(data, world, time_limit_as_terminal=False):
+    """Â_t = Σ_k (γλ)^k δ_{t+k} within the episode, written as the definition says."""
+    length = int(data["valid"][:, world].sum())
+    deltas = []
+    for t in range(length):
+        dead = bool(data["terminated"][t, world]) or (time_limit_as_terminal and bool(data["truncated"][t, world]))
+        future = 0.0 if dead else GAMMA * float(data["next_values"][t, world])
+        deltas.append(float(data["rewards"][t, world]) + future - float(data["values"][t, world]))
+    return [sum((GAMMA * LAM) ** k * deltas[t + k] for k in range(length - t)) for t in range(length)]
+
+
+@pytest.mark.parametrize("time_limit_as_terminal", [False, True])
+def test_matches_the_definition_episode_by_episode(time_limit_as_terminal):
+    data = rollout()
+    advantages, returns = gae(**data, gamma=GAMMA, lam=LAM, time_limit_as_terminal=time_limit_as_terminal)
+    for world in range(data["rewards"].shape[1]):
+        expected = torch.tensor(slow(data, world, time_limit_as_terminal))
+        torch.testing.assert_close(advantages[: len(expected), world], expected, atol=1e-5, rtol=1e-5)
+        assert (advantages[len(expected) :, world] == 0).all()
+        assert (returns[len(expected) :, world] == 0).all()
+    kept = data["valid"]
+    torch.testing.assert_close((returns - advantages)[kept], data["values"][kept])
+
+
+def test_lambda_one_gives_discounted_returns_plus_the_bootstrap():
+    rewards = torch.tensor([[1.0], [2.0], [4.0]])
+    zeros = torch.zeros(3, 1)
+    next_values = torch.tensor([[0.0], [0.0], [10.0]])
+    no, yes = torch.zeros(3, 1, dtype=torch.bool), torch.ones(3, 1, dtype=torch.bool)
+    last = torch.tensor([[False], [False], [True]])
+
+    def first_return(terminated, truncated, **switch):
+        flags = {"terminated": terminated, "truncated": truncated, "valid": yes}
+        return float(gae(rewards, zeros, next_values, **flags, gamma=0.5, lam=1.0, **switch)[1][0])
+
+    assert first_return(last, no) == pytest.approx(1 + 1 + 1)
+    assert first_return(no, last) == pytest.approx(1 + 1 + 1 + 0.125 * 10)
+    assert first_return(no, last, time_limit_as_terminal=True) == pytest.approx(3)
+
+
+def test_the_value_after_a_termination_is_never_read():
+    data = rollout(seed=3)
+    before = gae(**data, gamma=GAMMA, lam=LAM)[0]
+    data["next_values"] = torch.where(data["terminated"], 1e6, data["next_values"])
+    assert torch.equal(gae(**data, gamma=GAMMA, lam=LAM)[0], before)
+
+
+def test_what_lies_outside_an_episode_does_not_leak_in():
+    data = rollout(seed=4)
+    before = gae(**data, gamma=GAMMA, lam=LAM)[0]
+    for name in ("rewards", "values", "next_values"):
+        data[name] = torch.where(data["valid"], data[name], 1e6)
+    assert torch.equal(gae(**data, gamma=GAMMA, lam=LAM)[0], before)
+
+
+def test_normalisation_is_that_of_all_ranks_together():
+    samples = torch.randn(1000, generator=torch.Generator().manual_seed(0)) * 3 + 5
+    whole = (samples - samples.mean()) / (samples.std(correction=0) + 1e-5)
+    moments = moments_of(samples[:300]) + moments_of(samples[300:])
+    torch.testing.assert_close(normalise(samples, moments), whole, atol=1e-5, rtol=1e-5)
+
+
+def test_refuses_shapes_that_would_broadcast_and_other_dtypes():
+    data = rollout()
+    with pytest.raises(ValueError, match="one shape"):
+        gae(**(data | {"values": data["values"][:, :1]}), gamma=GAMMA, lam=LAM)
+    with pytest.raises(ValueError, match="float32"):
+        gae(**(data | {"rewards": data["rewards"].bfloat16()}), gamma=GAMMA, lam=LAM)

@@ -1,0 +1,45 @@
+"""The localisation labels: a pinhole camera by hand, and bilinear labels whose mean is the pixel."""
+
+import math
+
+import torch
+
+from rlvla_core.environment import CameraSpec
+from rlvla_core.learning.localisation import patch_targets, project
+
+CAMERA = CameraSpec(
+    name="test",
+    width=64,
+    height=48,
+    fx=50.0,
+    fy=40.0,
+    cx=31.5,
+    cy=23.5,
+    position_in_base=(1.0, 2.0, 3.0),
+    quaternion_in_base=(math.cos(math.pi / 4), 0.0, 0.0, math.sin(math.pi / 4)),  # yaw 90°: looks along base +y
+)
+
+
+def test_projection_of_known_points():
+    points = torch.tensor([[1.0, 4.0, 3.0], [1.5, 4.0, 3.0], [1.0, 4.0, 3.5]])
+    # 2 m ahead; then half a metre to base +x, which is the camera's right; then half a metre up
+    expected = torch.tensor([[31.5, 23.5], [31.5 + 50 * 0.25, 23.5], [31.5, 23.5 - 40 * 0.25]])
+    torch.testing.assert_close(project(points, CAMERA), expected, atol=1e-4, rtol=0)
+
+
+def test_labels_are_distributions_with_the_pixel_as_mean():
+    generator = torch.Generator().manual_seed(0)
+    grid = 8
+    size = torch.tensor([64.0, 48.0])
+    pixels = (torch.rand(500, 2, generator=generator) * (grid - 1) + 0.5) / grid * size
+    targets = patch_targets(pixels, CAMERA, grid)
+    torch.testing.assert_close(targets.sum(-1), torch.ones(500))
+    rows, columns = torch.meshgrid(torch.arange(grid), torch.arange(grid), indexing="ij")
+    centres = (torch.stack([columns, rows], -1).reshape(-1, 2) + 0.5) / grid * size
+    torch.testing.assert_close(targets @ centres, pixels, atol=1e-3, rtol=0)
+
+
+def test_points_outside_the_picture_go_to_the_border():
+    targets = patch_targets(torch.tensor([[-100.0, 1000.0]]), CAMERA, 8)
+    assert targets.argmax() == 7 * 8
+    torch.testing.assert_close(targets.max(), torch.tensor(1.0))
