@@ -29,11 +29,14 @@ class Stage:
     """Exists once the command has succeeded."""
     minutes: float
     """How long it will take, roughly."""
+    appears_complete: bool = False
+    """The output appears in one step, at the very end: where it is there, the stage has finished."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Chain:
-    """Stages in order, each building on those before it, with one record a finished stage."""
+    """Stages in order, each building on those before it. A record says with which settings a stage was begun, and
+    how long it took once it has finished."""
 
     stages: Sequence[Stage]
     """In the order in which they run."""
@@ -59,18 +62,16 @@ class Chain:
                 continue
             shown = f"\n{title}: about {format_minutes(stage.minutes)}"
             console.print(shown, style="bold", markup=False, highlight=False)
+            self._write(stage, None)
             started = time.monotonic()
             if code := resumed(stage.command).run():
                 raise RlvlaError(f"stage {stage.name} ended with {code}: its lines above say why")
-            minutes = (time.monotonic() - started) / 60
-            self.records.mkdir(parents=True, exist_ok=True)
-            replace_json(self._record(stage), {"fingerprint": self.fingerprint(stage), "minutes": round(minutes, 2)})
+            self._write(stage, round((time.monotonic() - started) / 60, 2))
 
     def check(self) -> None:
         """Raises RlvlaError where a record was left by a stage of other settings."""
         for stage in self.stages:
-            record = self._record(stage)
-            if record.is_file() and json.loads(record.read_text())["fingerprint"] != self.fingerprint(stage):
+            if (record := self._read(stage)) and record["fingerprint"] != self.fingerprint(stage):
                 raise RlvlaError(
                     f"{self.records.parent} holds {stage.name} of other settings: start over with --fresh, or choose "
                     "another --name"
@@ -78,15 +79,15 @@ class Chain:
 
     def is_done(self, stage: Stage) -> bool:
         """Whether the stage has finished with these settings and its output is still there."""
-        record = self._record(stage)
-        if not record.is_file() or not stage.output.exists():
+        record = self._read(stage)
+        if record is None or record["fingerprint"] != self.fingerprint(stage) or not stage.output.exists():
             return False
-        return json.loads(record.read_text())["fingerprint"] == self.fingerprint(stage)
+        return record["minutes"] is not None or stage.appears_complete
 
     def minutes_taken(self) -> dict[str, float]:
         """Stage -> minutes that its last start took, for those that have finished."""
-        records = {stage.name: self._record(stage) for stage in self.stages}
-        return {name: json.loads(path.read_text())["minutes"] for name, path in records.items() if path.is_file()}
+        records = {stage.name: self._read(stage) for stage in self.stages}
+        return {name: record["minutes"] for name, record in records.items() if record and record["minutes"] is not None}
 
     def fingerprint(self, stage: Stage) -> str:
         """SHA-256 of the settings of this stage and of all before it."""
@@ -94,17 +95,22 @@ class Chain:
         settings = [[type(each.command).__name__, dataclasses.asdict(each.command)] for each in until]
         return hashlib.sha256(json.dumps(settings, default=str, sort_keys=True).encode()).hexdigest()
 
-    def _record(self, stage: Stage) -> Path:
-        return self.records / f"{stage.name}.json"
+    def _read(self, stage: Stage) -> dict[str, Any] | None:
+        path = self.records / f"{stage.name}.json"
+        return json.loads(path.read_text()) if path.is_file() else None
+
+    def _write(self, stage: Stage, minutes: float | None) -> None:
+        self.records.mkdir(parents=True, exist_ok=True)
+        replace_json(self.records / f"{stage.name}.json", {"fingerprint": self.fingerprint(stage), "minutes": minutes})
 
 
 def resumed(command: Any) -> Any:
-    """The same command, told to go on where its run directory holds an earlier start."""
+    """The same command, told to go on where its directory holds an earlier start: a run, or parts of a dataset."""
     directory = getattr(command, "directory", None)
-    if hasattr(command, "resume") and directory is not None:
-        begun = (directory / "config.json").is_file() or directory.with_name(f"{directory.name}.parts").is_dir()
-        return dataclasses.replace(command, resume=True) if begun else command
-    return command
+    if directory is None or not hasattr(command, "resume"):
+        return command
+    begun = (directory / "config.json").is_file() or directory.with_name(f"{directory.name}.parts").is_dir()
+    return dataclasses.replace(command, resume=True) if begun else command
 
 
 def format_minutes(minutes: float) -> str:

@@ -1,5 +1,6 @@
 """`rlvla collect`: let the scripted expert write demonstrations."""
 
+import contextlib
 import functools
 import os
 import time
@@ -44,8 +45,8 @@ class Collect:
     filter_idle: bool = True
     """Leave out steps that hardly move: a policy that learns them stands still."""
     idle: IdleFilter = field(default_factory=lambda: IdleFilter(position=0.003, rotation=0.02))
-    """What counts as idle: a tenth of the expert's longest step. The paper's 0.01 m and 0.06 rad, made for longer
-    steps, would drop four steps in ten, and with them the fine approach."""
+    """What counts as idle: less than a tenth of the expert's longest step. The paper's 0.01 m and 0.06 rad would
+    also drop the fine approach, because this expert slows down towards its waypoints."""
     seed: int = 0
     """Chooses the episodes and the noise."""
     processes: int = 0
@@ -64,17 +65,22 @@ class Collect:
         processes = self.processes or len(os.sched_getaffinity(0))
         console = Console(soft_wrap=True)
         begin = time.monotonic()
-        first: list[Tally] = []
-        with Progress("Demonstrations", total=self.episodes, unit="demos", plain_seconds=10.0) as progress:
+        shown: list[Progress] = []
+        with contextlib.ExitStack() as stack:
 
             def show(tally: Tally) -> None:
-                if not first:
-                    first.append(tally)
-                    if tally.demonstrations:
-                        progress.note(f"{tally.demonstrations} demonstrations were finished before: going on")
-                    return
-                rate = f"{tally.demonstrations / tally.attempts:.0%}" if tally.attempts else "?"
-                progress.update(tally.demonstrations, **{"expert succeeds in": rate})
+                if not shown:  # first called when all checks have passed
+                    done = tally.demonstrations
+                    progress = Progress(
+                        "Demonstrations", total=self.episodes, unit="demos", done=done, plain_seconds=10.0
+                    )
+                    shown.append(stack.enter_context(progress))
+                    if done:
+                        progress.note(f"{done} demonstrations were finished before: going on")
+                else:
+                    shown[0].update(
+                        tally.demonstrations, **{"expert succeeds in": f"{tally.demonstrations / tally.attempts:.0%}"}
+                    )
 
             collect(
                 functools.partial(SimDemonstrator, self.sim, self.expert),
@@ -84,13 +90,12 @@ class Collect:
                 resume=self.resume,
                 on_progress=show,
             )
-        new = self.episodes - first[0].demonstrations
-        console.print(summary(self.directory, new / (time.monotonic() - begin), time.monotonic() - begin))
+        console.print(summary(self.directory, time.monotonic() - begin))
         return 0
 
 
-def summary(directory: Path, rate: float, seconds: float) -> Table:
-    """What was collected. `rate`: demonstrations a second of this call."""
+def summary(directory: Path, seconds: float) -> Table:
+    """What was collected, the last part of it in this many seconds."""
     metadata = Metadata.read(directory)
     episodes, attempts = len(metadata.starts) - 1, metadata.provenance["attempts"]
     low, high = wilson(episodes, attempts)
@@ -103,7 +108,7 @@ def summary(directory: Path, rate: float, seconds: float) -> Table:
         "expert succeeded in",
         f"{episodes / attempts:.1%} of {attempts:,} attempts (95 % interval {low:.1%} .. {high:.1%})",
     )
-    table.add_row("speed", f"{rate:.2f} demonstrations/s, {format_seconds(seconds)} in all")
+    table.add_row("time", format_seconds(seconds))
     table.add_row("size", f"{bytes_on_disk / 2**20:.1f} MiB")
     table.add_row("dataset", str(directory.resolve()))
     return table

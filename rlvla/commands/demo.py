@@ -24,8 +24,8 @@ from rlvla_sim import WorldConfig
 WORLD = WorldConfig()
 """Demonstrations, learning and measurement happen in this world."""
 
-SHARES = {"demonstrations": 0.08, "warm-up": 0.35, "ppo": 0.45, "evaluation": 0.12}
-"""Part of the minutes that each stage is meant to take."""
+SHARES = {"demonstrations": 0.08, "warm-up": 0.32, "ppo": 0.42, "evaluation": 0.12}
+"""Part of the minutes that each stage is meant to take; the rest goes into starting worlds and checking bundles."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +83,7 @@ class Demo:
                 command=Collect(directory=demonstrations, episodes=round(50 * self.minutes), sim=WORLD, seed=self.seed),
                 output=demonstrations / "meta" / "info.json",
                 minutes=minutes["demonstrations"],
+                appears_complete=True,
             ),
             Stage(
                 name="warm-up",
@@ -102,7 +103,9 @@ class Demo:
                     policy=str(warmup / "policy"),
                     directory=ppo,
                     sim=WORLD,
-                    ppo=PpoConfig(minutes=minutes["ppo"], worlds=worlds, critic="privileged", seed=self.seed),
+                    ppo=PpoConfig(
+                        minutes=minutes["ppo"], worlds=worlds, critic="privileged", gate_episodes=worlds, seed=self.seed
+                    ),
                 ),
                 output=ppo / "policy" / "config.json",
                 minutes=minutes["ppo"],
@@ -129,7 +132,7 @@ def delete(folder: Path, chain: Chain) -> None:
     """Remove an earlier demo; raises RlvlaError for a folder with anything that is not a demo's."""
     if not folder.exists():
         return
-    own = {stage.name for stage in chain.stages} | {"stages", "plots", "report.md"}
+    own = {stage.name for stage in chain.stages} | {"demonstrations.parts", "stages", "plots", "report.md"}
     strange = sorted(entry.name for entry in folder.iterdir() if entry.name not in own and entry.name[0] != ".")
     if strange:
         raise RlvlaError(f"{folder} also holds `{strange[0]}`, which is not the demo's: delete the folder yourself")

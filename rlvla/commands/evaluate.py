@@ -1,6 +1,5 @@
 """`rlvla evaluate BUNDLE`: success rates with n and interval, a video, and a paired comparison with another bundle."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -14,6 +13,7 @@ from rlvla_core.evaluation import EpisodeList, EvaluationResult, evaluate
 from rlvla_core.evaluation.pool import evaluate_in_processes
 from rlvla_core.evaluation.report import Comparison, compare, summary_markdown, summary_table
 from rlvla_core.evaluation.video import contact_sheet, episode_video, paired_video
+from rlvla_core.learning.distributed import default_ranks
 from rlvla_core.policy.bundle import load_bundle, load_deploy
 from rlvla_core.policy.deploy import DeploySpec, check_fits
 from rlvla_core.policy.policy import VLAPolicy
@@ -88,7 +88,7 @@ class Evaluate:
 
 def evaluate_bundle(bundle: Path, options: Evaluate, name: str) -> EvaluationResult:
     """Run one bundle on the options' episodes, with a progress bar titled by `name`."""
-    processes = options.processes or min(4, len(os.sched_getaffinity(0)))
+    processes = options.processes or default_ranks("cpu")
     worlds = min(options.worlds, options.episodes)
     in_this_process = options.device != "cpu" or processes == 1 or options.episodes <= worlds
     # With workers this process only reads the grid off its world, so a single one is enough here.

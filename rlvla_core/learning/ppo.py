@@ -168,7 +168,7 @@ class PpoLearner:
         self.optimizer.zero_grad(set_to_none=True)
         ratio_error = 0.0
         finite = {"policy loss": True, "value loss": True}
-        for micro in chunk.split(config.micro_batch):
+        for micro in chunk.split(config.micro_batch) if len(chunk) else ():  # a rank may have fewer steps left
             old_values, returns = steps.values[micro], steps.returns[micro]
             loss = torch.zeros((), device=returns.device)
             values, score = self._forward(steps, micro, policy_learns)
@@ -194,11 +194,12 @@ class PpoLearner:
             tally.add(figures)
         trained = [*self.policy_parameters, *self.value_parameters] if policy_learns else self.value_parameters
         norm = reduce_and_clip(trained, self.ranks, config.max_grad_norm)
-        if not math.isfinite(norm):
-            name = next((name for name, good in finite.items() if not good), "gradient norm")
+        # A loss can be infinite while its gradient is not (Huber's), so both are looked at.
+        broken = [name for name, good in finite.items() if not good]
+        if broken or not math.isfinite(norm):
             raise RlvlaError(
-                f"iteration {iteration}: the {name} is not a finite number; the last checkpoint is good: "
-                "start again from it with a smaller learning rate"
+                f"iteration {iteration}: the {(broken or ['gradient norm'])[0]} is not a finite number; the last "
+                "checkpoint is good: start again from it with a smaller learning rate"
             )
         tally.add_norm(norm)
         self.optimizer.param_groups[0]["lr"] = self._lr() if policy_learns else 0.0

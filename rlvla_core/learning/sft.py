@@ -238,7 +238,8 @@ class _Warmup:
         """(cross-entropy in nats per token against hard labels, token accuracy) on held-out frames of all ranks."""
         chosen = self.held_out[:: max(1, len(self.held_out) // limit)][:limit]
         sums = torch.zeros(3, dtype=torch.float64)
-        for part in chosen[self.ranks.rank :: self.ranks.size].split(self.config.micro_batch):
+        mine = chosen[self.ranks.rank :: self.ranks.size]
+        for part in mine.split(self.config.micro_batch) if len(mine) else ():
             frames = self.dataset.frames(part)
             tokens = self.policy.codec.encode(frames.actions).to(self.ranks.device)
             score = self.policy.score(frames.images, frames.instructions, tokens)

@@ -11,8 +11,8 @@ from rlvla_core.policy.tokenizer import tiny_tokenizer
 def tiny() -> OpenVLAConfig:
     """The whole graph in 0.8 million weights: 64 x 64 picture, 64 patches. Learns from nothing on a CPU.
 
-    Decoding is parallel: it costs about half of autoregressive decoding here, and small policies trained from
-    demonstrations read the phase of the task off their own previous tokens when they may, which fails in the loop.
+    Decoding is parallel. It costs the same here, but small policies cloned from demonstrations read the phase of the
+    task off their own previous tokens when they may, and that fails as soon as the tokens are sampled.
     """
     text_vocabulary = tiny_tokenizer().vocabulary_size
     padding = 64

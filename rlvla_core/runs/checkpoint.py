@@ -79,7 +79,8 @@ class CheckpointStore:
                     fsync_path(temporary / name)
                 fsync_path(temporary)
                 if final.exists():
-                    # rename() does not replace a directory that has files: the old one steps aside first.
+                    # rename() does not replace a directory that has files: the old one steps aside first. A run saves
+                    # a step twice only when the first one was damaged, so a kill in between loses nothing of use.
                     final.rename(self.directory / f".old-{final.name}-{os.getpid()}")
                 temporary.rename(final)
                 fsync_path(self.directory)
@@ -98,8 +99,7 @@ class CheckpointStore:
             raise RlvlaError(f"no checkpoint of step {step} in {self.directory}: there are {known}")
         if damage := damage_of(directory):
             raise RlvlaError(f"checkpoint {directory} is damaged ({damage}): resume from another step")
-        state = json.loads((directory / STATE).read_text(encoding="utf-8"))
-        return Checkpoint(step=step, directory=directory, tensors=load_file(directory / TENSORS), state=state)
+        return _read(step, directory)
 
     def latest(self) -> Checkpoint | None:
         """The newest checkpoint whose hashes agree; damaged ones are passed over with a warning line."""
@@ -107,7 +107,7 @@ class CheckpointStore:
             if damage := damage_of(self._path(step)):
                 self._warn(f"warning: passing over the damaged checkpoint {self._path(step)} ({damage})")
             else:
-                return self.load(step)
+                return _read(step, self._path(step))
         return None
 
     def _path(self, step: int) -> Path:
@@ -126,6 +126,11 @@ class CheckpointStore:
         earlier = [step for step in steps if step <= newest]
         for step in [*earlier[: -self.keep], *(step for step in steps if step > newest)]:
             shutil.rmtree(self._path(step))
+
+
+def _read(step: int, directory: Path) -> Checkpoint:
+    state = json.loads((directory / STATE).read_text(encoding="utf-8"))
+    return Checkpoint(step=step, directory=directory, tensors=load_file(directory / TENSORS), state=state)
 
 
 def damage_of(directory: Path) -> str | None:

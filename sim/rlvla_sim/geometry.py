@@ -31,6 +31,19 @@ def quaternion_about_z(angle: float) -> tuple[float, float, float, float]:
     return (math.cos(angle / 2), 0.0, 0.0, math.sin(angle / 2))
 
 
+def quaternion_product(
+    a: tuple[float, float, float, float], b: tuple[float, float, float, float]
+) -> tuple[float, float, float, float]:
+    """Hamilton product: the rotation b, then a."""
+    (aw, ax, ay, az), (bw, bx, by, bz) = a, b
+    return (
+        aw * bw - ax * bx - ay * by - az * bz,
+        aw * bx + ax * bw + ay * bz - az * by,
+        aw * by - ax * bz + ay * bw + az * bx,
+        aw * bz + ax * by - ay * bx + az * bw,
+    )
+
+
 def matrix_of_euler_xyz(angles: np.ndarray) -> np.ndarray:
     """Rx(a) Ry(b) Rz(c) [..., 3, 3] of angles [..., 3]."""
     cos, sin = np.cos(angles), np.sin(angles)

@@ -101,14 +101,13 @@ def test_an_expert_that_never_succeeds_is_an_error_not_a_loop(tmp_path):
         collect(functools.partial(open_expert, "always fails"), plan, tmp_path / "set", processes=1)
 
 
-def test_idle_steps_are_dropped(tmp_path):
+def test_idle_steps_are_dropped(reference, tmp_path):
     thresholds = IdleFilter(position=0.03, rotation=0.03)
-    plan = CollectionPlan(episodes=4, seed=3, settings={})
-    all_steps = Dataset.open(collect(open_expert, plan, tmp_path / "all", processes=1))
-    plan = dataclasses.replace(plan, idle=thresholds)
-    found = Dataset.open(collect(open_expert, plan, tmp_path / "moving", processes=1))
+    plan = dataclasses.replace(PLAN, idle=thresholds)
+    found = Dataset.open(collect(open_expert, plan, tmp_path / "set", processes=1))
+    all_steps = Dataset.open(reference[0])
     assert found.num_frames < all_steps.num_frames
-    for number in range(4):
+    for number in range(PLAN.episodes):
         assert same(found.episode(number), drop_idle(all_steps.episode(number), thresholds))
     assert found.provenance["idle"] == {"position": 0.03, "rotation": 0.03}
 

@@ -84,6 +84,25 @@ def test_other_settings_are_refused_before_anything_runs(tmp_path: Path, first: 
     assert CALLS == []
 
 
+def test_death_between_a_complete_result_and_its_record_costs_nothing(tmp_path: Path) -> None:
+    plain = chain(tmp_path)
+    whole = dataclasses.replace(plain, stages=[dataclasses.replace(s, appears_complete=True) for s in plain.stages])
+    (tmp_path / "power cut").touch()
+    with pytest.raises(KeyboardInterrupt):
+        run(whole)
+    (tmp_path / "power cut").unlink()
+    (tmp_path / "one" / "result").touch()
+    assert run(whole) == [("two", False)]
+
+
+def test_begun_stage_of_other_settings_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "power cut").touch()
+    with pytest.raises(KeyboardInterrupt):
+        run(chain(tmp_path))
+    with pytest.raises(RlvlaError, match="other settings"):
+        run(chain(tmp_path, first=2))
+
+
 def test_a_stage_depends_on_the_settings_of_those_before_it(tmp_path: Path) -> None:
     plain, changed = chain(tmp_path), chain(tmp_path, first=2)
     assert plain.fingerprint(plain.stages[1]) != changed.fingerprint(changed.stages[1])

@@ -69,7 +69,7 @@ def write_checkpoint(model: OpenVLA, directory: Path) -> None:
     (directory / "config.json").write_text(json.dumps(data))
     tensors = {name: value.detach().clone() for name, value in model.state_dict().items()}
     names = sorted(tensors)
-    weight_map = {}
+    weight_map: dict[str, str] = {}
     for index, part in enumerate((names[::2], names[1::2])):
         file = f"model-{index + 1:05d}-of-00002.safetensors"
         save_file({name: tensors[name] for name in part}, str(directory / file))

@@ -1,10 +1,11 @@
 """The arms that a world can hold: one file each, found by name."""
 
 from rlvla_core.errors import RlvlaError
+from rlvla_sim.robots.panda import PANDA
 from rlvla_sim.robots.spec import Drive, RobotSpec
 from rlvla_sim.robots.widowx250s import WIDOWX250S
 
-ROBOTS = {spec.name: spec for spec in (WIDOWX250S,)}
+ROBOTS = {spec.name: spec for spec in (WIDOWX250S, PANDA)}
 
 
 def robot(name: str) -> RobotSpec:
