@@ -65,7 +65,7 @@ COMMANDS = (
     _command(LEARN, "evaluate", "evaluate:Evaluate", "success rate of a policy bundle, with interval and video"),
     _command(CHECK, "parity", "parity:Parity", "compare our OpenVLA graph with recorded numbers of the original"),
     _command(CHECK, "bench sim", "bench_sim:BenchSim", "simulator steps per second, against stock ManiSkill"),
-    _command(CHECK, "bench loop", "bench:BenchLoop", "whole training loop, split into world, policy and update"),
+    _command(CHECK, "bench loop", "bench_loop:BenchLoop", "whole training loop, split into world, policy and update"),
 )
 """Every command there is. A new one is a module in rlvla/commands and a line here."""
 

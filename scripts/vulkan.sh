@@ -37,7 +37,7 @@ add_backports() {
   local uri key
   # shellcheck disable=SC2016  # apt's own placeholders
   uri=$(apt-get indextargets --format '$(REPO_URI) $(CODENAME)' 'Created-By: Packages' |
-    awk '$2 == "bookworm" { print $1; exit }')
+    awk '$2 == "bookworm" && !seen++ { print $1 }')
   [[ -n $uri ]] || fail "apt has no source for Debian bookworm: add one and call again"
   key=/usr/share/keyrings/debian-archive-keyring.gpg
   say "adding bookworm-backports from $uri to apt's sources"
@@ -54,7 +54,7 @@ install_mesa() {
   codename=$(. /etc/os-release && printf '%s' "${VERSION_CODENAME:-}")
   apt update
   if [[ $id == debian && $codename == bookworm ]]; then
-    apt-cache policy | grep -q 'n=bookworm-backports' || add_backports
+    [[ $(apt-cache policy) == *n=bookworm-backports* ]] || add_backports
     release=(-t bookworm-backports)
   fi
   apt install -y --no-install-recommends ${release[@]+"${release[@]}"} "${PACKAGES[@]}"

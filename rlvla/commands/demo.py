@@ -75,7 +75,7 @@ class Demo:
         """The recipe: what each stage does, for this many minutes."""
         minutes = {name: share * self.minutes for name, share in SHARES.items()}
         demonstrations, warmup, ppo = (folder / name for name in ("demonstrations", "warm-up", "ppo"))
-        worlds = 2 * max(2, min(32, round(1.8 * self.minutes)))
+        worlds = 4 * max(1, min(16, round(0.9 * self.minutes)))
         stages = [
             Stage(
                 name="demonstrations",

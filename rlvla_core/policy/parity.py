@@ -202,8 +202,9 @@ def _inference(arrays: Arrays, model: OpenVLA) -> Iterator[Item]:
     yield _scaled("inference", "hidden states after layer 0", first, arrays["hf.hidden_after_layer0"])
     hidden = model.hidden(sequence.embeddings, sequence.visible, sequence.positions, last=length)
     yield _scaled("inference", "final hidden states", hidden, arrays["hf.last_hidden"])
-    logits = model.all_logits(hidden[:, -8:])
-    yield _close("inference", "action logits", logits[..., begin:end], arrays["hf.logits_action_slice_last8"])
+    recorded = arrays["hf.logits_action_slice_last8"]
+    logits = model.all_logits(hidden[:, -len(recorded) :])
+    yield _close("inference", "action logits", logits[..., begin:end], recorded)
     yield _close("inference", "logits, whole vocabulary", logits[:, -1], arrays["hf.logits_last_full"])
     yield _close("inference", "sliced logits", model.action_logits(hidden[:, -1]), logits[:, -1, begin:end], VALUES)
 

@@ -16,17 +16,17 @@ class ToyExpertConfig:
     speed: float = 0.02
     """Metres per step; at most MAX_STEP."""
     noise: float = 0.0
-    """Standard deviation of a random push added to what is executed *and* recorded, metres."""
+    """Standard deviation of a random push added to what is executed, metres. What is recorded is the intention, so
+    that the policy learns how to come back from a mistake, not how to make one."""
 
 
-def expert_actions(world: ToyWorld, config: ToyExpertConfig, generator: torch.Generator) -> torch.Tensor:
+def expert_actions(world: ToyWorld, config: ToyExpertConfig) -> torch.Tensor:
     """float32 [N, 7] for the worlds as they stand: a straight line (reach), or round the puck and then push."""
     pointer = world.points[:, 0]
     target = world.goals if world.config.task == "reach" else _push_target(world)
     apart = target - pointer
     distance = apart.norm(dim=-1, keepdim=True).clamp_min(1e-9)
     shift = apart / distance * distance.clamp_max(config.speed)
-    shift = shift + config.noise * torch.randn(shift.shape, generator=generator)
     actions = torch.zeros(world.num_envs, 7)
     actions[:, :2] = shift.clamp(-MAX_STEP, MAX_STEP)
     actions[:, 6] = 1.0
@@ -61,11 +61,13 @@ def demonstrate(
         active = torch.ones(world.num_envs, dtype=torch.bool)
         lengths = torch.zeros(world.num_envs, dtype=torch.int64)
         for _ in range(world.spec.max_steps):
-            action = expert_actions(world, config, generator)
+            action = expert_actions(world, config)
+            push = torch.zeros_like(action)
+            push[:, :2] = config.noise * torch.randn((len(action), 2), generator=generator)
             images.append(observation.images)
             states.append(observation.state)
             actions.append(action)
-            result = world.step(action, active)
+            result = world.step(action + push, active)
             rewards.append(result.rewards)
             lengths += active
             active = active & ~(result.terminated | result.truncated)

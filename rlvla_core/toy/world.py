@@ -36,6 +36,8 @@ class ToyConfig:
     """Side of the square picture, pixels."""
     max_steps: int = 16
     """Time limit of an episode."""
+    num_episodes: int = NUM_EPISODES
+    """Size of the grid. A few episodes make it a small memory problem: quick, for tests."""
     end_on_success: bool = True
     """Whether an episode terminates at its first success; otherwise it always lasts `max_steps`."""
 
@@ -52,7 +54,7 @@ class ToyWorld:
             control_hz=5.0,
             max_steps=config.max_steps,
             episode_set=f"toy-{config.task}",
-            num_episodes=NUM_EPISODES,
+            num_episodes=config.num_episodes,
             state_dim=3 * len(self.things) + 1,
             state_points=tuple((name, 3 * i) for i, name in enumerate(self.things)),
         )
@@ -62,9 +64,12 @@ class ToyWorld:
         check_episode_ids(episode_ids, self.spec, self.num_envs)
         count = len(self.things)
         draws = uniforms(episode_ids, GRID * GRID + 2 * count + 2)
-        # A puck near the rim could not be pushed inwards: the pointer would have to be outside.
-        spread = 0.9 if self.config.task == "reach" else 0.75
-        self.points = start_points(draws[:, :-2], count, spread * HALF_BOARD)  # [N, things, 2]
+        if self.config.task == "reach":
+            self.points = start_points(draws[:, :-2], count, 0.9 * HALF_BOARD)  # [N, things, 2]
+            self.points[:, 0] *= 0.1  # the pointer starts near the middle
+        else:
+            # A puck near the rim could not be pushed inwards: the pointer would have to be outside.
+            self.points = start_points(draws[:, :-2], count, 0.75 * HALF_BOARD)
         extra = torch.from_numpy(draws[:, -2:]).float()
         self.red_counts = extra[:, 0] < 0.5
         self.instructions = [self._sentence("red" if red else "blue") for red in self.red_counts.tolist()]

@@ -21,6 +21,10 @@ def make_env(config: WorldConfig, num_envs: int, *, device: str = "cpu") -> VecE
         from rlvla_sim.vec_env import CpuVecEnv
 
         return CpuVecEnv(config, num_envs)
+    if device == "cuda":
+        from rlvla_sim.maniskill.vec_env import ManiSkillVecEnv
+
+        return ManiSkillVecEnv(config, num_envs, device=device)
     raise RlvlaError(f"unknown device `{device}`: use cpu or cuda")
 
 

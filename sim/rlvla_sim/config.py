@@ -36,7 +36,9 @@ class WorldConfig:
 
     def __post_init__(self) -> None:
         if min(self.image_width, self.image_height) < 8 or max(self.image_width, self.image_height) > 2048:
-            raise RlvlaError(f"picture size {self.image_width} x {self.image_height}: each side must be 8 .. 2048 pixels")
+            raise RlvlaError(
+                f"picture size {self.image_width} x {self.image_height}: each side must be 8 .. 2048 pixels"
+            )
         if not 1 <= self.supersampling <= 8:
             raise RlvlaError(f"supersampling {self.supersampling}: use 1 .. 8")
         if self.max_steps < 1:

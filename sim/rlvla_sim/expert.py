@@ -14,7 +14,7 @@ import torch
 
 from rlvla_core.data.episode import Episode
 from rlvla_core.errors import RlvlaError
-from rlvla_sim.geometry import euler_xyz_of_matrix, matrix_of_euler_xyz, rotation_about_z
+from rlvla_sim.geometry import euler_xyz_of_matrix, rotation_about_z
 from rlvla_sim.grasp import Grasp, interior_points, plan_grasp
 from rlvla_sim.kinematics import pose_error
 from rlvla_sim.physics import TABLE_HEIGHT
@@ -44,7 +44,12 @@ class ExpertConfig:
     """Steps upwards after the release."""
 
     def __post_init__(self) -> None:
-        if not 0 < self.gain <= 1 or self.speed <= 0 or self.turn <= 0 or min(self.noise_position, self.noise_rotation) < 0:
+        if (
+            not 0 < self.gain <= 1
+            or self.speed <= 0
+            or self.turn <= 0
+            or min(self.noise_position, self.noise_rotation) < 0
+        ):
             raise RlvlaError(f"expert needs 0 < gain <= 1, positive speed and turn, noise >= 0; got {self}")
 
 
@@ -89,7 +94,9 @@ class Expert:
         plate = world.in_base(world.receptacle_body.entity.pose)[:3, 3]
         self._advance(tool, thing, plate)
         if self.grasp is None:
-            self.grasp = plan_grasp(world.object, thing, world.spec, self.table, closing_yaw(tool, world.spec.closing_axis))
+            self.grasp = plan_grasp(
+                world.object, thing, world.spec, self.table, closing_yaw(tool, world.spec.closing_axis)
+            )
         target = self.grasp.position.copy()
         gripper = OPEN
         match self.phase:
@@ -99,7 +106,7 @@ class Expert:
                 gripper = CLOSED
             case Phase.LIFT | Phase.CARRY | Phase.LOWER:
                 gripper = CLOSED
-                target[2] = tool[2, 3] + self._travel_height(thing, plate) 
+                target[2] = tool[2, 3] + self._travel_height(thing, plate)
                 if self.phase is not Phase.LIFT:
                     target[:2] = tool[:2, 3] + plate[:2] - thing[:2, 3]
             case Phase.RELEASE:

@@ -1,23 +1,32 @@
-"""Rotations and rigid transforms on numpy arrays with leading batch dimensions.
+"""Rotations and rigid transforms on arrays with leading batch dimensions.
 
 Quaternions are wxyz and unit; matrices act on column vectors; `XYZ` Euler angles (a, b, c) mean Rx(a) Ry(b) Rz(c), the
 convention of BridgeData actions. Angles are radians, lengths metres.
 """
 
 import math
+from types import ModuleType
+from typing import Any
 
 import numpy as np
+import torch
 
 
-def matrix_of_quaternion(q: np.ndarray) -> np.ndarray:
-    """Rotation matrix [..., 3, 3] of unit quaternions [..., 4]."""
-    w, x, y, z = np.moveaxis(np.asarray(q, dtype=np.float64), -1, 0)
+def array_module(x: Any) -> ModuleType:
+    """`torch` for a tensor, else `numpy`: the two name what is used here alike."""
+    return torch if isinstance(x, torch.Tensor) else np
+
+
+def matrix_of_quaternion(q: Any) -> Any:
+    """Rotation matrix [..., 3, 3] of unit quaternions [..., 4], numpy or torch."""
+    xp = array_module(q)
+    w, x, y, z = xp.moveaxis(q, -1, 0)
     rows = [
         [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
         [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
         [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
     ]
-    return np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)
+    return xp.stack([xp.stack(row, -1) for row in rows], -2)
 
 
 def rotation_about_z(angle: float) -> np.ndarray:
@@ -44,16 +53,16 @@ def quaternion_product(
     )
 
 
-def matrix_of_euler_xyz(angles: np.ndarray) -> np.ndarray:
-    """Rx(a) Ry(b) Rz(c) [..., 3, 3] of angles [..., 3]."""
-    cos, sin = np.cos(angles), np.sin(angles)
-    (ca, cb, cc), (sa, sb, sc) = np.moveaxis(cos, -1, 0), np.moveaxis(sin, -1, 0)
+def matrix_of_euler_xyz(angles: Any) -> Any:
+    """Rx(a) Ry(b) Rz(c) [..., 3, 3] of angles [..., 3], numpy or torch."""
+    xp = array_module(angles)
+    (ca, cb, cc), (sa, sb, sc) = xp.moveaxis(xp.cos(angles), -1, 0), xp.moveaxis(xp.sin(angles), -1, 0)
     rows = [
         [cb * cc, -cb * sc, sb],
         [ca * sc + sa * sb * cc, ca * cc - sa * sb * sc, -sa * cb],
         [sa * sc - ca * sb * cc, sa * cc + ca * sb * sc, ca * cb],
     ]
-    return np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)
+    return xp.stack([xp.stack(row, -1) for row in rows], -2)
 
 
 def euler_xyz_of_matrix(matrix: np.ndarray) -> np.ndarray:

@@ -1,24 +1,30 @@
 """Forward and inverse kinematics of a serial arm, and the delta-pose controller that rides on them.
 
 The chain is read from a URDF, so simulator and controller share one file. Every function takes a leading batch
-dimension N: one call serves all worlds of a process. Row i of a result depends on row i of the arguments alone, bit
-for bit, whatever N is (products and solves are done per row, rows that have converged are frozen).
+dimension N: one call serves all worlds of a process. On numpy, row i of a result depends on row i of the arguments
+alone, bit for bit, whatever N is (products and solves are done per row, rows that have converged are frozen). The same
+code runs on torch tensors for batched GPU worlds: a chain made by `to_torch` takes and gives tensors.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
+import torch
 
 from rlvla_core.errors import RlvlaError
-from rlvla_sim.geometry import matrix_of_euler_xyz, rigid, rotation_about_z
+from rlvla_sim.geometry import array_module, matrix_of_euler_xyz, rigid, rotation_about_z
 
 POSITION_TOLERANCE = 1e-4
 """Metres: inverse kinematics has converged below this and ROTATION_TOLERANCE."""
 ROTATION_TOLERANCE = 1e-3
 """Radians."""
 MAX_ITERATIONS = 24
+
+Array = Any
+"""A float64 numpy array or torch tensor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,19 +34,19 @@ class Chain:
     Joint i contributes F_i (1 + sin(q_i) K_i + (1 - cos(q_i)) K_i^2), Rodrigues' formula after a fixed transform F_i.
     """
 
-    fixed: np.ndarray
+    fixed: Array
     """F_i, [d, 4, 4]."""
-    sine: np.ndarray
+    sine: Array
     """F_i K_i, [d, 4, 4]."""
-    cosine: np.ndarray
+    cosine: Array
     """F_i K_i^2, [d, 4, 4]."""
-    axes: np.ndarray
+    axes: Array
     """Joint axes in the joint frames, [d, 3]."""
-    tool: np.ndarray
+    tool: Array
     """Fixed transform from the last joint to the tool link, [4, 4]."""
-    lower: np.ndarray
+    lower: Array
     """Lower joint limits, radians, [d]."""
-    upper: np.ndarray
+    upper: Array
     """Upper joint limits, radians, [d]."""
 
     @classmethod
@@ -71,7 +77,9 @@ class Chain:
                 limit = joint.find("limit")
                 limits.append([float(limit.get(k)) for k in ("lower", "upper")])  # type: ignore[union-attr, arg-type]
             else:
-                raise RlvlaError(f"joint `{joint.get('name')}` in {path} is {joint.get('type')}: the arm needs revolute")
+                raise RlvlaError(
+                    f"joint `{joint.get('name')}` in {path} is {joint.get('type')}: the arm needs revolute"
+                )
             link = joint.find("parent").get("link")  # type: ignore[union-attr]
         if tuple(reversed(names)) != joint_names:
             raise RlvlaError(f"{path}: joints before `{tool_link}` are {names[::-1]}, expected {list(joint_names)}")
@@ -87,70 +95,81 @@ class Chain:
         cross[:, 1, 0], cross[:, 2, 0], cross[:, 2, 1] = z, -y, x
         return cls(fixed, fixed @ cross, fixed @ cross @ cross, axes, tool, limits[:, 0], limits[:, 1])
 
-    def joint_frames(self, q: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def to_torch(self, device: torch.device | str) -> "Chain":
+        """The same chain for float64 tensors on a device."""
+        return Chain(*(torch.as_tensor(getattr(self, f.name), device=device) for f in fields(self)))
+
+    def joint_frames(self, q: Array) -> tuple[Array, Array]:
         """Joint frames [N, d, 4, 4] and tool poses [N, 4, 4] in the base frame at joint angles q [N, d]."""
-        local = self.fixed + np.sin(q)[..., None, None] * self.sine + (1 - np.cos(q))[..., None, None] * self.cosine
-        frames = np.empty_like(local)
+        xp = array_module(q)
+        local = self.fixed + xp.sin(q)[..., None, None] * self.sine + (1 - xp.cos(q))[..., None, None] * self.cosine
+        frames = xp.empty_like(local)
         frames[:, 0] = local[:, 0]
         for i in range(1, local.shape[1]):
-            np.matmul(frames[:, i - 1], local[:, i], out=frames[:, i])
+            frames[:, i] = frames[:, i - 1] @ local[:, i]
         return frames, frames[:, -1] @ self.tool
 
-    def forward(self, q: np.ndarray) -> np.ndarray:
+    def forward(self, q: Array) -> Array:
         """Tool poses [N, 4, 4] in the base frame at joint angles q [N, d]."""
         return self.joint_frames(q)[1]
 
-    def solve(self, target: np.ndarray, seed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def solve(self, target: Array, seed: Array) -> tuple[Array, Array]:
         """Joint angles whose tool pose is `target` [N, 4, 4] (base frame), searched from `seed` [N, d].
 
         Damped least squares with the damping tied to the error, clipped to the joint limits. Returns the best angles
         met [N, d] and whether they meet the tolerances [N].
         """
-        q = np.clip(seed, self.lower, self.upper)
-        best_q, best_error = q.copy(), np.full(len(q), np.inf)
-        rows = np.arange(len(q))
+        xp = array_module(seed)
+        q = xp.clip(seed, self.lower, self.upper)
+        best_q, best_error = q + 0.0, xp.full_like(q[:, 0], np.inf)
+        rows = xp.cumsum(xp.ones_like(best_error, dtype=xp.int64), 0) - 1
+        eye = xp.eye(6, dtype=xp.float64)
+        if xp is torch:
+            eye = eye.to(q.device)
         for _ in range(MAX_ITERATIONS):
             frames, tool = self.joint_frames(q)
             error = pose_error(tool, target[rows])
-            size = np.maximum(_norm(error[:, :3]) / POSITION_TOLERANCE, _norm(error[:, 3:]) / ROTATION_TOLERANCE)
+            size = xp.maximum(_norm(error[:, :3]) / POSITION_TOLERANCE, _norm(error[:, 3:]) / ROTATION_TOLERANCE)
             better = size < best_error[rows]
             best_q[rows[better]], best_error[rows[better]] = q[better], size[better]
             go = size > 1.0
             if not go.any():
                 break
             rows, q, error, frames, tool = rows[go], q[go], error[go], frames[go], tool[go]
-            jacobian = self._jacobian(frames, tool)
+            jacobian = self.jacobian(frames, tool)
             damping = 1e-7 + 1e-3 * (error * error).sum(-1)
-            gram = jacobian @ jacobian.swapaxes(-1, -2) + damping[:, None, None] * np.eye(6)
-            step = (jacobian.swapaxes(-1, -2) @ np.linalg.solve(gram, error[..., None]))[..., 0]
-            q = np.clip(q + step, self.lower, self.upper)
+            gram = jacobian @ jacobian.swapaxes(-1, -2) + damping[:, None, None] * eye
+            step = (jacobian.swapaxes(-1, -2) @ xp.linalg.solve(gram, error[..., None]))[..., 0]
+            q = xp.clip(q + step, self.lower, self.upper)
         return best_q, best_error <= 1.0
 
-    def _jacobian(self, frames: np.ndarray, tool: np.ndarray) -> np.ndarray:
-        """Geometric Jacobian [N, 6, d] (linear above angular) of the tool in the base frame."""
+    def jacobian(self, frames: Array, tool: Array) -> Array:
+        """Geometric Jacobian [N, 6, d] (linear above angular) of the tool in the base frame, from `joint_frames`."""
+        xp = array_module(tool)
         axes = (frames[..., :3, :3] @ self.axes[..., None])[..., 0]
         arm = tool[:, None, :3, 3] - frames[..., :3, 3]
-        linear = np.stack(
+        linear = xp.stack(
             [
                 axes[..., 1] * arm[..., 2] - axes[..., 2] * arm[..., 1],
                 axes[..., 2] * arm[..., 0] - axes[..., 0] * arm[..., 2],
                 axes[..., 0] * arm[..., 1] - axes[..., 1] * arm[..., 0],
             ],
-            axis=-2,
+            -2,
         )
-        return np.concatenate([linear, axes.swapaxes(-1, -2)], axis=-2)
+        return xp.concatenate([linear, axes.swapaxes(-1, -2)], -2)
 
 
-def pose_error(pose: np.ndarray, target: np.ndarray) -> np.ndarray:
+def pose_error(pose: Array, target: Array) -> Array:
     """Translation [m] and rotation vector [rad] that take `pose` to `target` (both [N, 4, 4]), in the base frame: [N, 6]."""
+    xp = array_module(pose)
     turn = target[:, :3, :3] @ pose[:, :3, :3].swapaxes(-1, -2)
-    vector = 0.5 * np.stack(
-        [turn[:, 2, 1] - turn[:, 1, 2], turn[:, 0, 2] - turn[:, 2, 0], turn[:, 1, 0] - turn[:, 0, 1]], axis=-1
+    vector = 0.5 * xp.stack(
+        [turn[:, 2, 1] - turn[:, 1, 2], turn[:, 0, 2] - turn[:, 2, 0], turn[:, 1, 0] - turn[:, 0, 1]], -1
     )
     sine = _norm(vector)
-    angle = np.arctan2(sine, 0.5 * (np.trace(turn, axis1=1, axis2=2) - 1))
-    scale = np.where(sine > 1e-9, angle / np.maximum(sine, 1e-9), 1.0)
-    return np.concatenate([target[:, :3, 3] - pose[:, :3, 3], scale[:, None] * vector], axis=-1)
+    angle = xp.arctan2(sine, 0.5 * (turn[:, 0, 0] + turn[:, 1, 1] + turn[:, 2, 2] - 1))
+    scale = xp.where(sine > 1e-9, angle / xp.clip(sine, 1e-9, None), xp.ones_like(sine))
+    return xp.concatenate([target[:, :3, 3] - pose[:, :3, 3], scale[:, None] * vector], -1)
 
 
 class DeltaPoseController:
@@ -160,31 +179,26 @@ class DeltaPoseController:
     pose becomes theirs: the target never runs away from what the arm can do.
     """
 
-    def __init__(self, chain: Chain, num_arms: int) -> None:
+    def __init__(self, chain: Chain, joints: Array) -> None:
         self.chain = chain
-        self.targets = np.tile(np.eye(4), (num_arms, 1, 1))
-        """Commanded tool poses in the base frame, [N, 4, 4]."""
-        self.joints = np.zeros((num_arms, len(chain.lower)))
+        self.joints = joints + 0.0
         """Commanded joint angles, [N, d]."""
+        self.targets = chain.forward(joints)
+        """Commanded tool poses in the base frame, [N, 4, 4]."""
 
-    def reset(self, rows: np.ndarray, joints: np.ndarray) -> None:
-        """Make the pose at `joints` [n, d] the commanded one of the arms `rows` [n]."""
-        self.joints[rows] = joints
-        self.targets[rows] = self.chain.forward(joints)
-
-    def step(self, rows: np.ndarray, deltas: np.ndarray) -> np.ndarray:
+    def step(self, rows: Array | slice, deltas: Array) -> Array:
         """Apply deltas [n, 6] (metres, radians) to the arms `rows` [n]; returns their joint targets [n, d]."""
-        wanted = self.targets[rows]
+        wanted = self.targets[rows] + 0.0
         wanted[:, :3, 3] += deltas[:, :3]
         wanted[:, :3, :3] = matrix_of_euler_xyz(deltas[:, 3:]) @ wanted[:, :3, :3]
         joints, reached = self.chain.solve(wanted, self.joints[rows])
         self.joints[rows] = joints
-        self.targets[rows] = np.where(reached[:, None, None], wanted, self.chain.forward(joints))
+        self.targets[rows] = array_module(joints).where(reached[:, None, None], wanted, self.chain.forward(joints))
         return joints
 
 
-def _norm(x: np.ndarray) -> np.ndarray:
-    return np.sqrt((x * x).sum(-1))
+def _norm(x: Array) -> Array:
+    return array_module(x).sqrt((x * x).sum(-1))
 
 
 def _numbers(element: ElementTree.Element | None, key: str) -> np.ndarray:

@@ -11,6 +11,7 @@ import sapien
 from sapien import physx
 
 from rlvla_sim.assets.asset import ObjectAsset
+from rlvla_sim.geometry import quaternion_about_z
 from rlvla_sim.robots import RobotSpec, robot
 
 TABLE_HEIGHT = 0.8695
@@ -32,12 +33,31 @@ ROBOT_GROUPS = [1, 1, 1, 0]
 @cache
 def _robot_builder(name: str) -> sapien.ArticulationBuilder:
     """The arm's links and collision shapes, parsed once a process; visuals are the stage's business."""
-    builder = sapien.Scene([physx.PhysxCpuSystem()]).create_urdf_loader().load_file_as_articulation_builder(
-        str(robot(name).urdf())
+    builder = (
+        sapien.Scene([physx.PhysxCpuSystem()])
+        .create_urdf_loader()
+        .load_file_as_articulation_builder(str(robot(name).urdf()))
     )
     for link in builder.link_builders:
         link.visual_records.clear()
     return builder
+
+
+def rigid_body(asset: ObjectAsset) -> physx.PhysxRigidDynamicComponent:
+    """A dynamic body of the asset's convex parts."""
+    material = physx.PhysxMaterial(OBJECT_FRICTION, OBJECT_FRICTION, 0.0)
+    body = physx.PhysxRigidDynamicComponent()
+    for part in asset.collision:
+        shape = physx.PhysxCollisionShapeConvexMesh(part, np.ones(3, dtype=np.float32), material)
+        shape.set_density(asset.density)
+        body.attach(shape)
+    return body
+
+
+def drop_pose(asset: ObjectAsset, xy: tuple[float, float], yaw: float) -> sapien.Pose:
+    """Start pose of an asset: its lowest point just above the table."""
+    bottom = min(float(part[:, 2].min()) for part in asset.collision)
+    return sapien.Pose([*xy, TABLE_HEIGHT + DROP - bottom], list(quaternion_about_z(yaw)))
 
 
 class Physics:
@@ -51,13 +71,13 @@ class Physics:
         physx.set_scene_config(config)
         self.scene = sapien.Scene([physx.PhysxCpuSystem()])
         self.scene.timestep = timestep
-        self.object_material = physx.PhysxMaterial(OBJECT_FRICTION, OBJECT_FRICTION, 0.0)
         self._add_table()
         self._add_robot()
 
     def _add_table(self) -> None:
         body = physx.PhysxRigidStaticComponent()
-        body.attach(physx.PhysxCollisionShapeBox(list(TABLE_HALF_SIZE), self.object_material))
+        wood = physx.PhysxMaterial(OBJECT_FRICTION, OBJECT_FRICTION, 0.0)
+        body.attach(physx.PhysxCollisionShapeBox(list(TABLE_HALF_SIZE), wood))
         entity = sapien.Entity()
         entity.add_component(body)
         entity.set_pose(sapien.Pose([*TABLE_CENTRE_XY, TABLE_HEIGHT - TABLE_HALF_SIZE[2]]))
@@ -102,17 +122,11 @@ class Physics:
         self.command(arm, self.spec.finger_start)
 
     def add_body(self, asset: ObjectAsset, xy: tuple[float, float], yaw: float) -> physx.PhysxRigidDynamicComponent:
-        """Add a dynamic body of the asset's convex parts, its lowest point just above the table."""
-        body = physx.PhysxRigidDynamicComponent()
-        for part in asset.collision:
-            shape = physx.PhysxCollisionShapeConvexMesh(part, np.ones(3, dtype=np.float32), self.object_material)
-            shape.set_density(asset.density)
-            body.attach(shape)
-        bottom = min(float(part[:, 2].min()) for part in asset.collision)
+        """Add an asset at its drop pose."""
+        body = rigid_body(asset)
         entity = sapien.Entity()
         entity.add_component(body)
-        pose = sapien.Pose([*xy, TABLE_HEIGHT + DROP - bottom], [np.cos(yaw / 2), 0.0, 0.0, np.sin(yaw / 2)])
-        entity.set_pose(pose)
+        entity.set_pose(drop_pose(asset, xy, yaw))
         self.scene.add_entity(entity)
         return body
 

@@ -25,11 +25,20 @@ SHADER = str(Path(sapien.__file__).parent / "vulkan_shader" / "minimal")
 """SAPIEN's one-pass shader pack: colour with alpha 0 where nothing is drawn."""
 
 
+def render_device() -> sapien.Device:
+    """The NVIDIA GPU where there is one, else `cpu`: a process can draw on one device only, and ManiSkill, which may
+    share the process, picks in the same way."""
+    try:
+        return sapien.Device("cuda")
+    except RuntimeError:
+        return sapien.Device("cpu")
+
+
 def _renderer() -> sapien.Scene:
     """An empty scene with a renderer; raises RlvlaError where Vulkan has no device."""
     render.set_log_level("error")
     try:
-        return sapien.Scene([render.RenderSystem()])
+        return sapien.Scene([render.RenderSystem(render_device())])
     except RuntimeError as error:
         raise RlvlaError(
             f"no Vulkan device to draw with ({error}): install a driver, e.g. `apt install mesa-vulkan-drivers` for CPUs"
@@ -44,7 +53,7 @@ def _robot_visuals(name: str) -> tuple[tuple[str, render.RenderBodyComponent], .
 
 
 @cache
-def _asset_visual(mesh: Mesh) -> render.RenderBodyComponent:
+def asset_visual(mesh: Mesh) -> render.RenderBodyComponent:
     """The visual body of a mesh, uploaded once a process."""
     height, width, _ = mesh.texture.shape
     pixels = np.full((height, width, 4), 255, dtype=np.uint8)
@@ -80,6 +89,8 @@ class Stage:
 
     def _add_camera(self, spec: RobotSpec) -> render.RenderCameraComponent:
         camera, scale = self.camera, self.supersampling
+        # Picture formats are global in SAPIEN and ManiSkill changes them: ask for ours whenever a camera is made.
+        render.set_picture_format("Color", "r8g8b8a8unorm")
         eye = render.RenderCameraComponent(camera.width * scale, camera.height * scale, SHADER)
         fx, fy, cx, cy = (scale * value for value in (camera.fx, camera.fy, camera.cx, camera.cy))
         eye.set_perspective_parameters(NEAR, FAR, fx, fy, cx, cy, 0.0)
@@ -94,7 +105,7 @@ class Stage:
         """Show these meshes as props 0, 1, ... and this picture (uint8 [height, width, 3]) behind everything."""
         for entity in self.props:
             self.scene.remove_entity(entity)
-        self.props = [self._add(_asset_visual(mesh)) for mesh in meshes]
+        self.props = [self._add(asset_visual(mesh)) for mesh in meshes]
         self.background = background.astype(np.float32)
 
     def draw(self, links: list[tuple[str, sapien.Pose]], props: list[sapien.Pose]) -> np.ndarray:
@@ -103,22 +114,35 @@ class Stage:
             self.links[name].set_pose(pose)
         for entity, pose in zip(self.props, props, strict=True):
             entity.set_pose(pose)
+        return self.compose(self.render())
+
+    def render(self) -> np.ndarray:
+        """Robot and props alone, uint8 [s height, s width, 4], alpha 0 where there is nothing."""
         self.scene.update_render()
         self.eye.take_picture()
-        return overlay(self.eye.get_picture("Color"), self.background)
+        return self.eye.get_picture("Color")
+
+    def compose(self, foreground: np.ndarray) -> np.ndarray:
+        """`render`'s picture over the background, uint8 [height, width, 3]."""
+        return overlay(foreground, self.background)
 
 
 def overlay(colour: np.ndarray, background: np.ndarray) -> np.ndarray:
     """Rendered foreground over a background picture, uint8 [H, W, 3].
 
-    `colour` is float32 [sH, sW, 4] in 0..1 with alpha 1 where something was drawn and 0 elsewhere, `background` is
-    float32 [H, W, 3] in 0..255; blocks of s x s rendered pixels are averaged.
+    `colour` is uint8 [sH, sW, 4] with alpha 255 where something was drawn and 0 elsewhere (colour 0 there, too),
+    `background` is float32 [H, W, 3] in 0..255; blocks of s x s rendered pixels are averaged.
     """
     height, width, _ = background.shape
     scale = colour.shape[0] // height
-    weighted = colour[..., :3] * (255.0 * colour[..., 3:])
-    alpha = colour[..., 3:]
-    if scale > 1:
-        weighted = sum(weighted[i::scale, j::scale] for i in range(scale) for j in range(scale)) / scale**2
-        alpha = sum(alpha[i::scale, j::scale] for i in range(scale) for j in range(scale)) / scale**2
-    return (weighted + (1.0 - alpha) * background + 0.5).astype(np.uint8)
+    # Adding slices, rows first, is three times as fast as a mean over the axes of blocks.
+    rows = colour[0::scale].astype(np.uint16)
+    for i in range(1, scale):
+        rows += colour[i::scale]
+    columns = rows.reshape(height, width, scale, 4)
+    total = columns[:, :, 0].astype(np.float32)
+    for j in range(1, scale):
+        total += columns[:, :, j]
+    total *= 1.0 / scale**2
+    share = 1.0 - total[..., 3:] * (1.0 / 255.0)
+    return (total[..., :3] + share * background + 0.5).astype(np.uint8)

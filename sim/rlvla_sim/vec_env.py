@@ -58,8 +58,7 @@ class CpuVecEnv:
         self.robot = robot(config.robot)
         assets = catalogue(config.assets)
         self.worlds = [World(config, assets) for _ in range(num_envs)]
-        chain = Chain.from_urdf(self.robot.urdf(), self.robot.tcp_link, self.robot.arm_joints)
-        self.controller = DeltaPoseController(chain, num_envs)
+        self.chain = Chain.from_urdf(self.robot.urdf(), self.robot.tcp_link, self.robot.arm_joints)
         size = (num_envs, config.image_height, config.image_width, 3)
         self._images = torch.zeros(size, dtype=torch.uint8)
         self._state = torch.zeros((num_envs, STATE_DIM), dtype=torch.float32)
@@ -70,8 +69,7 @@ class CpuVecEnv:
         check_episode_ids(episode_ids, self.spec, self.num_envs)
         for world, episode_id in zip(self.worlds, episode_ids.tolist(), strict=True):
             world.start(self.episodes.decode(episode_id))
-        joints = np.stack([world.start_joints for world in self.worlds])
-        self.controller.reset(np.arange(self.num_envs), joints)
+        self.controller = DeltaPoseController(self.chain, np.stack([world.start_joints for world in self.worlds]))
         self._started = True
         return self._observe(range(self.num_envs))
 

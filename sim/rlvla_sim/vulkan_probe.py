@@ -111,6 +111,7 @@ def drivers() -> dict[str, str]:
 def render() -> dict[str, object]:
     """Draw a lit box twice: the first picture compiles the shaders, the second shows the lasting cost."""
     started = time.perf_counter()
+    sapien.render.set_camera_shader_dir("minimal")  # the one that the worlds use
     scene = sapien.Scene([sapien.physx.PhysxCpuSystem(), sapien.render.RenderSystem()])
     scene.set_ambient_light([0.6, 0.6, 0.6])
     builder = scene.create_actor_builder()

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import sapien
+from sapien import physx
 
 from rlvla_sim import reward
 from rlvla_sim.assets.asset import Catalogue, ObjectAsset
@@ -87,23 +88,27 @@ class World:
         camera = self.stage.camera
         picture = self.assets.tables[episode.table].picture(camera.width, camera.height)
         self.stage.dress([self.object.visual, self.receptacle.visual], picture)
-        self.object_half = _half_extents(self.object, self.object_body.entity.pose)
-        self.receptacle_half = _half_extents(self.receptacle, self.receptacle_body.entity.pose)
+        self.object_half = self._half(self.object, self.object_body)
+        self.receptacle_half = self._half(self.receptacle, self.receptacle_body)
         self.steps = self.grasp_streak = 0
         self.score = 0.0
         self.grasped = self.grasped_firmly = self.grasped_now = self.success = False
+
+    @staticmethod
+    def _half(asset: ObjectAsset, body: physx.PhysxRigidDynamicComponent) -> np.ndarray:
+        return half_extents(asset, matrix_of_quaternion(body.entity.pose.q.astype(np.float64)))
 
     def step(self, arm_target: np.ndarray, finger_target: float) -> Outcome:
         """One control step towards joint angles [d] and a finger opening [m]."""
         self.physics.command(arm_target, finger_target)
         self.physics.step(self.config.substeps)
         self.steps += 1
-        self._judge()
+        self.judge()
         score = reward.stage_score(self.grasped, self.grasped_firmly, self.success)
         gain, self.score = score - self.score, score
         return Outcome(gain, self.success, self.grasped_now)
 
-    def _judge(self) -> None:
+    def judge(self) -> None:
         """Update the grasp and success flags from the contacts of the last physics step."""
         forces = self.physics.forces_on(self.object_body)
         self.grasped_now = self._is_grasped(forces)
@@ -118,7 +123,7 @@ class World:
             size = math.sqrt(total @ total)
             if size < GRASP_FORCE:
                 return False
-            opening = matrix_of_quaternion(finger.entity.pose.q) @ axis
+            opening = matrix_of_quaternion(finger.entity.pose.q.astype(np.float64)) @ axis
             if total @ opening < GRASP_COSINE * size:
                 return False
         return True
@@ -150,10 +155,10 @@ class World:
 
     def in_base(self, pose: sapien.Pose) -> np.ndarray:
         """A world pose as a transform [4, 4] in the base frame."""
-        return self.base_from_world @ rigid(matrix_of_quaternion(pose.q), pose.p)
+        return self.base_from_world @ rigid(matrix_of_quaternion(pose.q.astype(np.float64)), pose.p)
 
 
-def _half_extents(asset: ObjectAsset, pose: sapien.Pose) -> np.ndarray:
-    """Half sizes [3] of the world-aligned box around the asset's collision parts at this pose."""
-    points = np.concatenate(asset.collision) @ matrix_of_quaternion(pose.q).T
+def half_extents(asset: ObjectAsset, rotation: np.ndarray) -> np.ndarray:
+    """Half sizes [3] of the world-aligned box around the asset's collision parts, turned by `rotation` [3, 3]."""
+    points = np.concatenate(asset.collision) @ rotation.T
     return 0.5 * (points.max(axis=0) - points.min(axis=0))

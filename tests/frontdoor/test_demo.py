@@ -10,7 +10,7 @@ from rlvla.commands.demo import Demo
 from rlvla.commands.doctor import Finding, Verdict
 
 
-@pytest.mark.parametrize("minutes", [0.5, 1.0, 18.0, 120.0])
+@pytest.mark.parametrize("minutes", [0.5, 3.0, 18.0, 120.0])
 def test_recipe_fits_into_its_minutes_and_is_one_chain(minutes: float) -> None:
     collect, warmup, ppo, evaluation = (s.command for s in Demo(minutes=minutes).chain(Path("d")).stages)
     assert sum(stage.minutes for stage in Demo(minutes=minutes).chain(Path("d")).stages) <= minutes

@@ -29,7 +29,13 @@ PPO = PpoConfig(
     gate_episodes=8,
 )
 SFT = SftConfig(
-    epochs=2.0, batch=16, micro_batch=8, label_sigma=2.0, colour_jitter=0.1, localisation_weight=0.1, checkpoint_every=20
+    epochs=2.0,
+    batch=16,
+    micro_batch=8,
+    label_sigma=2.0,
+    colour_jitter=0.1,
+    localisation_weight=0.1,
+    checkpoint_every=20,
 )
 NOT_REPEATABLE = ("seconds", "steps_per_second")
 
@@ -38,9 +44,7 @@ def small_policy(decoding="parallel", seed=0):
     config = tiny()
     dino = replace(config.dino, width=16, heads=2, mlp_hidden=32, depth=2, patch_size=16)
     siglip = replace(config.siglip, width=16, heads=2, mlp_hidden=32, depth=2, patch_size=16)
-    text = replace(
-        config.text, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2
-    )
+    text = replace(config.text, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2)
     config = replace(config, dino=dino, siglip=siglip, text=text, projector_hidden=32, decoding=decoding)
     return VLAPolicy.from_config(config, tiny_tokenizer(), TOY_NORM_STATS, seed)
 

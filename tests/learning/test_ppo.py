@@ -142,5 +142,5 @@ def test_a_run_that_turns_nan_leaves_its_last_checkpoint(tmp_path, monkeypatch):
 def test_bad_settings_are_one_line():
     with pytest.raises(RlvlaError, match=r"ppo\.minibatch must be positive, got 0"):
         PpoConfig(minibatch=0)
-    with pytest.raises(RlvlaError, match="clip 1.5"):
+    with pytest.raises(RlvlaError, match=r"clip 1\.5"):
         PpoConfig(clip=1.5)

@@ -79,7 +79,9 @@ def decimate(source: Path, target: Path, faces: int) -> None:
     total = sum(len(part.faces) for part in parts)
     light = trimesh.Scene()
     for part in parts:
-        colour = part.visual.to_color().vertex_colors if part.visual.kind == "vertex" else part.visual.material.main_color
+        colour = (
+            part.visual.to_color().vertex_colors if part.visual.kind == "vertex" else part.visual.material.main_color
+        )
         welded = trimesh.Trimesh(part.vertices, part.faces)
         welded.merge_vertices(merge_tex=True, merge_norm=True)
         target_count = max(12, round(faces * len(part.faces) / total))

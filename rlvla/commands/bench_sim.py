@@ -1,0 +1,146 @@
+"""`rlvla bench sim`: steps a second and core of our world and of the stock ManiSkill way, in one run."""
+
+import json
+import math
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from rlvla_core.environment import VecEnv
+from rlvla_core.errors import RlvlaError
+
+EXPLORATION = torch.tensor([0.01, 0.01, 0.01, 0.05, 0.05, 0.05, 1.0])
+"""Standard deviation of the random actions: metres, radians, gripper."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BenchSim:
+    """Time the simulator with pictures, and where its time goes.
+
+    Both worlds show the same arm at the same picture size and control rate. The stock way is what `gym.make` of a
+    ManiSkill task gives: full meshes, default lights with shadow, default shader, ManiSkill's controller and
+    observation packing. Times are CPU seconds of this process: run with OMP_NUM_THREADS=1 LP_NUM_THREADS=0.
+    """
+
+    robot: str = "panda"
+    """Arm of our world. The ratio needs `panda`, the one that stock ManiSkill brings; with another arm only ours runs."""
+    image_size: int = 64
+    """Width and height of the picture."""
+    num_envs: int = 8
+    """Our worlds in this process, stepped one after another."""
+    steps: int = 40
+    """Timed control steps of each of our worlds; the stock world gets as many in all as one of ours, twice."""
+    stock_shader: str = "default"
+    """Shader pack of the stock world: `default` (the paper's) or `minimal`."""
+
+    def run(self) -> int:
+        """Print both figures, the split of ours, and one line of JSON."""
+        if self.steps < 5:
+            raise RlvlaError(f"bench sim: steps is {self.steps}, use at least 5")
+        from rlvla_sim import WorldConfig, make_env
+
+        console = Console()
+        config = WorldConfig(
+            robot=self.robot, image_width=self.image_size, image_height=self.image_size, max_steps=10**6
+        )
+        console.print(f"our world: {self.num_envs} x {self.robot}, {self.image_size} x {self.image_size} pixels ...")
+        env = make_env(config, self.num_envs)
+        ours, split = self._time_ours(env)
+        env.close()
+        figures: dict[str, object] = {"ours_ms": round(ours, 3), "ours_steps_per_s": round(1000 / ours, 1)}
+        figures["split_ms"] = {name: round(value, 3) for name, value in split.items()}
+        table = Table("part of a step", "CPU ms")
+        for name, value in split.items():
+            table.add_row(name, f"{value:.2f}")
+        table.add_row("whole step", f"{ours:.2f}")
+        console.print(table)
+        console.print(f"our world: {1000 / ours:.0f} steps/s per core")
+        if self.robot == "panda":
+            console.print("stock ManiSkill: panda, full meshes, default lights and shadows ...")
+            stock = self._time_stock(config.physics_hz)
+            figures |= {"stock_ms": round(stock, 3), "stock_steps_per_s": round(1000 / stock, 1)}
+            figures["ratio"] = round(stock / ours, 2)
+            console.print(
+                f"stock ManiSkill: {1000 / stock:.0f} steps/s per core; ours is {stock / ours:.1f} times as fast"
+            )
+        print(json.dumps({"bench": "sim", **asdict(self), **figures}))
+        return 0
+
+    def _time_ours(self, env: VecEnv) -> tuple[float, dict[str, float]]:
+        """CPU milliseconds of one world's step, and of its parts."""
+        from rlvla_sim.vec_env import CpuVecEnv
+
+        assert isinstance(env, CpuVecEnv)
+        ids = torch.arange(self.num_envs) * (env.spec.num_episodes // self.num_envs)
+        generator = torch.Generator().manual_seed(0)
+        env.reset(ids)
+        parts = dict.fromkeys(("control and IK", "physics", "contacts and reward", "render", "overlay"), 0.0)
+        clocks = [
+            (env.controller, "step", "control and IK"),
+            *((world.physics, "step", "physics") for world in env.worlds),
+            *((world, "judge", "contacts and reward") for world in env.worlds),
+            *((world.stage, "render", "render") for world in env.worlds),
+            *((world.stage, "compose", "overlay") for world in env.worlds),
+        ]
+        for owner, method, part in clocks:
+            setattr(owner, method, _timed(getattr(owner, method), parts, part))
+
+        def step() -> None:
+            env.step(torch.randn(self.num_envs, 7, generator=generator) * EXPLORATION)
+
+        whole = _cpu_ms(step, self.steps, lambda: parts.update(dict.fromkeys(parts, 0.0))) / self.num_envs
+        split = {name: 1000 * value / self.steps / self.num_envs for name, value in parts.items()}
+        split["reset, a step's share of 80"] = _cpu_ms(lambda: env.reset(ids), 3) / self.num_envs / 80
+        split["rest"] = whole - sum(split[name] for name in parts)
+        return whole, split
+
+    def _time_stock(self, physics_hz: int) -> float:
+        """CPU milliseconds of one step of ManiSkill's PickCube-v1 with the same arm, picture size and rates."""
+        import gymnasium
+        import mani_skill.envs  # noqa: F401 (registers the tasks)
+
+        env = gymnasium.make(
+            "PickCube-v1",
+            num_envs=1,
+            robot_uids="panda",
+            obs_mode="rgb",
+            control_mode="pd_ee_target_delta_pose",
+            sim_backend="physx_cpu",
+            render_backend="cpu" if not torch.cuda.is_available() else "gpu",
+            sensor_configs={"width": self.image_size, "height": self.image_size, "shader_pack": self.stock_shader},
+            sim_config={"sim_freq": physics_hz, "control_freq": 5},
+        )
+        env.reset(seed=0)
+        rng = np.random.default_rng(0)
+        milliseconds = _cpu_ms(lambda: env.step(rng.uniform(-0.2, 0.2, size=7)), 2 * self.steps)
+        env.close()
+        return milliseconds
+
+
+def _timed(function: Callable, totals: dict[str, float], name: str) -> Callable:
+    """The same function, its CPU seconds added to `totals[name]`."""
+
+    def wrapper(*args: object, **kwargs: object) -> object:
+        started = time.process_time()
+        try:
+            return function(*args, **kwargs)
+        finally:
+            totals[name] += time.process_time() - started
+
+    return wrapper
+
+
+def _cpu_ms(action: Callable[[], object], repeats: int, after_warm_up: Callable[[], None] = lambda: None) -> float:
+    """Mean CPU milliseconds of an action, after three unmeasured calls."""
+    for _ in range(3):
+        action()
+    after_warm_up()
+    started = time.process_time()
+    for _ in range(repeats):
+        action()
+    return 1000 * (time.process_time() - started) / math.fabs(repeats)

@@ -1,0 +1,58 @@
+"""The episode grid: the paper's counts, and ids that decode and encode."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rlvla_core.errors import RlvlaError
+from rlvla_sim.episodes import cells, episode_set, episode_sets, position_pairs
+
+
+def test_counts_are_the_papers() -> None:
+    assert len(cells()) == 36
+    assert len(position_pairs()) == 784
+    assert len(episode_set("train")) == 802_816
+    assert len(episode_set("test")) == 141_120
+    assert len(episode_set("single")) == 784 * 4
+
+
+def test_cells_lie_where_the_paper_says() -> None:
+    x, y = sorted({c[0] for c in cells()}), sorted({c[1] for c in cells()})
+    assert x == pytest.approx([-0.235, -0.205, -0.175, -0.145, -0.115, -0.085])
+    assert y == pytest.approx([-0.075, -0.045, -0.015, 0.015, 0.045, 0.075])
+
+
+def test_test_set_shares_neither_objects_nor_tables_with_training() -> None:
+    train, test = episode_set("train"), episode_set("test")
+    assert not set(train.objects) & set(test.objects)
+    assert not set(train.tables) & set(test.tables)
+
+
+@given(name=st.sampled_from(sorted(episode_sets())), fraction=st.floats(0, 1, exclude_max=True))
+def test_encode_inverts_digits(name: str, fraction: float) -> None:
+    grid = episode_set(name)
+    episode_id = int(fraction * len(grid))
+    assert grid.encode(grid.digits(episode_id)) == episode_id
+    start = grid.decode(episode_id)
+    assert start.episode_id == episode_id
+    assert math.dist(start.object_xy, start.receptacle_xy) > 0.070
+
+
+def test_yaw_is_the_lowest_digit_and_object_the_highest() -> None:
+    grid = episode_set("train")
+    assert [grid.decode(i).object_yaw for i in range(4)] == pytest.approx(
+        [0, math.pi / 4, math.pi / 2, 3 * math.pi / 4]
+    )
+    assert grid.decode(len(grid) - 1).object == 15
+    assert grid.decode(len(grid) // 16).object == 1
+
+
+def test_bad_input_names_the_value() -> None:
+    with pytest.raises(RlvlaError, match="802816"):
+        episode_set("train").decode(802_816)
+    with pytest.raises(RlvlaError, match="trian"):
+        episode_set("trian")
+    with pytest.raises(RlvlaError, match="radices"):
+        episode_set("train").encode((16, 0, 0, 0, 0))
