@@ -28,7 +28,7 @@ class BenchSim:
     """
 
     robot: str = "panda"
-    """Arm of our world. The ratio needs `panda`, the one that stock ManiSkill brings; with another arm only ours runs."""
+    """Arm of our world. The ratio needs `panda`, which stock ManiSkill brings; with another arm only ours runs."""
     image_size: int = 64
     """Width and height of the picture."""
     num_envs: int = 8

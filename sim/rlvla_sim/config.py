@@ -19,7 +19,7 @@ class WorldConfig:
     image_width: int = 64
     """Pixels."""
     image_height: int = 64
-    """Pixels. The camera keeps the paper's field of view (4:3) whatever the picture's shape: a square one is squeezed."""
+    """Pixels. The camera keeps the paper's field of view (4:3) at every picture shape: a square one is squeezed."""
     supersampling: int = 2
     """Each pixel is the mean of this many rendered ones in each direction."""
     max_steps: int = 80

@@ -1,4 +1,4 @@
-"""A scripted expert: waypoints above, at and beyond the grasp, followed in closed loop through the environment's own step.
+"""A scripted expert: waypoints to the grasp and beyond, followed in closed loop through the environment's own step.
 
 It reads the simulator's state (which a policy never sees) and speaks the policy's language: 7 numbers, deltas on the
 commanded pose. Noise may be added to what is executed while what is recorded stays the expert's own answer, so that
@@ -126,7 +126,7 @@ class Expert:
         return height - self._lowest(thing)
 
     def _advance(self, tool: np.ndarray, thing: np.ndarray, plate: np.ndarray) -> None:
-        """Move on to the next phase where this one has done its work, or back to the start where the object was lost."""
+        """Go on to the next phase where this one has done its work, or back to the start where the object was lost."""
         world, steps = self.world, self.phase_steps
         match self.phase:
             case Phase.REACH if self.grasp is not None:
@@ -214,7 +214,7 @@ def matrix_of_rotation_vector(vector: np.ndarray) -> np.ndarray:
 
 
 def collect_episodes(env: CpuVecEnv, episode_ids: torch.Tensor, config: ExpertConfig, *, seed: int) -> list[Episode]:
-    """Play the episodes (int64 [N], one per environment of `env`) and return what was seen and what the expert answered.
+    """Play the episodes (int64 [N], one an environment of `env`): what was seen and what the expert answered.
 
     An episode ends when the expert is done or at the time limit; `success` is the task's own test after its last step.
     The noise of an episode depends on (seed, id) alone. Raises RlvlaError for ids outside the grid.

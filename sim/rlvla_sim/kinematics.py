@@ -160,7 +160,7 @@ class Chain:
 
 
 def pose_error(pose: Array, target: Array) -> Array:
-    """Translation [m] and rotation vector [rad] that take `pose` to `target` (both [N, 4, 4]), in the base frame: [N, 6]."""
+    """Translation [m] and rotation vector [rad] [N, 6] that take `pose` to `target` (both [N, 4, 4]), base frame."""
     xp = array_module(pose)
     turn = target[:, :3, :3] @ pose[:, :3, :3].swapaxes(-1, -2)
     vector = 0.5 * xp.stack(
@@ -173,7 +173,7 @@ def pose_error(pose: Array, target: Array) -> Array:
 
 
 class DeltaPoseController:
-    """Turns delta actions of N arms into joint targets: p <- p + dp, R <- R(dEuler XYZ) R, on the last *commanded* pose.
+    """Turns deltas of N arms into joint targets: p <- p + dp, R <- R(dEuler XYZ) R, on the last *commanded* pose.
 
     Where no joint angles within the limits reach the new pose, the best ones found are commanded and the commanded
     pose becomes theirs: the target never runs away from what the arm can do.

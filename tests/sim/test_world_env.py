@@ -4,6 +4,7 @@ import hashlib
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,16 +20,15 @@ from rlvla_sim.world import STATE_SLICES
 GRASPS = 383_576
 """An episode that the expert solves, with a lot of contact."""
 
-PLAY = f"""
+PLAY = """
 import torch
 from rlvla_sim import WorldConfig, make_env
 from rlvla_sim.expert import ExpertConfig, collect_episodes
-import sys
-sys.path.insert(0, {str(__import__("pathlib").Path(__file__).parent)!r})
-from test_world_env import digest
+from test_world_env import GRASPS, digest
 env = make_env(WorldConfig(), 1)
-print(digest(collect_episodes(env, torch.tensor([{GRASPS}]), ExpertConfig(), seed=0)[0]))
+print(digest(collect_episodes(env, torch.tensor([GRASPS]), ExpertConfig(), seed=0)[0]))
 """
+"""For a process of its own, started in this folder."""
 
 
 def digest(episode: Episode) -> str:
@@ -61,7 +61,9 @@ def test_an_episode_is_the_same_whatever_was_played_before_and_beside_it(pair: C
     assert first.success and len(first) > 10
     again = play([500_000, GRASPS])[1]
     assert digest(first) == digest(again)
-    fresh = subprocess.run([sys.executable, "-c", PLAY], capture_output=True, text=True, check=True)
+    fresh = subprocess.run(
+        [sys.executable, "-c", PLAY], capture_output=True, text=True, check=True, cwd=Path(__file__).parent
+    )
     assert fresh.stdout.split()[-1] == digest(first)
 
 
