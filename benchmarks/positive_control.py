@@ -41,6 +41,9 @@ class Control:
     demonstrator: ToyExpertConfig
     demonstrations: int
     sft: SftConfig
+    """Learns to see, and what the demonstrator means."""
+    widen: SftConfig
+    """Then makes the policy unsure by wide labels, so that sampling explores far enough for PPO to notice."""
     ppo: PpoConfig
     evaluation_episodes: int = 256
 
@@ -48,17 +51,19 @@ class Control:
 CONTROLS = {
     "reach": Control(
         toy=ToyConfig(task="reach", max_steps=5),
-        demonstrator=ToyExpertConfig(speed=0.01, noise=0.006),
+        demonstrator=ToyExpertConfig(speed=0.008, noise=0.008),
         demonstrations=2048,
-        sft=SftConfig(epochs=2.0, batch=32, label_sigma=16.0, lr_warmup_steps=40, localisation_weight=0.5),
-        ppo=PpoConfig(iterations=40, worlds=128, gamma=0.9, lr=4e-4, value_lr=1e-3, minibatch=80),
+        sft=SftConfig(epochs=2.2, batch=32, label_sigma=10.0, lr_warmup_steps=40, localisation_weight=0.3),
+        widen=SftConfig(epochs=0.4, batch=32, lr=3e-4, label_sigma=40.0, lr_warmup_steps=10),
+        ppo=PpoConfig(iterations=40, worlds=320, gamma=0.9, lr=3e-4, minibatch=320, critic="privileged"),
     ),
     "push": Control(
         toy=ToyConfig(task="push", max_steps=20),
         demonstrator=ToyExpertConfig(speed=0.015, noise=0.01),
         demonstrations=640,
-        sft=SftConfig(epochs=3.0, lr_warmup_steps=30, localisation_weight=0.5),
-        ppo=PpoConfig(iterations=60, worlds=128, gamma=0.95, lr=3e-4, value_lr=1e-3),
+        sft=SftConfig(epochs=2.2, batch=32, label_sigma=10.0, lr_warmup_steps=40, localisation_weight=0.3),
+        widen=SftConfig(epochs=0.4, batch=32, lr=3e-4, label_sigma=40.0, lr_warmup_steps=10),
+        ppo=PpoConfig(iterations=40, worlds=320, gamma=0.95, lr=3e-4, minibatch=320, critic="privileged"),
     ),
 }
 
@@ -87,17 +92,18 @@ def run_control(ranks: Ranks, control: Control, folder: Path, seed: int) -> None
     ids = torch.randint(0, teaching.spec.num_episodes, (control.demonstrations,), generator=noise)
     episodes = demonstrate(teaching, ids, control.demonstrator, generator=noise)
     taught = sum(episode.success for episode in episodes) / len(episodes)
-    with open_run(folder / "sft", {"seed": seed}, ranks, resume=False) as run:
-        warm = train_sft(
-            policy, Demonstrations(episodes), replace(control.sft, seed=seed), run, ranks, spec=teaching.spec
-        )
+    data = Demonstrations(episodes)
+    for name, config in (("sft", control.sft), ("widen", control.widen)):
+        with open_run(folder / name, {"seed": seed}, ranks, resume=False) as run:
+            train_sft(policy, data, replace(config, seed=seed), run, ranks, spec=teaching.spec)
+    warm_seconds = time.perf_counter() - began
     start = measure(policy, control, ranks)
     if ranks.is_main:
-        print(f"demonstrator {taught:.0%}; warm-up {warm.seconds:.0f} s, then {show(start)}", flush=True)
-    config = replace(control.ppo, seed=seed)
-    env = make_toy_env(control.toy, ranks.share(config.worlds, "worlds"))
+        print(f"demonstrator {taught:.0%}; warm-up {warm_seconds:.0f} s, then {show(start)}", flush=True)
+    ppo = replace(control.ppo, seed=seed)
+    env = make_toy_env(control.toy, ranks.share(ppo.worlds, "worlds"))
     with open_run(folder / "ppo", {"seed": seed}, ranks, resume=False) as run:
-        summary = train_ppo(policy, env, config, run, ranks, provenance={"benchmark": "positive_control"})
+        summary = train_ppo(policy, env, ppo, run, ranks, provenance={"benchmark": "positive_control"})
         end = measure(policy, control, ranks)
         if ranks.is_main:
             report(control, run.journal.read(), start, end, taught, summary.env_steps, time.perf_counter() - began)
@@ -146,6 +152,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--task", choices=sorted(CONTROLS), default="reach")
     parser.add_argument("--ranks", type=int, default=0, help="processes; 0: one per core, at most 4")
+    parser.add_argument("--keep", type=Path, help="keep the runs in this new directory")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--iterations", type=int, default=0, help="PPO iterations; 0: the problem's own number")
     options = parser.parse_args()
@@ -154,7 +161,7 @@ def main() -> int:
         control = replace(control, ppo=replace(control.ppo, iterations=options.iterations))
     try:
         with tempfile.TemporaryDirectory(prefix="rlvla-control-") as folder:
-            launch(run_control, (control, Path(folder), options.seed), ranks=options.ranks)
+            launch(run_control, (control, options.keep or Path(folder), options.seed), ranks=options.ranks)
     except RlvlaError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

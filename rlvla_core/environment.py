@@ -113,12 +113,8 @@ class VecEnv(Protocol):
 def check_episode_ids(episode_ids: torch.Tensor, spec: EnvSpec, num_envs: int) -> None:
     """Raise RlvlaError unless `episode_ids` is int64 [num_envs] with every id in the grid."""
     if episode_ids.shape != (num_envs,) or episode_ids.dtype != torch.int64:
-        raise RlvlaError(
-            f"episode ids must be int64 [{num_envs}], got {episode_ids.dtype} {list(episode_ids.shape)}"
-        )
+        raise RlvlaError(f"episode ids must be int64 [{num_envs}], got {episode_ids.dtype} {list(episode_ids.shape)}")
     low, high = int(episode_ids.min()), int(episode_ids.max())
     if low < 0 or high >= spec.num_episodes:
         bad = low if low < 0 else high
-        raise RlvlaError(
-            f"episode id {bad} is outside the grid `{spec.episode_set}`: use 0 .. {spec.num_episodes - 1}"
-        )
+        raise RlvlaError(f"episode id {bad} is outside the grid `{spec.episode_set}`: use 0 .. {spec.num_episodes - 1}")

@@ -1,12 +1,10 @@
 """`rlvla bench sim`: steps a second and core of our world and of the stock ManiSkill way, in one run."""
 
 import json
-import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
-import numpy as np
 import torch
 from rich.console import Console
 from rich.table import Table
@@ -42,6 +40,8 @@ class BenchSim:
         """Print both figures, the split of ours, and one line of JSON."""
         if self.steps < 5:
             raise RlvlaError(f"bench sim: steps is {self.steps}, use at least 5")
+        if self.stock_shader not in ("default", "minimal"):
+            raise RlvlaError(f"bench sim: unknown shader pack `{self.stock_shader}`, use default or minimal")
         from rlvla_sim import WorldConfig, make_env
 
         console = Console()
@@ -100,25 +100,12 @@ class BenchSim:
         return whole, split
 
     def _time_stock(self, physics_hz: int) -> float:
-        """CPU milliseconds of one step of ManiSkill's PickCube-v1 with the same arm, picture size and rates."""
-        import gymnasium
-        import mani_skill.envs  # noqa: F401 (registers the tasks)
+        """CPU milliseconds of one step of ManiSkill's own task with the same arm, picture size and rates."""
+        from rlvla_sim.maniskill.stock import stock_stepper
 
-        env = gymnasium.make(
-            "PickCube-v1",
-            num_envs=1,
-            robot_uids="panda",
-            obs_mode="rgb",
-            control_mode="pd_ee_target_delta_pose",
-            sim_backend="physx_cpu",
-            render_backend="cpu" if not torch.cuda.is_available() else "gpu",
-            sensor_configs={"width": self.image_size, "height": self.image_size, "shader_pack": self.stock_shader},
-            sim_config={"sim_freq": physics_hz, "control_freq": 5},
-        )
-        env.reset(seed=0)
-        rng = np.random.default_rng(0)
-        milliseconds = _cpu_ms(lambda: env.step(rng.uniform(-0.2, 0.2, size=7)), 2 * self.steps)
-        env.close()
+        step, close = stock_stepper(self.image_size, self.stock_shader, physics_hz)
+        milliseconds = _cpu_ms(step, 2 * self.steps)
+        close()
         return milliseconds
 
 
@@ -143,4 +130,4 @@ def _cpu_ms(action: Callable[[], object], repeats: int, after_warm_up: Callable[
     started = time.process_time()
     for _ in range(repeats):
         action()
-    return 1000 * (time.process_time() - started) / math.fabs(repeats)
+    return 1000 * (time.process_time() - started) / repeats

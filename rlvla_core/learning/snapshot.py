@@ -8,7 +8,7 @@ from torch import nn
 
 from rlvla_core.errors import RlvlaError
 from rlvla_core.learning.distributed import Ranks
-from rlvla_core.runs.training_state import optimizer_from_tensors, optimizer_to_tensors
+from rlvla_core.runs.optimizer_state import optimizer_from_tensors, optimizer_to_tensors
 
 
 def take(

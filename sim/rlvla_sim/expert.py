@@ -179,8 +179,8 @@ class Expert:
         """One action from the commanded pose towards a downward pose at `position`."""
         config = self.config
         error = pose_error(commanded[None], self._pose(position)[None])[0] * config.gain
-        move = error[:3] * min(1.0, config.speed / max(np.linalg.norm(error[:3]), 1e-9))
-        turn = error[3:] * min(1.0, config.turn / max(np.linalg.norm(error[3:]), 1e-9))
+        move = error[:3] * min(1.0, config.speed / max(float(np.linalg.norm(error[:3])), 1e-9))
+        turn = error[3:] * min(1.0, config.turn / max(float(np.linalg.norm(error[3:])), 1e-9))
         return np.concatenate([move, euler_xyz_of_matrix(matrix_of_rotation_vector(turn)), [gripper]])
 
     def noise(self, rng: np.random.Generator) -> np.ndarray:

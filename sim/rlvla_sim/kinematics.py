@@ -58,7 +58,9 @@ class Chain:
             if child is not None:
                 parent_joint[child.get("link")] = joint
         transform, tool = np.eye(4), np.eye(4)
-        names, fixed, axes, limits = [], [], [], []
+        names: list[str] = []
+        fixed: list[np.ndarray] = []
+        axes, limits = [], []
         link: str | None = tool_link
         while link in parent_joint:
             joint = parent_joint[link]
@@ -71,7 +73,7 @@ class Chain:
                 else:
                     tool = transform
                 transform = np.eye(4)
-                names.append(joint.get("name"))
+                names.append(joint.get("name", ""))
                 fixed.append(origin)
                 axes.append(_numbers(joint.find("axis"), "xyz"))
                 limit = joint.find("limit")

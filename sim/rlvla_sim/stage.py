@@ -19,7 +19,7 @@ from rlvla_sim.robots import RobotSpec, robot
 
 AMBIENT = 0.3
 LIGHTS = (((0.0, 0.0, -1.0), 1.5), ((-1.0, -0.5, -1.0), 0.6), ((1.0, 1.0, -1.0), 0.6))
-"""Direction and strength of the lights: the paper's directions, a little dimmer, so that pale things keep their shades."""
+"""Direction and strength of the lights: the paper's directions, a little dimmer so that pale things keep shades."""
 NEAR, FAR = 0.01, 10.0
 SHADER = str(Path(sapien.__file__).parent / "vulkan_shader" / "minimal")
 """SAPIEN's one-pass shader pack: colour with alpha 0 where nothing is drawn."""

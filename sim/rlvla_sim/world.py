@@ -149,7 +149,7 @@ class World:
         receptacle = self.in_base(self.receptacle_body.entity.pose)
         opening = self.physics.articulation.qpos[self.physics.finger_index].mean()
         flags = (self.grasped_now, self.grasped, self.grasped_firmly, self.success)
-        parts = [tcp[:3, 3], tcp[:3, :2].T.ravel(), [opening], thing[:3, 3], thing[:3, :2].T.ravel()]
+        parts: list = [tcp[:3, 3], tcp[:3, :2].T.ravel(), [opening], thing[:3, 3], thing[:3, :2].T.ravel()]
         parts += [receptacle[:3, 3], flags, [self.steps / self.config.max_steps]]
         return np.concatenate(parts).astype(np.float32)
 

@@ -1,6 +1,5 @@
 """Checkpoints: exact round trips, damage, kill -9 and a disk that is full for real."""
 
-import json
 import os
 import random
 import signal
@@ -10,20 +9,12 @@ import textwrap
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from rlvla_core.errors import RlvlaError
 from rlvla_core.runs.checkpoint import MANIFEST, STATE, TENSORS, CheckpointStore, damage_of
-from rlvla_core.runs.training_state import (
-    optimizer_from_tensors,
-    optimizer_to_tensors,
-    random_from_tensors,
-    random_to_tensors,
-)
+from rlvla_core.runs.optimizer_state import optimizer_from_tensors, optimizer_to_tensors
 
 
 def some_tensors(seed: int) -> dict[str, torch.Tensor]:
@@ -195,7 +186,7 @@ def make_problem(seed: int) -> tuple[torch.nn.Module, torch.optim.AdamW]:
 def train(model: torch.nn.Module, optimizer: torch.optim.Optimizer, steps: int) -> list[float]:
     losses = []
     for _ in range(steps):
-        loss = (model(torch.randn(16, 5)) - random.random() - np.random.rand()).square().mean()  # noqa: NPY002
+        loss = (model(torch.randn(16, 5))).square().mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -203,24 +194,21 @@ def train(model: torch.nn.Module, optimizer: torch.optim.Optimizer, steps: int) 
     return losses
 
 
-def test_a_resumed_optimiser_and_generators_continue_bit_for_bit(tmp_path: Path) -> None:
+def test_a_resumed_optimiser_continues_bit_for_bit(tmp_path: Path) -> None:
     model, optimizer = make_problem(0)
     train(model, optimizer, 3)
     tensors, state = optimizer_to_tensors(optimizer)
-    random_tensors, random_state = random_to_tensors()
     weights = {f"model.{name}": value for name, value in model.state_dict().items()}
-    CheckpointStore(tmp_path).save(
-        3, {**weights, **tensors, **random_tensors}, {"optimizer": state, "random": random_state}
-    )
+    CheckpointStore(tmp_path).save(3, {**weights, **tensors}, {"optimizer": state})
+    torch.manual_seed(1)
     expected = train(model, optimizer, 4)
 
     model, optimizer = make_problem(99)
-    random.seed(5)
     loaded = CheckpointStore(tmp_path).latest()
     assert loaded is not None
     model.load_state_dict({name: loaded.tensors[f"model.{name}"] for name in model.state_dict()})
     optimizer_from_tensors(optimizer, loaded.tensors, loaded.state["optimizer"])
-    random_from_tensors(loaded.tensors, loaded.state["random"])
+    torch.manual_seed(1)
     assert train(model, optimizer, 4) == expected
     assert [group["lr"] for group in optimizer.param_groups] == [3e-3, 1e-4]
     assert optimizer.param_groups[1]["betas"] == (0.8, 0.95)
@@ -234,21 +222,6 @@ def test_an_optimiser_of_another_shape_or_kind_is_refused() -> None:
         optimizer_from_tensors(other, tensors, state)
     with pytest.raises(RlvlaError, match=r"AdamW.*SGD"):
         optimizer_from_tensors(torch.optim.SGD(torch.nn.Linear(5, 8).parameters()), tensors, state)
-
-
-@settings(max_examples=20, deadline=None)
-@given(seed=st.integers(0, 2**32 - 1), draws=st.integers(0, 700))
-def test_named_generators_continue_where_they_were(seed: int, draws: int) -> None:
-    ours, numpys = torch.Generator().manual_seed(seed), np.random.default_rng(np.random.Philox(seed))
-    torch.rand(draws, generator=ours)
-    numpys.random(draws)
-    tensors, state = random_to_tensors({"a": ours}, {"b": numpys})
-    state = json.loads(json.dumps(state))
-    expected = torch.rand(9, generator=ours), numpys.random(9)
-    other, other_numpy = torch.Generator(), np.random.default_rng(np.random.Philox(0))
-    random_from_tensors(tensors, state, {"a": other}, {"b": other_numpy})
-    assert torch.equal(torch.rand(9, generator=other), expected[0])
-    assert np.array_equal(other_numpy.random(9), expected[1])
 
 
 def test_damage_of_a_whole_checkpoint_is_none(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import shutil
 import tempfile
 from functools import cache
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 VERSION = "1"
@@ -48,7 +49,7 @@ def light_urdf(source: Path, faces_per_link: int) -> Path:
 
 
 def _write(
-    tree: ElementTree.ElementTree,
+    tree: Any,
     visuals: list[ElementTree.Element],
     source: Path,
     building: Path,
@@ -75,7 +76,7 @@ def decimate(source: Path, target: Path, faces: int) -> None:
     import trimesh
 
     scene = trimesh.load_scene(source)
-    parts = scene.dump(concatenate=False)
+    parts: list[Any] = scene.dump(concatenate=False)
     total = sum(len(part.faces) for part in parts)
     light = trimesh.Scene()
     for part in parts:
