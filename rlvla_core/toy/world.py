@@ -76,7 +76,7 @@ class ToyWorld:
         self._board = blank(60.0 + 60.0 * extra[:, 1], self.config.picture_size)
         for i, colour in enumerate(COLOURS.values()):
             paint_disc(self._board, self.points[:, 1 + i], GOAL_RADIUS, colour)
-        self._stages = torch.zeros(self.num_envs, 2, dtype=torch.bool)
+        self._stages = torch.zeros(self.num_envs, 5, dtype=torch.bool)
         self._score = torch.zeros(self.num_envs)
         self._steps = torch.zeros(self.num_envs, dtype=torch.int64)
         self._update_score()
@@ -142,15 +142,13 @@ class ToyWorld:
     def _update_score(self, moving: torch.Tensor | None = None) -> None:
         """0.1 for each latched stage and 1.0 for success now.
 
-        The stages of reach are "within 3 radii" and "within 2", those of push "touched the puck" and "within 2".
+        A stage is the distance to the disc that counts falling below a ring of 2, 3, 4, 5 or 6 radii; for push, having
+        touched the puck takes the place of the widest ring.
         """
-        distance = self._distance()
-        if self.config.task == "reach":
-            first = distance < 3 * GOAL_RADIUS
-        else:
+        stages = self._distance().unsqueeze(-1) < GOAL_RADIUS * torch.arange(2.0, 7.0)
+        if self.config.task == "push":
             gap = (self.points[:, 3] - self.points[:, 0]).norm(dim=-1)
-            first = gap < POINTER_RADIUS + PUCK_RADIUS + 1e-4
-        stages = torch.stack([first, distance < 2 * GOAL_RADIUS], dim=-1)
+            stages[:, -1] = gap < POINTER_RADIUS + PUCK_RADIUS + 1e-4
         if moving is not None:
             stages &= moving.unsqueeze(-1)
         self._stages |= stages
