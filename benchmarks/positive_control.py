@@ -41,29 +41,26 @@ class Control:
     demonstrator: ToyExpertConfig
     demonstrations: int
     sft: SftConfig
-    """Learns to see, and what the demonstrator means."""
-    widen: SftConfig
-    """Then makes the policy unsure by wide labels, so that sampling explores far enough for PPO to notice."""
     ppo: PpoConfig
     evaluation_episodes: int = 256
 
 
+_SFT = SftConfig(epochs=2.2, batch=32, label_sigma=10.0, lr_warmup_steps=40, localisation_weight=0.3)
+_PPO = PpoConfig(iterations=80, worlds=256, minibatch=256, gamma=0.8, lam=0.8, lr=6e-4, critic="privileged")
 CONTROLS = {
     "reach": Control(
-        toy=ToyConfig(task="reach", max_steps=5),
+        toy=ToyConfig(task="reach", max_steps=4),
         demonstrator=ToyExpertConfig(speed=0.008, noise=0.008),
-        demonstrations=2048,
-        sft=SftConfig(epochs=2.2, batch=32, label_sigma=10.0, lr_warmup_steps=40, localisation_weight=0.3),
-        widen=SftConfig(epochs=0.4, batch=32, lr=3e-4, label_sigma=40.0, lr_warmup_steps=10),
-        ppo=PpoConfig(iterations=40, worlds=320, gamma=0.9, lr=3e-4, minibatch=320, critic="privileged"),
+        demonstrations=4096,
+        sft=_SFT,
+        ppo=_PPO,
     ),
     "push": Control(
-        toy=ToyConfig(task="push", max_steps=20),
-        demonstrator=ToyExpertConfig(speed=0.015, noise=0.01),
-        demonstrations=640,
-        sft=SftConfig(epochs=2.2, batch=32, label_sigma=10.0, lr_warmup_steps=40, localisation_weight=0.3),
-        widen=SftConfig(epochs=0.4, batch=32, lr=3e-4, label_sigma=40.0, lr_warmup_steps=10),
-        ppo=PpoConfig(iterations=40, worlds=320, gamma=0.95, lr=3e-4, minibatch=320, critic="privileged"),
+        toy=ToyConfig(task="push", max_steps=16),
+        demonstrator=ToyExpertConfig(speed=0.012, noise=0.005),
+        demonstrations=2048,
+        sft=_SFT,
+        ppo=_PPO,
     ),
 }
 
@@ -93,9 +90,8 @@ def run_control(ranks: Ranks, control: Control, folder: Path, seed: int) -> None
     episodes = demonstrate(teaching, ids, control.demonstrator, generator=noise)
     taught = sum(episode.success for episode in episodes) / len(episodes)
     data = Demonstrations(episodes)
-    for name, config in (("sft", control.sft), ("widen", control.widen)):
-        with open_run(folder / name, {"seed": seed}, ranks, resume=False) as run:
-            train_sft(policy, data, replace(config, seed=seed), run, ranks, spec=teaching.spec)
+    with open_run(folder / "sft", {"seed": seed}, ranks, resume=False) as run:
+        train_sft(policy, data, replace(control.sft, seed=seed), run, ranks, spec=teaching.spec)
     warm_seconds = time.perf_counter() - began
     start = measure(policy, control, ranks)
     if ranks.is_main:

@@ -138,7 +138,7 @@ class _Warmup:
 
     def run(self) -> SftSummary:
         step, seconds = self._resume()
-        start = time.perf_counter() - seconds
+        start, logged = time.perf_counter() - seconds, seconds
         window: dict[str, float] = {}
         record: dict[str, Any] = {}
         held_out: tuple[float, float] | None = None
@@ -160,8 +160,8 @@ class _Warmup:
                     record |= {name: value / window["steps"] for name, value in window.items() if name != "steps"}
                     if measure and held_out is not None:
                         record |= {"holdout_loss": held_out[0], "holdout_accuracy": held_out[1]}
-                    record["seconds"] = {"total": elapsed}
-                    window = {}
+                    record["seconds"] = {"total": elapsed - logged}
+                    logged, window = elapsed, {}
                     if self.ranks.is_main:
                         self.run_directory.journal.append(record)
                         figures = {k: v for k, v in record.items() if k in ("loss", "accuracy", "localisation_loss")}

@@ -1,8 +1,8 @@
-"""`reach` and `push`: two discs, one sentence, and a white pointer that the policy moves.
+"""`reach`, `press` and `push`: two discs, one sentence, and a white pointer that the policy moves.
 
-The action is the one of the real worlds (Δxyz [m], Δrotation [rad], gripper); only Δx and Δy do anything. A red and a
-blue disc lie on the board and only the sentence says which one counts. Rewards are the first difference of a staged
-score, as in the real task, so an episode's rewards add up to its final score.
+The action is the one of the real worlds (Δxyz [m], Δrotation [rad], gripper); only Δx and Δy do anything, and in
+`press` the gripper. A red and a blue disc lie on the board and only the sentence says which one counts. Rewards are the
+first difference of a staged score, as in the real task, so an episode's rewards add up to its final score.
 """
 
 from dataclasses import dataclass
@@ -30,8 +30,9 @@ _WHITE, _GREEN = (250, 250, 250), (40, 190, 70)
 class ToyConfig:
     """Which toy world."""
 
-    task: Literal["reach", "push"] = "reach"
-    """reach: move the pointer onto the named disc. push: push the green puck onto it."""
+    task: Literal["reach", "press", "push"] = "reach"
+    """reach: move the pointer onto the named disc. press: close the gripper there; closing it anywhere else ends the
+    episode in vain. push: push the green puck onto the named disc."""
     picture_size: int = 64
     """Side of the square picture, pixels."""
     max_steps: int = 16
@@ -64,7 +65,7 @@ class ToyWorld:
         check_episode_ids(episode_ids, self.spec, self.num_envs)
         count = len(self.things)
         draws = uniforms(episode_ids, GRID * GRID + 2 * count + 2)
-        if self.config.task == "reach":
+        if self.config.task != "push":
             self.points = start_points(draws[:, :-2], count, 0.9 * HALF_BOARD)  # [N, things, 2]
             self.points[:, 0] *= 0.1  # the pointer starts near the middle
         else:
@@ -76,7 +77,9 @@ class ToyWorld:
         self._board = blank(60.0 + 60.0 * extra[:, 1], self.config.picture_size)
         for i, colour in enumerate(COLOURS.values()):
             paint_disc(self._board, self.points[:, 1 + i], GOAL_RADIUS, colour)
-        self._stages = torch.zeros(self.num_envs, 5, dtype=torch.bool)
+        self._closed = torch.zeros(self.num_envs, dtype=torch.bool)
+        self._stages = torch.zeros(self.num_envs, 4, dtype=torch.bool)
+        self._start_distance = self._distance()
         self._score = torch.zeros(self.num_envs)
         self._steps = torch.zeros(self.num_envs, dtype=torch.int64)
         self._update_score()
@@ -93,12 +96,15 @@ class ToyWorld:
         before = self._score.clone()
         shift = actions[:, :2].float().clamp(-MAX_STEP, MAX_STEP) * moving.unsqueeze(-1)
         self._move(shift)
+        self._closed = torch.where(moving, actions[:, 6] < 0, self._closed)
         self._steps += moving
         self._update_score(moving)
         images = self._picture()
         self._images = torch.where(moving.reshape(-1, 1, 1, 1), images, self._images)
         success = self.success()
         terminated = success & moving if self.config.end_on_success else torch.zeros_like(moving)
+        if self.config.task == "press":
+            terminated = self._closed & moving
         truncated = (self._steps >= self.config.max_steps) & moving & ~terminated
         return StepResult(
             observation=self._observe(),
@@ -117,18 +123,20 @@ class ToyWorld:
         return torch.where(self.red_counts.unsqueeze(-1), self.points[:, 1], self.points[:, 2])
 
     def success(self) -> torch.Tensor:
-        """bool [N]: the pointer (reach) or the puck (push) is over the disc that counts."""
-        return self._distance() < GOAL_RADIUS
+        """bool [N]: the pointer or the puck (push) is over the disc that counts, and (press) the gripper is closed."""
+        over = self._distance() < GOAL_RADIUS
+        return over & self._closed if self.config.task == "press" else over
 
     def _distance(self) -> torch.Tensor:
-        thing = self.points[:, 0 if self.config.task == "reach" else 3]
+        thing = self.points[:, 3 if self.config.task == "push" else 0]
         return (thing - self.goals).norm(dim=-1)
 
     def _sentence(self, colour: str) -> str:
-        return f"move to the {colour} disk" if self.config.task == "reach" else f"push the puck to the {colour} disk"
+        verb = {"reach": "move to", "press": "press", "push": "push the puck to"}[self.config.task]
+        return f"{verb} the {colour} disk"
 
     def _move(self, shift: torch.Tensor) -> None:
-        substeps = 1 if self.config.task == "reach" else 5
+        substeps = 5 if self.config.task == "push" else 1
         for _ in range(substeps):
             pointer = (self.points[:, 0] + shift / substeps).clamp(-HALF_BOARD, HALF_BOARD)
             self.points[:, 0] = pointer
@@ -140,19 +148,17 @@ class ToyWorld:
                 self.points[:, 3] = (self.points[:, 3] + apart / distance * overlap).clamp(-HALF_BOARD, HALF_BOARD)
 
     def _update_score(self, moving: torch.Tensor | None = None) -> None:
-        """0.1 for each latched stage and 1.0 for success now.
+        """0.2 for each latched stage and 1.0 for success now.
 
-        A stage is the distance to the disc that counts falling below a ring of 2, 3, 4, 5 or 6 radii; for push, having
-        touched the puck takes the place of the widest ring.
+        Stages 1 to 4: a fifth, two, three and four fifths of the way to the disc that counts are done.
         """
-        stages = self._distance().unsqueeze(-1) < GOAL_RADIUS * torch.arange(2.0, 7.0)
-        if self.config.task == "push":
-            gap = (self.points[:, 3] - self.points[:, 0]).norm(dim=-1)
-            stages[:, -1] = gap < POINTER_RADIUS + PUCK_RADIUS + 1e-4
+        stages = self._distance().unsqueeze(-1) < self._start_distance.unsqueeze(-1) * torch.tensor(
+            [0.8, 0.6, 0.4, 0.2]
+        )
         if moving is not None:
             stages &= moving.unsqueeze(-1)
         self._stages |= stages
-        self._score = 0.1 * self._stages.sum(-1).float() + self.success().float()
+        self._score = 0.2 * self._stages.sum(-1).float() + self.success().float()
 
     def _picture(self) -> torch.Tensor:
         canvas = self._board.clone()

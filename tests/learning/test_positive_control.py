@@ -19,17 +19,18 @@ from rlvla_core.toy.expert import ToyExpertConfig, demonstrate
 
 TOY = ToyConfig(max_steps=4, picture_size=32, num_episodes=8)
 TEACHER = ToyExpertConfig(speed=0.008, noise=0.006)
-SFT = SftConfig(epochs=12.0, batch=32, lr=3e-3, lr_warmup_steps=10, label_sigma=16.0, localisation_weight=0.5)
+SFT = SftConfig(epochs=30.0, batch=32, lr=3e-3, lr_warmup_steps=10, label_sigma=16.0, localisation_weight=0.5)
 PPO = PpoConfig(
-    iterations=90,
+    iterations=60,
     worlds=64,
     minibatch=64,
     micro_batch=64,
     lr=1e-3,
     lr_warmup_updates=5,
-    gamma=0.9,
+    gamma=0.8,
+    lam=0.8,
     value_warmup_iterations=2,
-    checkpoint_every=90,
+    checkpoint_every=60,
     gate_episodes=8,
 )
 
@@ -51,7 +52,7 @@ def test_ppo_lifts_a_policy_far_beyond_its_demonstrator(tmp_path):
         return wilson(round(sum(r["success_at_end"] * r["episodes"] for r in records)), 64 * len(records))
 
     before, after = interval(journal[:2]), interval(journal[-5:])
-    assert before[1] < 0.2
-    assert after[0] > before[1] + 0.15
+    assert before[1] < 0.4
+    assert after[0] > before[1] + 0.2
     assert sum(episode.success for episode in episodes) / len(episodes) < after[0]
     assert max(record["first_ratio_error"] for record in journal) < 1e-3
