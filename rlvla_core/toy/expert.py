@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from rlvla_core.data.episode import Episode
-from rlvla_core.toy.world import GOAL_RADIUS, MAX_STEP, POINTER_RADIUS, PUCK_RADIUS, ToyWorld
+from rlvla_core.toy.world import MAX_STEP, POINTER_RADIUS, PUCK_RADIUS, ToyWorld
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -18,11 +18,9 @@ class ToyExpertConfig:
     noise: float = 0.0
     """Standard deviation of a random push added to what is executed, metres. What is recorded is the intention, so
     that the policy learns how to come back from a mistake, not how to make one."""
-    closing: float | None = None
-    """Close the gripper with this probability at every step, wherever it is. None: as the task wants, on the disc."""
 
 
-def expert_actions(world: ToyWorld, config: ToyExpertConfig, generator: torch.Generator) -> torch.Tensor:
+def expert_actions(world: ToyWorld, config: ToyExpertConfig) -> torch.Tensor:
     """float32 [N, 7] for the worlds as they stand: a straight line (reach), or round the puck and then push."""
     pointer = world.points[:, 0]
     target = _push_target(world) if world.config.task == "push" else world.goals
@@ -31,11 +29,7 @@ def expert_actions(world: ToyWorld, config: ToyExpertConfig, generator: torch.Ge
     shift = apart / distance * distance.clamp_max(config.speed)
     actions = torch.zeros(world.num_envs, 7)
     actions[:, :2] = shift.clamp(-MAX_STEP, MAX_STEP)
-    if config.closing is not None:
-        close = torch.rand(world.num_envs, generator=generator) < config.closing
-    else:
-        close = (pointer + shift - target).norm(dim=-1) < 0.7 * GOAL_RADIUS
-    actions[:, 6] = torch.where(close & (world.config.task == "press"), -1.0, 1.0)
+    actions[:, 6] = 1.0
     return actions
 
 
@@ -67,7 +61,7 @@ def demonstrate(
         active = torch.ones(world.num_envs, dtype=torch.bool)
         lengths = torch.zeros(world.num_envs, dtype=torch.int64)
         for _ in range(world.spec.max_steps):
-            action = expert_actions(world, config, generator)
+            action = expert_actions(world, config)
             push = torch.zeros_like(action)
             push[:, :2] = config.noise * torch.randn((len(action), 2), generator=generator)
             images.append(observation.images)

@@ -1,7 +1,6 @@
-"""`reach`, `press` and `push`: two discs, one sentence, and a white pointer that the policy moves.
+"""`reach` and `push`: two discs, one sentence, and a white pointer that the policy moves.
 
-The action is the one of the real worlds (Δxyz [m], Δrotation [rad], gripper); only Δx and Δy do anything, and in
-`press` the gripper. A red and a blue disc lie on the board and only the sentence says which one counts. Rewards are the
+The action is the one of the real worlds (Δxyz [m], Δrotation [rad], gripper); only Δx and Δy do anything. A red and a blue disc lie on the board and only the sentence says which one counts. Rewards are the
 first difference of a staged score, as in the real task, so an episode's rewards add up to its final score.
 """
 
@@ -30,9 +29,8 @@ _WHITE, _GREEN = (250, 250, 250), (40, 190, 70)
 class ToyConfig:
     """Which toy world."""
 
-    task: Literal["reach", "press", "push"] = "reach"
-    """reach: move the pointer onto the named disc. press: close the gripper there; closing it anywhere else ends the
-    episode in vain. push: push the green puck onto the named disc."""
+    task: Literal["reach", "push"] = "reach"
+    """reach: move the pointer onto the named disc. push: push the green puck onto it."""
     picture_size: int = 64
     """Side of the square picture, pixels."""
     max_steps: int = 16
@@ -77,7 +75,6 @@ class ToyWorld:
         self._board = blank(60.0 + 60.0 * extra[:, 1], self.config.picture_size)
         for i, colour in enumerate(COLOURS.values()):
             paint_disc(self._board, self.points[:, 1 + i], GOAL_RADIUS, colour)
-        self._closed = torch.zeros(self.num_envs, dtype=torch.bool)
         self._stages = torch.zeros(self.num_envs, 4, dtype=torch.bool)
         self._start_distance = self._distance()
         self._score = torch.zeros(self.num_envs)
@@ -96,15 +93,12 @@ class ToyWorld:
         before = self._score.clone()
         shift = actions[:, :2].float().clamp(-MAX_STEP, MAX_STEP) * moving.unsqueeze(-1)
         self._move(shift)
-        self._closed = torch.where(moving, actions[:, 6] < 0, self._closed)
         self._steps += moving
         self._update_score(moving)
         images = self._picture()
         self._images = torch.where(moving.reshape(-1, 1, 1, 1), images, self._images)
         success = self.success()
         terminated = success & moving if self.config.end_on_success else torch.zeros_like(moving)
-        if self.config.task == "press":
-            terminated = self._closed & moving
         truncated = (self._steps >= self.config.max_steps) & moving & ~terminated
         return StepResult(
             observation=self._observe(),
@@ -123,17 +117,15 @@ class ToyWorld:
         return torch.where(self.red_counts.unsqueeze(-1), self.points[:, 1], self.points[:, 2])
 
     def success(self) -> torch.Tensor:
-        """bool [N]: the pointer or the puck (push) is over the disc that counts, and (press) the gripper is closed."""
-        over = self._distance() < GOAL_RADIUS
-        return over & self._closed if self.config.task == "press" else over
+        """bool [N]: the pointer (reach) or the puck (push) is over the disc that counts."""
+        return self._distance() < GOAL_RADIUS
 
     def _distance(self) -> torch.Tensor:
         thing = self.points[:, 3 if self.config.task == "push" else 0]
         return (thing - self.goals).norm(dim=-1)
 
     def _sentence(self, colour: str) -> str:
-        verb = {"reach": "move to", "press": "press", "push": "push the puck to"}[self.config.task]
-        return f"{verb} the {colour} disk"
+        return f"move to the {colour} disk" if self.config.task == "reach" else f"push the puck to the {colour} disk"
 
     def _move(self, shift: torch.Tensor) -> None:
         substeps = 5 if self.config.task == "push" else 1
