@@ -30,7 +30,7 @@ class BenchLoop:
     iteration warms up and does not count. The last line is JSON.
     """
 
-    world: WorldConfig = field(default_factory=WorldConfig)
+    sim: WorldConfig = field(default_factory=WorldConfig)
     """The world to train in."""
     worlds: int = 64
     """Worlds over all ranks."""
@@ -55,7 +55,7 @@ def measure(ranks: Ranks, options: BenchLoop) -> None:
     """One rank's part; rank 0 prints the table and the JSON line."""
     count = ranks.share(options.worlds, "worlds")
     policy = VLAPolicy.from_preset(options.preset, BRIDGE_ORIG, seed=options.seed)
-    env = make_env(options.world, count)
+    env = make_env(options.sim, count)
     config = PpoConfig(worlds=options.worlds, seed=options.seed, value_warmup_iterations=0)
     learner = PpoLearner(policy, config, ranks, state_dim=env.spec.state_dim)
     totals = dict.fromkeys((*PARTS, "steps"), 0.0)
@@ -95,8 +95,8 @@ def report(options: BenchLoop, ranks: Ranks, seconds: dict[str, float], steps: f
     figures = {
         "benchmark": "loop",
         "preset": options.preset,
-        "robot": options.world.robot,
-        "picture": [options.world.image_width, options.world.image_height],
+        "robot": options.sim.robot,
+        "picture": [options.sim.image_width, options.sim.image_height],
         "ranks": ranks.size,
         "worlds": options.worlds,
         "env_steps": round(steps * ranks.size),

@@ -1,7 +1,8 @@
 """`reach` and `push`: two discs, one sentence, and a white pointer that the policy moves.
 
-The action is the one of the real worlds (Δxyz [m], Δrotation [rad], gripper); only Δx and Δy do anything. A red and a blue disc lie on the board and only the sentence says which one counts. Rewards are the
-first difference of a staged score, as in the real task, so an episode's rewards add up to its final score.
+The action is the one of the real worlds (Δxyz [m], Δrotation [rad], gripper); only Δx and Δy do anything. A red and a
+blue disc lie on the board and only the sentence says which one counts. Rewards are the first difference of a staged
+score, as in the real task, so an episode's rewards add up to its final score less its first.
 """
 
 from dataclasses import dataclass

@@ -6,7 +6,7 @@ import sys
 
 
 def test_last_line_holds_figures_that_add_up() -> None:
-    small = ["--worlds", "4", "--iterations", "1", "--world.max-steps", "4", "--ranks", "2"]
+    small = ["--worlds", "4", "--iterations", "1", "--sim.max-steps", "4", "--ranks", "2"]
     command = [sys.executable, "-m", "rlvla", "bench", "loop", *small]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
