@@ -1,6 +1,6 @@
 """Does the learner learn? A problem with pictures that it must solve, from a start that mostly fails.
 
-    python benchmarks/positive_control.py [--starts 8] [--iterations 480] [--ranks 2] [--seed 0]
+    python benchmarks/positive_control.py [--starts 8] [--iterations 200] [--ranks 2] [--seed 0]
 
 A policy of the real class with fresh weights, smaller than `tiny`, is warmed up for seconds on a demonstrator that is
 too slow to arrive in time, and then improved by `train_ppo`, the very function behind `rlvla train ppo`. Success is
@@ -39,11 +39,11 @@ from rlvla_core.toy.expert import ToyExpertConfig, demonstrate
 
 SAMPLES = 256
 """Episodes per measurement at least: every start several times, with other noise."""
-TEACHER = ToyExpertConfig(speed=0.006, noise=0.006)
+TEACHER = ToyExpertConfig(speed=0.004, noise=0.006)
 DEMONSTRATIONS = 128
 SFT = SftConfig(epochs=30.0, batch=32, lr=3e-3, lr_warmup_steps=10, label_sigma=16.0, localisation_weight=0.5)
 PPO = PpoConfig(
-    iterations=480,
+    iterations=200,
     worlds=64,
     minibatch=64,
     micro_batch=64,
@@ -96,7 +96,7 @@ def measure(policy: VLAPolicy, toy: ToyConfig) -> dict[str, Any]:
 def run_control(ranks: Ranks, options: Options, folder: Path) -> None:
     """Warm up, measure, improve, measure; rank 0 prints."""
     began = time.perf_counter()
-    toy = ToyConfig(task="reach", picture_size=32, max_steps=4, num_episodes=options.starts)
+    toy = ToyConfig(task="reach", picture_size=32, max_steps=6, num_episodes=options.starts)
     policy = VLAPolicy.from_config(small(), tiny_tokenizer(), TOY_NORM_STATS, options.seed)
     teaching = make_toy_env(toy, 64)
     noise = seeds.generator(options.seed, "demonstrations")

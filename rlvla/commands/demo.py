@@ -25,7 +25,7 @@ WORLD = WorldConfig(max_steps=40)
 """Demonstrations, learning and measurement happen in this world: half the paper's time limit, for the expert needs
 about 26 steps and a policy that has not grasped anything after 40 seldom does."""
 
-SHARES = {"demonstrations": 0.07, "warm-up": 0.39, "ppo": 0.40, "evaluation": 0.08}
+SHARES = {"demonstrations": 0.07, "warm-up": 0.46, "ppo": 0.33, "evaluation": 0.08}
 """Part of the minutes that each stage is meant to take; the rest goes into starting worlds and checking bundles."""
 
 
@@ -95,7 +95,7 @@ class Demo:
                     sft=SftConfig(
                         minutes=minutes["warm-up"],
                         epochs=1000.0,
-                        label_sigma=8.0,
+                        label_sigma=6.0,
                         localisation_weight=1.0,
                         colour_jitter=0.1,
                         seed=self.seed,
