@@ -51,6 +51,7 @@ PPO = PpoConfig(
     lam=0.8,
     lr=7e-4,
     lr_warmup_updates=5,
+    anneal=True,
     critic="privileged",
     checkpoint_every=40,
     gate_episodes=8,

@@ -60,6 +60,9 @@ class PpoConfig:
     """AdamW's decoupled decay."""
     lr_warmup_updates: int = 10
     """The policy's rate rises linearly over its first updates."""
+    anneal: bool = False
+    """Let both rates fall linearly to zero over `iterations`. The paper does not. Once nearly every episode succeeds,
+    standardised advantages are mostly noise, and full steps along it can undo what was learned."""
     value_warmup_iterations: int = 2
     """First iterations that train only the critic, so that the first policy steps follow real advantages."""
     temperature: float = 1.0
@@ -147,7 +150,7 @@ class PpoLearner:
         figures = tally.means(ranks)
         figures["explained_variance"] = losses.explained_variance(summed[1], summed[2])
         figures["first_ratio_error"] = first_ratio_error
-        figures["lr"] = self._lr() if policy_learns else 0.0
+        figures["lr"] = self._lr(iteration) if policy_learns else 0.0
         return figures
 
     def _values(self, batch: RolloutBatch) -> tuple[torch.Tensor, torch.Tensor]:
@@ -202,7 +205,9 @@ class PpoLearner:
                 "checkpoint is good: start again from it with a smaller learning rate"
             )
         tally.add_norm(norm)
-        self.optimizer.param_groups[0]["lr"] = self._lr() if policy_learns else 0.0
+        policy_group, value_group = self.optimizer.param_groups
+        policy_group["lr"] = self._lr(iteration) if policy_learns else 0.0
+        value_group["lr"] = config.value_lr * self._annealing(iteration)
         self.optimizer.step()
         self.updates += policy_learns
         return ratio_error
@@ -223,9 +228,13 @@ class PpoLearner:
             return values, None
         return values, (score.logprobs.sum(-1), score.entropies.mean(-1))
 
-    def _lr(self) -> float:
+    def _lr(self, iteration: int) -> float:
         warmup = max(self.config.lr_warmup_updates, 1)
-        return self.config.lr * min(1.0, (self.updates + 1) / warmup)
+        return self.config.lr * min(1.0, (self.updates + 1) / warmup) * self._annealing(iteration)
+
+    def _annealing(self, iteration: int) -> float:
+        """Factor of both rates: 1 in the first iteration, 1 / iterations in the last."""
+        return 1.0 - (iteration - 1) / self.config.iterations if self.config.anneal else 1.0
 
     def _check_first_ratio(self, error: float, iteration: int) -> float:
         worst = float(self.ranks.gather(torch.tensor([error])).max())

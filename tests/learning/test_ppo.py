@@ -64,6 +64,15 @@ def test_a_likelier_good_action_after_the_step_and_none_touched_in_value_warm_up
     assert change[advantage[rows].argmax()] > change[advantage[rows].argmin()]
 
 
+def test_annealed_rates_fall_linearly_to_one_iterations_share():
+    learner, batch = learner_and_batch(one_big_step(anneal=True, iterations=10, lr_warmup_updates=1))
+    for iteration, share in ((1, 1.0), (6, 0.5), (10, 0.1)):
+        figures = learner.update(batch, iteration)
+        assert figures["lr"] == pytest.approx(PPO.lr * share)
+        assert learner.optimizer.param_groups[1]["lr"] == pytest.approx(PPO.value_lr * share)
+        learner, batch = learner_and_batch(learner.config)
+
+
 def two_rank_gradients(ranks, path):
     learner, batch = learner_and_batch(one_big_step(critic="privileged"), ranks)
     learner.update(batch, 1)
