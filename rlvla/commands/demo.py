@@ -25,7 +25,7 @@ WORLD = WorldConfig(max_steps=40)
 """Demonstrations, learning and measurement happen in this world: half the paper's time limit, for the expert needs
 about 26 steps and a policy that has not grasped anything after 40 seldom does."""
 
-SHARES = {"demonstrations": 0.07, "warm-up": 0.46, "ppo": 0.33, "evaluation": 0.08}
+SHARES = {"demonstrations": 0.05, "warm-up": 0.47, "ppo": 0.34, "evaluation": 0.07}
 """Part of the minutes that each stage is meant to take; the rest goes into starting worlds and checking bundles."""
 
 
@@ -81,7 +81,7 @@ class Demo:
             Stage(
                 name="demonstrations",
                 purpose="the scripted expert shows the task",
-                command=Collect(directory=demonstrations, episodes=round(50 * self.minutes), sim=WORLD, seed=self.seed),
+                command=Collect(directory=demonstrations, episodes=round(34 * self.minutes), sim=WORLD, seed=self.seed),
                 output=demonstrations / "meta" / "info.json",
                 minutes=minutes["demonstrations"],
                 appears_complete=True,
@@ -95,7 +95,7 @@ class Demo:
                     sft=SftConfig(
                         minutes=minutes["warm-up"],
                         epochs=1000.0,
-                        label_sigma=6.0,
+                        label_sigma=3.0,
                         localisation_weight=1.0,
                         colour_jitter=0.1,
                         seed=self.seed,
@@ -116,6 +116,7 @@ class Demo:
                         worlds=worlds,
                         minibatch=640,
                         micro_batch=80,
+                        lr=6e-5,
                         critic="privileged",
                         value_warmup_iterations=1,
                         gate_episodes=min(64, worlds),
