@@ -1,6 +1,6 @@
 """Does the learner learn? A problem with pictures that it must solve, from a start that mostly fails.
 
-    python benchmarks/positive_control.py [--starts 8] [--iterations 260] [--ranks 2] [--seed 0]
+    python benchmarks/positive_control.py [--starts 8] [--iterations 600] [--ranks 2] [--seed 0]
 
 A policy of the real class with fresh weights, smaller than `tiny`, is warmed up for seconds on a demonstrator that is
 too slow to arrive in time, and then improved by `train_ppo`, the very function behind `rlvla train ppo`. Success is
@@ -43,7 +43,7 @@ TEACHER = ToyExpertConfig(speed=0.004, noise=0.006)
 DEMONSTRATIONS = 128
 SFT = SftConfig(epochs=30.0, batch=32, lr=3e-3, lr_warmup_steps=10, label_sigma=16.0, localisation_weight=0.5)
 PPO = PpoConfig(
-    iterations=260,
+    iterations=600,
     worlds=64,
     minibatch=64,
     micro_batch=64,
