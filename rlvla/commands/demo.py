@@ -22,8 +22,8 @@ from rlvla_core.runs.plots import SFT_PANELS, plot_learning_curves
 from rlvla_sim import WorldConfig
 
 WORLD = WorldConfig(max_steps=40)
-"""Demonstrations, learning and measurement happen in this world: half the paper's time limit, for the expert needs
-about 26 steps and a policy that has not grasped anything after 40 seldom does."""
+"""Demonstrations, learning and measurement happen in this world: half the paper's time limit, since the expert needs
+about 26 steps and the demo's minutes are better spent on more episodes than on longer ones."""
 
 SHARES = {"demonstrations": 0.05, "warm-up": 0.47, "ppo": 0.34, "evaluation": 0.07}
 """Part of the minutes that each stage is meant to take; the rest goes into starting worlds and checking bundles."""
