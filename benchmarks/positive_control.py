@@ -26,6 +26,7 @@ from rlvla_core.evaluation import EpisodeList, evaluate, wilson
 from rlvla_core.learning import seeds
 from rlvla_core.learning.distributed import Ranks, launch
 from rlvla_core.learning.job import open_run
+from rlvla_core.learning.localisation import ProjectedPoints
 from rlvla_core.learning.ppo import PpoConfig
 from rlvla_core.learning.sft import SftConfig, train_sft
 from rlvla_core.learning.trainer import train_ppo
@@ -106,7 +107,7 @@ def run_control(ranks: Ranks, options: Options, folder: Path) -> None:
     taught = sum(episode.success for episode in episodes) / len(episodes)
     with open_run(folder / "sft", {"seed": options.seed}, ranks, resume=False) as run:
         sft = replace(SFT, seed=options.seed)
-        train_sft(policy, Demonstrations(episodes), sft, run, ranks, spec=teaching.spec)
+        train_sft(policy, Demonstrations(episodes), sft, run, ranks, labels=ProjectedPoints(teaching.spec))
     start = measure(policy, toy)
     if ranks.is_main:
         print(f"the demonstrator succeeds in {taught:.0%}, the warmed-up policy in {start['rate']:.0%}", flush=True)

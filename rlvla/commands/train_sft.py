@@ -10,6 +10,7 @@ from rlvla_core.errors import RlvlaError
 from rlvla_core.learning.distributed import Ranks, launch
 from rlvla_core.learning.gate import save_same_tokens_bundle
 from rlvla_core.learning.job import open_run, start_policy
+from rlvla_core.learning.localisation import ProjectedPoints
 from rlvla_core.learning.sft import SftConfig, train_sft
 from rlvla_core.policy.lora import LoraConfig
 from rlvla_core.policy.norm_stats import NormStats
@@ -60,7 +61,8 @@ def _train(ranks: Ranks, command: TrainSft) -> None:
     with open_run(
         command.directory, config, ranks, resume=command.resume, may_change=("sft.minutes", "sft.epochs")
     ) as run:
-        summary = train_sft(policy, dataset, command.sft, run, ranks, spec=spec)
+        labels = ProjectedPoints(spec) if command.sft.localisation_weight else None
+        summary = train_sft(policy, dataset, command.sft, run, ranks, labels=labels)
         if ranks.is_main:
             frames = dataset.frames(list(range(min(32, dataset.num_frames))))
             provenance = {"command": "train sft", "config": config, "data": dataset.provenance}

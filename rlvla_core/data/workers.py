@@ -13,7 +13,6 @@ from rlvla_core.data.demonstrator import CollectionPlan, Demonstrator, collect_s
 from rlvla_core.errors import RlvlaError
 
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "LP_NUM_THREADS": "0"}
-"""A worker computes and draws (Mesa) in its own thread: more would only fight over the cores."""
 
 
 def run_workers(
@@ -28,7 +27,7 @@ def run_workers(
         for _ in range(min(processes, len(jobs))):
             ours, theirs = context.Pipe()
             worker = context.Process(target=_work, args=(theirs, open_demonstrator, plan), daemon=True)
-            with _environment(_ONE_THREAD):
+            with one_thread():
                 worker.start()
             theirs.close()
             workers.append(worker)
@@ -97,10 +96,10 @@ def _work(connection: Connection, open_demonstrator: Callable[[], Demonstrator],
 
 
 @contextlib.contextmanager
-def _environment(values: dict[str, str]) -> Iterator[None]:
-    """Environment variables for processes that are started inside."""
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
+def one_thread() -> Iterator[None]:
+    """Processes that are started inside compute and draw (Mesa) in one thread: more would only fight over the cores."""
+    before = {name: os.environ.get(name) for name in _ONE_THREAD}
+    os.environ.update(_ONE_THREAD)
     try:
         yield
     finally:

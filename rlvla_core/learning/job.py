@@ -6,7 +6,8 @@ from typing import Any
 
 from rlvla_core.errors import RlvlaError
 from rlvla_core.learning.distributed import Ranks
-from rlvla_core.policy.bundle import load_bundle
+from rlvla_core.policy.action_codec import ActionCodec
+from rlvla_core.policy.bundle import DEPLOY, load_bundle
 from rlvla_core.policy.lora import LoraConfig, apply_lora, is_adapted
 from rlvla_core.policy.norm_stats import NormStats
 from rlvla_core.policy.policy import VLAPolicy
@@ -33,11 +34,14 @@ def start_policy(
 ) -> VLAPolicy:
     """The policy called `source`: a preset with fresh weights (needs `norm_stats`), or a bundle directory.
 
+    A bundle that belongs to no world (`rlvla pretrain` writes such) is a base: it takes over `norm_stats`.
     With `lora`, a policy without an adapter gets one; a policy that has one trains it on, as the paper does.
     Raises RlvlaError for an unknown name or a directory that is no bundle.
     """
     if Path(source).is_dir():
         policy = load_bundle(Path(source), device=device)
+        if norm_stats is not None and not (Path(source) / DEPLOY).is_file():
+            policy.codec = ActionCodec(policy.config, norm_stats)
     elif source in PRESETS:
         if norm_stats is None:
             raise RlvlaError(f"preset {source} has no weights to improve: warm it up first with `rlvla train sft`")

@@ -1,49 +1,67 @@
 """Where are things? A training-only loss that teaches vision towers from nothing to localise.
 
 OpenVLA's towers come from the web and already see; `tiny` starts from random numbers, and imitation alone hardly ever
-teaches it where the object lies. The simulator knows. Each named point of the state (gripper, object, receptacle) is
-projected into the picture, and a linear head on the projected patch features must put its probability on the patches
-around that pixel. The label is spread over the four nearest patch centres by bilinear weights, so that the expected
-position is exact, not rounded to a patch. The head is thrown away: the deployed graph stays OpenVLA's.
+teaches it where the object lies. The simulator knows. Each named point (gripper, object, receptacle) has a pixel, and
+a linear head on the projected patch features must put its probability on the patches around that pixel. The label is
+spread over the four nearest patch centres by bilinear weights, so that the expected position is exact, not rounded to
+a patch. The head is thrown away: the deployed graph stays OpenVLA's.
 """
+
+from typing import Protocol
 
 import torch
 from torch import nn
 
-from rlvla_core.environment import CameraSpec, EnvSpec
+from rlvla_core.data.dataset import FrameBatch
+from rlvla_core.environment import EnvSpec
+from rlvla_core.errors import RlvlaError
+from rlvla_core.projection import project
 
 
-def quaternion_to_matrix(quaternion: torch.Tensor) -> torch.Tensor:
-    """Rotation matrices [..., 3, 3] of unit quaternions wxyz [..., 4]."""
-    w, x, y, z = quaternion.unbind(-1)
-    rows = [
-        torch.stack([1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)], -1),
-        torch.stack([2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)], -1),
-        torch.stack([2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)], -1),
-    ]
-    return torch.stack(rows, -2)
+class PixelLabels(Protocol):
+    """Says where K named points are in the pictures of a batch."""
+
+    names: tuple[str, ...]
+    """K names."""
+    width: int
+    """Of the pictures, pixels."""
+    height: int
+    """Of the pictures, pixels."""
+
+    def pixels(self, frames: FrameBatch) -> torch.Tensor:
+        """float32 [B, K, 2]: u right, v down; NaN for a point that is not in the scene."""
+        ...
 
 
-def project(points_in_base: torch.Tensor, camera: CameraSpec) -> torch.Tensor:
-    """Pixels (u right, v down) [..., 2] of points [..., 3] in metres, base frame, by the pinhole model.
+class ProjectedPoints:
+    """The points that a world names in its privileged state, projected by its camera."""
 
-    The camera's own frame is x forward, y left, z up (SAPIEN), so u = cx - fx·y/x and v = cy - fy·z/x. Points behind
-    the camera are clamped to 1 mm before it and so land far outside the picture.
-    """
-    rotation = quaternion_to_matrix(torch.tensor(camera.quaternion_in_base, dtype=points_in_base.dtype))
-    position = torch.tensor(camera.position_in_base, dtype=points_in_base.dtype)
-    forward, left, up = ((points_in_base - position.to(points_in_base)) @ rotation.to(points_in_base)).unbind(-1)
-    forward = forward.clamp_min(1e-3)
-    return torch.stack([camera.cx - camera.fx * left / forward, camera.cy - camera.fy * up / forward], -1)
+    def __init__(self, spec: EnvSpec) -> None:
+        """Raises RlvlaError for a world that names no points."""
+        if not spec.state_points:
+            raise RlvlaError(
+                "sft.localisation_weight needs data of a world that names points in its state: set the weight to 0"
+            )
+        self.camera = spec.camera
+        self.names = tuple(name for name, _ in spec.state_points)
+        self.width, self.height = spec.camera.width, spec.camera.height
+        self._columns = [first for _, first in spec.state_points]
+
+    def pixels(self, frames: FrameBatch) -> torch.Tensor:
+        """See PixelLabels. Raises RlvlaError for frames without a privileged state."""
+        if frames.state is None:
+            raise RlvlaError("the dataset has no privileged state: set sft.localisation_weight to 0")
+        points = torch.stack([frames.state[:, first : first + 3] for first in self._columns], 1)  # [B, K, 3]
+        return project(points, self.camera)
 
 
-def patch_targets(pixels: torch.Tensor, camera: CameraSpec, grid: int) -> torch.Tensor:
+def patch_targets(pixels: torch.Tensor, width: int, height: int, grid: int) -> torch.Tensor:
     """Bilinear label distributions [..., grid*grid] over square patches (row-major) of pixels [..., 2].
 
     Weights sum to 1 and their mean patch centre is the pixel itself; pixels outside the outermost patch centres are
     moved to the nearest one.
     """
-    size = torch.tensor([camera.width, camera.height], dtype=pixels.dtype, device=pixels.device)
+    size = torch.tensor([width, height], dtype=pixels.dtype, device=pixels.device)
     centred = (pixels / size * grid - 0.5).clamp(0, grid - 1)  # in patches, 0 = centre of the first
     low = centred.floor().clamp(max=grid - 2)
     high_weight = centred - low
@@ -59,18 +77,19 @@ def patch_targets(pixels: torch.Tensor, camera: CameraSpec, grid: int) -> torch.
 
 
 class LocalisationHead(nn.Module):
-    """A linear score of every patch for every named point of `EnvSpec.state_points`; training only."""
+    """A linear score of every patch for every named point; training only."""
 
-    def __init__(self, hidden_size: int, spec: EnvSpec) -> None:
+    def __init__(self, hidden_size: int, labels: PixelLabels) -> None:
         super().__init__()
-        self.camera = spec.camera
-        self.columns = [first for _, first in spec.state_points]
-        self.score = nn.Linear(hidden_size, len(self.columns))
+        self.labels = labels
+        self.score = nn.Linear(hidden_size, len(labels.names))
 
-    def loss(self, patches: torch.Tensor, state: torch.Tensor) -> torch.Tensor:
-        """Mean cross-entropy [scalar, nats] of projected patch features [B, P, D] against state [B, S]."""
+    def loss(self, patches: torch.Tensor, frames: FrameBatch) -> torch.Tensor:
+        """Mean cross-entropy [scalar, nats] of projected patch features [B, P, D] over the points that are there."""
         grid = int(patches.shape[1] ** 0.5)
-        points = torch.stack([state[:, first : first + 3] for first in self.columns], 1)  # [B, K, 3]
-        target = patch_targets(project(points, self.camera), self.camera, grid)  # [B, K, P]
+        pixels = self.labels.pixels(frames).to(patches.device)
+        there = pixels.isfinite().all(-1)  # [B, K]
+        target = patch_targets(pixels.nan_to_num(), self.labels.width, self.labels.height, grid)  # [B, K, P]
         logprobs = self.score(patches).float().transpose(1, 2).log_softmax(-1)  # [B, K, P]
-        return -(target * logprobs).sum(-1).mean()
+        losses = -(target * logprobs).sum(-1)
+        return (losses * there).sum() / there.sum().clamp_min(1)

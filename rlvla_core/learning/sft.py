@@ -14,11 +14,10 @@ from typing import Any, Protocol
 import torch
 
 from rlvla_core.data.dataset import FrameBatch
-from rlvla_core.environment import EnvSpec
 from rlvla_core.errors import RlvlaError
 from rlvla_core.learning import losses, seeds, snapshot
 from rlvla_core.learning.distributed import Ranks
-from rlvla_core.learning.localisation import LocalisationHead
+from rlvla_core.learning.localisation import LocalisationHead, PixelLabels
 from rlvla_core.policy.policy import VLAPolicy
 from rlvla_core.runs import Progress, RunDirectory
 
@@ -99,14 +98,20 @@ class SftSummary:
 
 
 def train_sft(
-    policy: VLAPolicy, dataset: Frames, config: SftConfig, run: RunDirectory, ranks: Ranks, *, spec: EnvSpec | None
+    policy: VLAPolicy,
+    dataset: Frames,
+    config: SftConfig,
+    run: RunDirectory,
+    ranks: Ranks,
+    *,
+    labels: PixelLabels | None,
 ) -> SftSummary:
-    """Train `policy` in place on `dataset`; `spec` is the world the frames come from (for the localisation loss).
+    """Train `policy` in place on `dataset`; `labels` says where things are (for the localisation loss).
 
     Goes on from the newest checkpoint of `run`. Without `minutes`, a CPU run that was interrupted writes the same
     journal as one that was not, bit for bit, timings apart.
     """
-    return _Warmup(policy, dataset, config, run, ranks, spec).run()
+    return _Warmup(policy, dataset, config, run, ranks, labels).run()
 
 
 class _Warmup:
@@ -117,7 +122,7 @@ class _Warmup:
         config: SftConfig,
         run: RunDirectory,
         ranks: Ranks,
-        spec: EnvSpec | None,
+        labels: PixelLabels | None,
     ) -> None:
         self.policy, self.dataset, self.config = policy, dataset, config
         self.run_directory, self.ranks = run, ranks
@@ -129,7 +134,7 @@ class _Warmup:
         self.total = max(1, round(config.epochs * self.steps_per_epoch))
         self.modules: dict[str, torch.nn.Module] = {"policy": policy}
         if config.localisation_weight:
-            self.modules["localisation"] = self._localisation_head(spec)
+            self.modules["localisation"] = self._localisation_head(labels)
         parameters = [p for module in self.modules.values() for p in module.parameters() if p.requires_grad]
         head = {id(p) for p in policy.value_head.parameters()}
         self.parameters = [p for p in parameters if id(p) not in head]  # imitation says nothing about values
@@ -198,8 +203,8 @@ class _Warmup:
             loss = token_losses.sum()
             sums[0] += float(token_losses.detach().sum())
             sums[1] += float((score.logits.argmax(-1) == labels.argmax(-1)).float().mean(-1).sum())
-            if "localisation" in self.modules:
-                localisation = self._localisation_loss(score.patches, frames) * len(part)
+            if isinstance(head := self.modules.get("localisation"), LocalisationHead):
+                localisation = head.loss(score.patches.float(), frames) * len(part)
                 loss = loss + config.localisation_weight * localisation
                 sums[2] += float(localisation.detach())
             (loss / config.batch).backward()
@@ -218,20 +223,12 @@ class _Warmup:
             figures["localisation_loss"] = localisation_loss
         return figures
 
-    def _localisation_head(self, spec: EnvSpec | None) -> LocalisationHead:
-        if spec is None or not spec.state_points:
-            raise RlvlaError(
-                "sft.localisation_weight needs data of a world that names points in its state: set the weight to 0"
-            )
+    def _localisation_head(self, labels: PixelLabels | None) -> LocalisationHead:
+        if labels is None:
+            raise RlvlaError("sft.localisation_weight needs to know where things are: set the weight to 0")
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seeds.derive(self.config.seed, "localisation"))
-            return LocalisationHead(self.policy.config.text.hidden_size, spec).to(self.ranks.device)
-
-    def _localisation_loss(self, patches: torch.Tensor, frames: FrameBatch) -> torch.Tensor:
-        head = self.modules["localisation"]
-        if frames.state is None or not isinstance(head, LocalisationHead):
-            raise RlvlaError("the dataset has no privileged state: set sft.localisation_weight to 0")
-        return head.loss(patches.float(), frames.state.to(patches.device))
+            return LocalisationHead(self.policy.config.text.hidden_size, labels).to(self.ranks.device)
 
     @torch.no_grad()
     def measure(self, limit: int = 512) -> tuple[float, float]:

@@ -80,6 +80,7 @@ class Stage:
         self.props: list[sapien.Entity] = []
         self.background = np.zeros((camera.height, camera.width, 3), dtype=np.float32)
         self.eye = self._add_camera(spec)
+        self.place_camera(camera)
 
     def _add(self, body: render.RenderBodyComponent) -> sapien.Entity:
         entity = sapien.Entity()
@@ -94,12 +95,16 @@ class Stage:
         eye = render.RenderCameraComponent(camera.width * scale, camera.height * scale, SHADER)
         fx, fy, cx, cy = (scale * value for value in (camera.fx, camera.fy, camera.cx, camera.cy))
         eye.set_perspective_parameters(NEAR, FAR, fx, fy, cx, cy, 0.0)
+        self.base = sapien.Pose(list(spec.base_position), list(spec.base_quaternion))
         mount = sapien.Entity()
         mount.add_component(eye)
-        base = sapien.Pose(list(spec.base_position), list(spec.base_quaternion))
-        mount.set_pose(base * sapien.Pose(list(camera.position_in_base), list(camera.quaternion_in_base)))
         self.scene.add_entity(mount)
         return eye
+
+    def place_camera(self, camera: CameraSpec) -> None:
+        """Look from this camera's pose; its intrinsics must be the stage's own."""
+        pose = sapien.Pose(list(camera.position_in_base), list(camera.quaternion_in_base))
+        self.eye.entity.set_pose(self.base * pose)
 
     def dress(self, meshes: list[Mesh], background: np.ndarray) -> None:
         """Show these meshes as props 0, 1, ... and this picture (uint8 [height, width, 3]) behind everything."""

@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 
 from rlvla_core.learning.distributed import Ranks
+from rlvla_core.learning.localisation import ProjectedPoints
 from rlvla_core.learning.ppo import PpoConfig
 from rlvla_core.learning.sft import SftConfig, train_sft
 from rlvla_core.learning.trainer import train_ppo
@@ -75,7 +76,7 @@ def run_sft(ranks, path, config=SFT):
     data, spec = demonstrations()
     with open_run(path, ranks) as run:
         policy = small_policy()
-        return policy, train_sft(policy, data, config, run, ranks, spec=spec)
+        return policy, train_sft(policy, data, config, run, ranks, labels=ProjectedPoints(spec))
 
 
 def journal(path):

@@ -4,8 +4,10 @@ import math
 
 import torch
 
+from rlvla_core.data.dataset import FrameBatch
 from rlvla_core.environment import CameraSpec
-from rlvla_core.learning.localisation import patch_targets, project
+from rlvla_core.learning.localisation import LocalisationHead, patch_targets
+from rlvla_core.projection import project
 
 CAMERA = CameraSpec(
     name="test",
@@ -32,7 +34,7 @@ def test_labels_are_distributions_with_the_pixel_as_mean():
     grid = 8
     size = torch.tensor([64.0, 48.0])
     pixels = (torch.rand(500, 2, generator=generator) * (grid - 1) + 0.5) / grid * size
-    targets = patch_targets(pixels, CAMERA, grid)
+    targets = patch_targets(pixels, CAMERA.width, CAMERA.height, grid)
     torch.testing.assert_close(targets.sum(-1), torch.ones(500))
     rows, columns = torch.meshgrid(torch.arange(grid), torch.arange(grid), indexing="ij")
     centres = (torch.stack([columns, rows], -1).reshape(-1, 2) + 0.5) / grid * size
@@ -40,6 +42,28 @@ def test_labels_are_distributions_with_the_pixel_as_mean():
 
 
 def test_points_outside_the_picture_go_to_the_border():
-    targets = patch_targets(torch.tensor([[-100.0, 1000.0]]), CAMERA, 8)
+    targets = patch_targets(torch.tensor([[-100.0, 1000.0]]), 64, 48, 8)
     assert targets.argmax() == 7 * 8
     torch.testing.assert_close(targets.max(), torch.tensor(1.0))
+
+
+class TwoPoints:
+    names = ("seen", "absent")
+    width, height = 64, 64
+
+    def pixels(self, frames):
+        return frames.state.unflatten(1, (2, 2))
+
+
+def test_points_that_are_not_there_neither_cost_nor_teach():
+    torch.manual_seed(0)
+    head = LocalisationHead(8, TwoPoints())
+    patches = torch.randn(1, 16, 8)
+    state = torch.tensor([[20.0, 30.0, float("nan"), float("nan")]])
+    frames = FrameBatch(images=torch.zeros(1, 64, 64, 3), actions=torch.zeros(1, 7), instructions=["x"], state=state)
+    loss = head.loss(patches, frames)
+    loss.backward()
+    alone = -(patch_targets(state[:, :2], 64, 64, 4) * head.score(patches)[..., 0].log_softmax(-1)).sum()
+    torch.testing.assert_close(loss, alone)
+    assert head.score.weight.grad[0].abs().sum() > 0
+    assert head.score.weight.grad[1].abs().sum() == 0

@@ -1,0 +1,112 @@
+"""`rlvla pretrain`: teach a fresh policy to see, before it learns to act."""
+
+import functools
+import json
+import os
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+from rich.console import Console
+
+from rlvla.commands.train_ppo import resolved
+from rlvla_core.data.scenes import SceneDataset, ScenePlan, collect_scenes
+from rlvla_core.errors import RlvlaError
+from rlvla_core.learning.distributed import Ranks, launch
+from rlvla_core.learning.job import open_run
+from rlvla_core.learning.sft import SftConfig, train_sft
+from rlvla_core.policy.bundle import save_bundle
+from rlvla_core.policy.policy import VLAPolicy
+from rlvla_core.runs.progress import Progress
+from rlvla_sim.config import WorldConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pretrain:
+    """Draw pictures of arms and things in the simulator, and train a fresh policy to say where things are.
+
+    The result is a base for `rlvla train sft --policy`: the whole graph, but no action of the task has been shown to
+    it. Only the training split is drawn. Goes on where an interrupted call stopped.
+    """
+
+    directory: Path = Path("runs/pretrain")
+    """Run directory: configuration, journal, checkpoints, TensorBoard, base bundle."""
+    data: Path = Path("data/scenes")
+    """Folder of the pictures; those that are there already are not drawn again."""
+    preset: str = "tiny"
+    """Which model."""
+    robots: tuple[str, ...] = ("widowx250s", "panda")
+    """Arms in the pictures, each with its own camera."""
+    scenes: tuple[int, ...] = (100_000, 40_000)
+    """Pictures of each robot."""
+    sim: WorldConfig = field(default_factory=WorldConfig)
+    """Picture size and assets; its robot is replaced."""
+    sft: SftConfig = field(
+        default_factory=lambda: SftConfig(
+            minutes=45.0,
+            epochs=1000.0,
+            batch=128,
+            lr=2e-3,
+            label_sigma=2.0,
+            colour_jitter=0.1,
+            localisation_weight=1.0,
+            weight_decay=0.02,
+            holdout=0.01,
+        )
+    )
+    """The training: the same as for demonstrations."""
+    ranks: int = 0
+    """Training processes on this machine; 0: one per core up to 4, or one per GPU. Under torchrun leave it at 0."""
+    device: str = "cpu"
+    """`cpu` or `cuda`."""
+    resume: bool = False
+    """Go on with the run in `directory`."""
+
+    def run(self) -> int:
+        """Draw, train, write the base; raises RlvlaError for anything that the user can mend."""
+        if len(self.robots) != len(self.scenes) or not self.robots:
+            raise RlvlaError(f"{len(self.robots)} robots came with {len(self.scenes)} numbers of scenes: give one each")
+        for robot, scenes in zip(self.robots, self.scenes, strict=True):
+            self._draw(robot, scenes)
+        launch(_train, (self,), ranks=self.ranks, device=self.device)
+        return 0
+
+    def folder(self, robot: str) -> Path:
+        """Where the pictures of a robot lie."""
+        return self.data / robot
+
+    def _draw(self, robot: str, scenes: int) -> None:
+        from rlvla_sim.pointing import Scenes
+
+        world = replace(self.sim, robot=robot)
+        plan = ScenePlan(scenes=scenes, seed=self.sft.seed, settings=asdict(world))
+        processes = len(os.sched_getaffinity(0))
+        counts = collect_scenes(functools.partial(Scenes, world), plan, self.folder(robot), processes=processes)
+        with Progress(f"Scenes of {robot}", total=scenes, unit="scenes", done=next(counts)) as progress:
+            for done in counts:
+                progress.update(done)
+
+
+def _train(ranks: Ranks, command: Pretrain) -> None:
+    from rlvla_sim.pointing import ANSWER
+
+    dataset = SceneDataset([command.folder(robot) for robot in command.robots])
+    policy = VLAPolicy.from_preset(command.preset, ANSWER, seed=command.sft.seed).to(ranks.device)
+    config = resolved(command)
+    with open_run(
+        command.directory, config, ranks, resume=command.resume, may_change=("sft.minutes", "sft.epochs")
+    ) as run:
+        summary = train_sft(policy, dataset, command.sft, run, ranks, labels=dataset)
+        if ranks.is_main:
+            save_bundle(policy, run.policy_dir, deploy=None, provenance={"command": "pretrain", "config": config})
+            line = {
+                "command": "pretrain",
+                "steps": summary.steps,
+                "minutes": round(summary.seconds / 60, 2),
+                "ranks": ranks.size,
+                "scenes": dataset.num_frames,
+                "holdout_loss": summary.holdout_loss,
+                "holdout_accuracy": summary.holdout_accuracy,
+                "policy": str(run.policy_dir),
+            }
+            Console(soft_wrap=True).print(json.dumps(line), markup=False, highlight=False)
+        ranks.barrier()

@@ -1,0 +1,182 @@
+"""Pretraining pictures on disk: shards that worker processes fill, read as frames for training.
+
+A folder of safetensors files (images uint8 [n, H, W, 3], answers float32 [n, 7], pixels float32 [n, K, 2]), each with
+its instructions, and `scenes.json`. A shard appears whole or not at all, so an interrupted collection goes on.
+"""
+
+import json
+import multiprocessing
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from safetensors import safe_open
+from safetensors.numpy import save
+
+from rlvla_core.data.dataset import FrameBatch
+from rlvla_core.data.workers import one_thread
+from rlvla_core.errors import RlvlaError
+from rlvla_core.runs.files import replace_file, replace_json
+
+SETTINGS = "scenes.json"
+SHARD = 1000
+"""Scenes in a shard."""
+
+
+class Scene(Protocol):
+    """One picture with its question and answer."""
+
+    @property
+    def image(self) -> np.ndarray:
+        """uint8 [H, W, 3]."""
+        ...
+
+    @property
+    def instruction(self) -> str: ...
+
+    @property
+    def answer(self) -> np.ndarray:
+        """float32 [7]."""
+        ...
+
+    @property
+    def pixels(self) -> np.ndarray:
+        """float32 [K, 2]: where the named points are (u right, v down); NaN for what is not there."""
+        ...
+
+
+class SceneSource(Protocol):
+    """Draws scenes; scene (seed, number) is always the same."""
+
+    point_names: tuple[str, ...]
+
+    def draw(self, seed: int, number: int) -> Scene: ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ScenePlan:
+    """What to draw."""
+
+    scenes: int
+    """How many."""
+    seed: int
+    settings: dict[str, Any]
+    """JSON of everything else that decides the pictures, compared when a collection goes on."""
+
+
+def collect_scenes(
+    open_source: Callable[[], SceneSource], plan: ScenePlan, out: Path, *, processes: int
+) -> Iterator[int]:
+    """Draw what is missing of `plan` in the folder `out`; yields the number of scenes that are there.
+
+    `open_source` is called once in each worker process and must be importable there. Raises RlvlaError if `out` holds
+    another plan, and when a worker dies (what is finished stays).
+    """
+    settings = {"scenes": plan.scenes, "seed": plan.seed, "shard": SHARD, "settings": plan.settings}
+    settings = json.loads(json.dumps(settings))
+    out.mkdir(parents=True, exist_ok=True)
+    path = out / SETTINGS
+    if path.exists() and json.loads(path.read_text()) != settings:
+        raise RlvlaError(f"{out} holds scenes of other settings: remove it or choose another directory")
+    replace_json(path, settings)
+    starts = range(0, plan.scenes, SHARD)
+    done = [first for first in starts if shard_path(out, first).exists()]
+    finished = sum(min(SHARD, plan.scenes - first) for first in done)
+    yield finished
+    with (
+        one_thread(),
+        ProcessPoolExecutor(
+            processes, multiprocessing.get_context("spawn"), initializer=_open, initargs=(open_source,)
+        ) as pool,
+    ):
+        missing = [first for first in starts if first not in done]
+        jobs = [
+            pool.submit(_draw_shard, plan.seed, range(first, min(first + SHARD, plan.scenes)), out) for first in missing
+        ]
+        try:
+            for job in as_completed(jobs):
+                finished += job.result()
+                yield finished
+        except BrokenProcessPool as error:
+            raise RlvlaError(f"a process that draws scenes died: what is in {out} stays, start again") from error
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def shard_path(folder: Path, first: int) -> Path:
+    """The shard that begins with scene `first`."""
+    return folder / f"scenes-{first:07d}.safetensors"
+
+
+_SOURCE: SceneSource
+
+
+def _open(open_source: Callable[[], SceneSource]) -> None:
+    global _SOURCE
+    _SOURCE = open_source()
+
+
+def _draw_shard(seed: int, numbers: range, out: Path) -> int:
+    scenes = [_SOURCE.draw(seed, number) for number in numbers]
+    tensors = {name: np.stack([getattr(scene, name) for scene in scenes]) for name in ("image", "answer", "pixels")}
+    facts = {"instructions": [scene.instruction for scene in scenes], "points": _SOURCE.point_names}
+    replace_file(
+        shard_path(out, numbers[0]), save(tensors, metadata={name: json.dumps(value) for name, value in facts.items()})
+    )
+    return len(scenes)
+
+
+class SceneDataset:
+    """Scenes as frames: the answer stands where an action would, `state` holds the pixels. Also their PixelLabels."""
+
+    def __init__(self, folders: Sequence[Path]) -> None:
+        """Read every scene into memory. Raises RlvlaError for a folder without scenes, or of other points."""
+        images, answers, pixels = [], [], []
+        self.instructions: list[str] = []
+        names = set()
+        for path in [path for folder in folders for path in _shards(folder)]:
+            with safe_open(str(path), framework="pt") as file:
+                facts = file.metadata()
+                images.append(file.get_tensor("image"))
+                answers.append(file.get_tensor("answer"))
+                pixels.append(file.get_tensor("pixels"))
+            self.instructions += json.loads(facts["instructions"])
+            names.add(tuple(json.loads(facts["points"])))
+        if len(names) != 1:
+            raise RlvlaError("these scenes name different points: draw them with one version of the catalogue")
+        self.images, self.answers = torch.cat(images), torch.cat(answers)
+        self.state = torch.cat(pixels)  # [N, K, 2]
+        self.names: tuple[str, ...] = names.pop()
+        self.height, self.width = self.images.shape[1:3]
+        self.episode_index = torch.arange(len(self.images))
+
+    @property
+    def num_frames(self) -> int:
+        """N."""
+        return len(self.images)
+
+    def frames(self, indices: torch.Tensor) -> FrameBatch:
+        """The scenes with these numbers."""
+        return FrameBatch(
+            images=self.images[indices],
+            actions=self.answers[indices],
+            instructions=[self.instructions[i] for i in indices.tolist()],
+            state=self.state[indices].flatten(1),
+        )
+
+    def pixels(self, frames: FrameBatch) -> torch.Tensor:
+        """float32 [B, K, 2]; see `rlvla_core.learning.localisation.PixelLabels`."""
+        assert frames.state is not None
+        return frames.state.unflatten(1, (len(self.names), 2))
+
+
+def _shards(folder: Path) -> list[Path]:
+    paths = sorted(folder.glob("scenes-*.safetensors"))
+    if not paths:
+        raise RlvlaError(f"{folder} holds no scenes: draw them with `rlvla pretrain`")
+    return paths

@@ -1,0 +1,222 @@
+"""Posed scenes for pretraining: pictures of an arm and things, and the answer to "where are they?".
+
+Nothing is simulated: props are put where they would rest (or into the hand, or onto the receptacle), the hand where it
+would be on its way. That gives hundreds of pictures a second, each with another table, other things, another hand.
+All of it is drawn from the training split and inside the training workspace: the tests of generalisation stay unseen.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import sapien
+import torch
+
+from rlvla_core.environment import CameraSpec
+from rlvla_core.policy.norm_stats import NormStats
+from rlvla_core.projection import project
+from rlvla_sim.assets import catalogue
+from rlvla_sim.assets.asset import ObjectAsset
+from rlvla_sim.config import WorldConfig, scaled_camera
+from rlvla_sim.episodes import CENTRE, HALF_WIDTH
+from rlvla_sim.expert import closing_yaw, downward
+from rlvla_sim.geometry import (
+    matrix_of_quaternion,
+    quaternion_product,
+    rigid,
+    rigid_inverse,
+    rotation_about_z,
+)
+from rlvla_sim.grasp import Grasp, interior_points, plan_grasp
+from rlvla_sim.kinematics import Chain
+from rlvla_sim.physics import TABLE_HEIGHT, Physics, drop_pose
+from rlvla_sim.robots import robot
+from rlvla_sim.stage import Stage
+
+INSTRUCTION = "point at {object} and {receptacle}"
+"""Fits the policy's one prompt, and is no instruction of the task."""
+ANSWER = NormStats(
+    q01=(-0.25, -0.25, -0.25, -0.25, -0.25, -1.6, 0.0),
+    q99=(0.25, 0.25, 0.25, 0.25, 0.25, 1.6, 1.0),
+    mask=(True, True, True, True, True, True, False),
+)
+"""The answer's scale. It has an action's seven numbers but is none: from the hand to the object (x y z, metres, base
+frame), from the hand to the receptacle (x y), how far the object's narrow side is turned from the closing direction of
+the fingers (radians), and +1 for a free hand, -1 for one that holds the object."""
+MODES = {"reaching": 0.5, "holding": 0.35, "placed": 0.15}
+"""What the hand is doing, and in which share of the scenes."""
+MAX_DISTRACTORS = 2
+MIN_DISTANCE = 0.065
+"""Metres between the centres of things on the table."""
+HAND_NOISE = (0.015, 0.015, 0.010)
+"""Standard deviation of the hand's place around its way, metres."""
+YAW_NOISE = 0.15
+"""Standard deviation of the hand's yaw, radians."""
+CAMERA_SHIFT, CAMERA_TURN = 0.006, 0.006
+"""Standard deviation of each camera's place [m] and direction [rad]: every scene has a camera of its own."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Scene:
+    """One picture, its question and its answer."""
+
+    image: np.ndarray
+    """uint8 [H, W, 3]."""
+    instruction: str
+    answer: np.ndarray
+    """float32 [7], see ANSWER."""
+    pixels: np.ndarray
+    """float32 [K, 2]: where `point_names` are in the picture (u right, v down); NaN for what is not there."""
+
+
+class Scenes:
+    """Draws scenes of one robot. Scene (seed, number) is always the same."""
+
+    def __init__(self, config: WorldConfig) -> None:
+        self.config = config
+        self.spec = robot(config.robot)
+        assets = catalogue(config.assets)
+        self.objects = assets.objects[: assets.num_train_objects]
+        self.receptacles = assets.receptacles[: assets.num_train_receptacles]
+        self.tables = assets.tables[: assets.num_train_tables]
+        self.point_names = ("hand", "receptacle", *(thing.name for thing in self.objects))
+        self.camera = scaled_camera(self.spec.camera, config.image_width, config.image_height)
+        self.stage = Stage(self.spec, self.camera, config.supersampling)
+        self.physics = Physics(self.spec, 1.0 / config.physics_hz)
+        self.shown_links = [link for link in self.physics.links if link.name in self.stage.links]
+        self.chain = Chain.from_urdf(self.spec.urdf(), self.spec.tcp_link, self.spec.arm_joints)
+        self.start = np.array(self.spec.arm_start)
+        self.start_hand = self.chain.forward(self.start[None])[0]
+        base = rigid(matrix_of_quaternion(np.array(self.spec.base_quaternion)), np.array(self.spec.base_position))
+        self.base_from_world = rigid_inverse(base)
+        self.table_in_base = TABLE_HEIGHT - self.spec.base_position[2]
+
+    def draw(self, seed: int, number: int) -> Scene:
+        """Scene `number` of a seed."""
+        rng = np.random.default_rng([seed, number])
+        while True:  # until the arm can reach the hand's place
+            layout = self._layout(rng)
+            joints, reached = self.chain.solve(layout.hand[None], self.start[None])
+            if reached[0]:
+                return self._picture(layout, joints[0], rng)
+
+    def _layout(self, rng: np.random.Generator) -> "_Layout":
+        chosen = rng.permutation(len(self.objects))[: 1 + rng.integers(MAX_DISTRACTORS + 1)]
+        places = _places(rng, len(chosen) + 1)
+        things = [self.objects[i] for i in chosen]
+        receptacle = self.receptacles[rng.integers(len(self.receptacles))]
+        poses = [self._rest(t, p, rng.uniform(-np.pi, np.pi)) for t, p in zip(things, places[1:], strict=False)]
+        plate = self._rest(receptacle, places[0], 0.0)
+        thing, pose = things[0], poses[0]
+        mode = rng.choice(list(MODES), p=list(MODES.values()))
+        yaw = closing_yaw(self.start_hand, self.spec.closing_axis)
+        grasp = plan_grasp(thing, pose, self.spec, self.table_in_base, yaw)
+        hand = np.eye(4)
+        hand[:3, 3] = grasp.position
+        finger = rng.uniform(0.8, 1.0) * self.spec.finger_open
+        if mode == "reaching":
+            way = rng.beta(1.0, 1.5)  # 0 at the object, 1 at the start
+            above = grasp.position + np.array([0.0, 0.0, rng.uniform(0.0, 0.06)])
+            hand[:3, 3] = (1 - way) * above + way * self.start_hand[:3, 3] + rng.normal(size=3) * HAND_NOISE
+            hand[2, 3] = max(hand[2, 3], grasp.position[2] - 0.005)
+            turn = (1 - rng.beta(1.0, 1.0) * way) * (grasp.yaw - yaw) + rng.normal() * YAW_NOISE
+        else:
+            way = rng.uniform(0.0, 1.0) if mode == "holding" else 1.0  # 0 where the object lay, 1 over the receptacle
+            shift = way * (plate[:3, 3] - pose[:3, 3])
+            top = 2 * _half_height(receptacle)
+            shift[2] = rng.uniform(0.0, 0.08) + way * top if mode == "holding" else top
+            shift[:2] += rng.normal(size=2) * 0.01
+            pose[:3, 3] += shift
+            hand[:3, 3] += shift
+            turn = grasp.yaw - yaw
+            if mode == "holding":
+                finger = max(self.spec.finger_closed, 0.0) + _half_width(thing, pose, grasp)
+            else:
+                hand[2, 3] += rng.uniform(0.0, 0.08)
+        hand[:3, :3] = downward(self.spec.approach_axis, self.spec.closing_axis, yaw + turn)
+        return _Layout(things, chosen.tolist(), poses, receptacle, plate, hand, finger, grasp.yaw - yaw - turn, mode)
+
+    def _rest(self, asset: ObjectAsset, xy: np.ndarray, yaw: float) -> np.ndarray:
+        """Pose [4, 4] of an asset at rest on the table, base frame."""
+        pose = drop_pose(asset, (float(xy[0]), float(xy[1])), yaw)
+        place = self.base_from_world @ rigid(matrix_of_quaternion(pose.q.astype(np.float64)), pose.p)
+        place[2, 3] -= 0.002
+        return place
+
+    def _picture(self, layout: "_Layout", joints: np.ndarray, rng: np.random.Generator) -> Scene:
+        self.physics.place_robot(joints)
+        q = self.physics.articulation.qpos
+        q[self.physics.finger_index] = min(layout.finger, self.spec.finger_open)
+        self.physics.articulation.set_qpos(q)
+        camera = self._move_camera(rng)
+        size = (self.config.image_width, self.config.image_height)
+        table = self.tables[rng.integers(len(self.tables))].picture(*size)
+        self.stage.dress([layout.receptacle.visual, *(thing.visual for thing in layout.things)], table)
+        poses = [self._in_world(pose) for pose in (layout.plate, *layout.poses)]
+        image = self.stage.draw([(link.name, link.entity.pose) for link in self.shown_links], poses)
+        hand, target, plate = layout.hand[:3, 3], layout.poses[0][:3, 3], layout.plate[:3, 3]
+        points = np.full((len(self.point_names), 3), np.nan)
+        points[0], points[1] = hand, plate
+        for index, pose in zip(layout.indices, layout.poses, strict=True):
+            points[2 + index] = pose[:3, 3]
+        turn = (layout.turn + np.pi / 2) % np.pi - np.pi / 2
+        free = -1.0 if layout.mode == "holding" else 1.0
+        return Scene(
+            image=image,
+            instruction=INSTRUCTION.format(object=layout.things[0].name, receptacle=layout.receptacle.name),
+            answer=np.array([*(target - hand), *(plate - hand)[:2], turn, free], dtype=np.float32),
+            pixels=project(torch.from_numpy(points), camera).float().numpy(),
+        )
+
+    def _move_camera(self, rng: np.random.Generator) -> CameraSpec:
+        position = np.array(self.camera.position_in_base) + rng.normal(size=3) * CAMERA_SHIFT
+        half = 0.5 * rng.normal(size=3) * CAMERA_TURN
+        turn = np.array([1.0, *half])
+        w, x, y, z = turn / np.linalg.norm(turn)
+        quaternion = quaternion_product(self.camera.quaternion_in_base, (w, x, y, z))
+        camera = replace(
+            self.camera,
+            position_in_base=(float(position[0]), float(position[1]), float(position[2])),
+            quaternion_in_base=(float(quaternion[0]), float(quaternion[1]), float(quaternion[2]), float(quaternion[3])),
+        )
+        self.stage.place_camera(camera)
+        return camera
+
+    def _in_world(self, pose: np.ndarray) -> sapien.Pose:
+        return sapien.Pose(rigid_inverse(self.base_from_world) @ pose)
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """Where everything is; poses [4, 4] in the base frame, the named object first."""
+
+    things: list[ObjectAsset]
+    indices: list[int]
+    poses: list[np.ndarray]
+    receptacle: ObjectAsset
+    plate: np.ndarray
+    hand: np.ndarray
+    finger: float
+    turn: float
+    mode: str
+
+
+def _places(rng: np.random.Generator, count: int) -> np.ndarray:
+    """World xy [count, 2] in the training workspace, no two closer than MIN_DISTANCE."""
+    while True:
+        places = np.array(CENTRE) + rng.uniform(-HALF_WIDTH, HALF_WIDTH, size=(count, 2))
+        apart = np.linalg.norm(places[:, None] - places[None], axis=-1) + np.eye(count)
+        if apart.min() > MIN_DISTANCE:
+            return places
+
+
+def _half_height(asset: ObjectAsset) -> float:
+    return 0.5 * float(asset.aabb_max[2] - asset.aabb_min[2])
+
+
+def _half_width(asset: ObjectAsset, pose: np.ndarray, grasp: Grasp) -> float:
+    """Half of the object's width between the fingers, metres."""
+    points = interior_points(asset) @ pose[:3, :3].T
+    closing = rotation_about_z(grasp.yaw)[:2, 0]
+    across, along = points[:, :2] @ closing, points[:, :2] @ [-closing[1], closing[0]]
+    slab = across[np.abs(along) < 0.013]
+    return 0.5 * float(slab.max() - slab.min()) if len(slab) else 0.01

@@ -1,0 +1,68 @@
+"""Pretraining scenes: repeatable, from the training split and workspace only, and what they say is what they show."""
+
+import numpy as np
+import pytest
+
+from rlvla_sim.assets import catalogue
+from rlvla_sim.config import WorldConfig
+from rlvla_sim.episodes import episode_set
+from rlvla_sim.pointing import ANSWER, Scenes
+
+
+@pytest.fixture(scope="module", params=["widowx250s", "panda"])
+def scenes(request):
+    return Scenes(WorldConfig(robot=request.param))
+
+
+@pytest.fixture(scope="module")
+def some(scenes):
+    return [scenes.draw(0, number) for number in range(60)]
+
+
+def test_a_scene_depends_on_its_number_alone(scenes, some):
+    again = Scenes(scenes.config)
+    for number in (37, 4):
+        scene = again.draw(0, number)
+        assert np.array_equal(scene.image, some[number].image)
+        assert np.array_equal(scene.answer, some[number].answer)
+        assert np.array_equal(scene.pixels, some[number].pixels, equal_nan=True)
+        assert scene.instruction == some[number].instruction
+    assert not np.array_equal(again.draw(1, 4).image, some[4].image)
+
+
+def test_only_things_of_the_training_split_appear(scenes, some):
+    assets = catalogue("procedural")
+    unseen = [thing.name for thing in (*assets.objects[16:], *assets.receptacles[1:])]
+    assert not set(unseen) & set(scenes.point_names)
+    assert len(scenes.point_names) == 2 + 16
+    assert len(scenes.tables) == 16
+    task = episode_set("train").decode(0).instruction("carrot", "plate")
+    for scene in some:
+        assert not set(scene.instruction.removeprefix("point at ").split(" and ")) & set(unseen)
+        assert scene.instruction != task
+    assert len({scene.instruction for scene in some}) > 10
+
+
+def test_the_answer_fits_its_scale_and_says_who_holds_what(some):
+    for scene in some:
+        assert (scene.answer[:6] >= ANSWER.q01[:6]).all()
+        assert (scene.answer[:6] <= ANSWER.q99[:6]).all()
+        if scene.answer[6] < 0:  # held: the object is in the hand
+            assert np.linalg.norm(scene.answer[:3]) < 0.04
+    held = np.mean([scene.answer[6] < 0 for scene in some])
+    assert 0.15 < held < 0.6
+
+
+def test_named_things_are_where_the_pixels_say(scenes, some):
+    """Around the named object's pixel the picture is not the table's, unless the arm stands before it."""
+    tables = [table.picture(64, 64).astype(int) for table in scenes.tables]
+    shown = 0
+    for scene in some:
+        name = scene.instruction.removeprefix("point at ").split(" and ")[0]
+        u, v = scene.pixels[scenes.point_names.index(name)].round().astype(int)
+        assert 1 <= u < 63
+        assert 1 <= v < 63
+        picture = scene.image.astype(int)
+        here = min(tables, key=lambda table: np.median(np.abs(table - picture)))
+        shown += np.abs(picture - here)[v - 1 : v + 2, u - 1 : u + 2].mean() > 10
+    assert shown >= 0.9 * len(some)
