@@ -21,7 +21,7 @@ setup(
     python_requires=">=3.10",
     packages=packages,
     package_dir=package_dir,
-    package_data={"rlvla_sim": ["py.typed", "data/**/*"], "rlvla_core": ["py.typed", "policy/data/*.json"]},
+    package_data={"rlvla_sim": ["py.typed", "data/**/*"], "rlvla_core": ["py.typed", "policy/data/**/*"]},
     data_files=[
         ("share/ament_index/resource_index/packages", ["resource/rlvla"]),
         ("share/rlvla", ["package.xml"]),

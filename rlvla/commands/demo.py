@@ -1,7 +1,7 @@
-"""`rlvla demo`: the whole way, from nothing to a policy that reinforcement learning has worked on."""
+"""`rlvla demo`: the whole way, from demonstrations to a policy that reinforcement learning has improved."""
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
@@ -12,20 +12,14 @@ from rlvla.commands.doctor import first_broken
 from rlvla.commands.evaluate import Evaluate
 from rlvla.commands.train_ppo import TrainPpo
 from rlvla.commands.train_sft import TrainSft
+from rlvla.recipe import DEMONSTRATIONS, WORLD, ppo_recipe, warmup_recipe
 from rlvla.stages import Chain, Stage
 from rlvla_core.errors import RlvlaError
-from rlvla_core.learning.ppo import PpoConfig
-from rlvla_core.learning.sft import SftConfig
 from rlvla_core.runs import RunDirectory
 from rlvla_core.runs.files import replace_file
 from rlvla_core.runs.plots import SFT_PANELS, plot_learning_curves
-from rlvla_sim import WorldConfig
 
-WORLD = WorldConfig(max_steps=40)
-"""Demonstrations, learning and measurement happen in this world: half the paper's time limit, since the expert needs
-about 26 steps and the demo's minutes are better spent on more episodes than on longer ones."""
-
-SHARES = {"demonstrations": 0.05, "warm-up": 0.47, "ppo": 0.34, "evaluation": 0.07}
+SHARES = {"demonstrations": 0.02, "warm-up": 0.11, "ppo": 0.70, "evaluation": 0.09}
 """Part of the minutes that each stage is meant to take; the rest goes into starting worlds and checking bundles."""
 
 
@@ -76,30 +70,28 @@ class Demo:
         """The recipe: what each stage does, for this many minutes."""
         minutes = {name: share * self.minutes for name, share in SHARES.items()}
         demonstrations, warmup, ppo = (folder / name for name in ("demonstrations", "warm-up", "ppo"))
-        worlds = 4 * max(1, min(32, round(1.8 * self.minutes)))  # 128 x 40 steps are the paper's 5,120 an update
+        worlds = 4 * max(1, min(32, round(1.8 * self.minutes)))
         stages = [
             Stage(
                 name="demonstrations",
                 purpose="the scripted expert shows the task",
-                command=Collect(directory=demonstrations, episodes=round(34 * self.minutes), sim=WORLD, seed=self.seed),
+                command=Collect(
+                    directory=demonstrations,
+                    episodes=min(DEMONSTRATIONS, round(8 * self.minutes)),
+                    sim=WORLD,
+                    seed=self.seed,
+                ),
                 output=demonstrations / "meta" / "info.json",
                 minutes=minutes["demonstrations"],
                 appears_complete=True,
             ),
             Stage(
                 name="warm-up",
-                purpose="a tiny policy learns from the demonstrations",
+                purpose="the pretrained tiny policy imitates them",
                 command=TrainSft(
                     data=demonstrations,
                     directory=warmup,
-                    sft=SftConfig(
-                        minutes=minutes["warm-up"],
-                        epochs=1000.0,
-                        label_sigma=3.0,
-                        localisation_weight=1.0,
-                        colour_jitter=0.1,
-                        seed=self.seed,
-                    ),
+                    sft=replace(warmup_recipe(self.seed), minutes=minutes["warm-up"]),
                 ),
                 output=warmup / "policy" / "config.json",
                 minutes=minutes["warm-up"],
@@ -111,17 +103,7 @@ class Demo:
                     policy=str(warmup / "policy"),
                     directory=ppo,
                     sim=WORLD,
-                    ppo=PpoConfig(
-                        minutes=minutes["ppo"],
-                        worlds=worlds,
-                        minibatch=640,
-                        micro_batch=80,
-                        lr=6e-5,
-                        critic="privileged",
-                        value_warmup_iterations=1,
-                        gate_episodes=min(64, worlds),
-                        seed=self.seed,
-                    ),
+                    ppo=ppo_recipe(self.seed, minutes["ppo"], worlds=worlds),
                 ),
                 output=ppo / "policy" / "config.json",
                 minutes=minutes["ppo"],

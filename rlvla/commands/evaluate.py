@@ -41,7 +41,7 @@ class Evaluate:
     """Another bundle to compare with: the one before (a warm-up, an older run)."""
     episodes: int = 128
     """How many episodes."""
-    episode_set: Literal["train", "test", "single"] = "train"
+    episode_set: Literal["train", "test", "single", "unseen-positions", "unseen-start-pose"] = "train"
     """Grid of the put-X-on-Y world that the episodes come from; `test`: objects and tables that training never saw."""
     max_steps: int = 80
     """Time limit of a put-X-on-Y episode, control steps; the paper's is 80."""

@@ -25,7 +25,7 @@ class TrainSft:
     directory: Path = Path("runs/sft")
     """Run directory: configuration, journal, checkpoints, TensorBoard, bundle."""
     policy: str = "tiny"
-    """A preset (fresh weights) or a policy bundle directory."""
+    """`tiny` (the base that is shipped), `tiny-from-nothing` (fresh weights), or a policy bundle directory."""
     sft: SftConfig = field(default_factory=SftConfig)
     """The training."""
     lora: bool = False

@@ -4,6 +4,8 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from rlvla_core.errors import RlvlaError
 from rlvla_core.learning.distributed import Ranks
 from rlvla_core.policy.action_codec import ActionCodec
@@ -11,9 +13,10 @@ from rlvla_core.policy.bundle import DEPLOY, load_bundle
 from rlvla_core.policy.lora import LoraConfig, apply_lora, is_adapted
 from rlvla_core.policy.norm_stats import NormStats
 from rlvla_core.policy.policy import VLAPolicy
-from rlvla_core.policy.presets import PRESETS
+from rlvla_core.policy.presets import TINY_BASE
 from rlvla_core.runs import RunDirectory
 
+FROM_NOTHING = "tiny-from-nothing"
 MAY_CHANGE = ("resume", "ranks")
 """Options of a command that do not describe the run. (Another number of ranks gives another curve, but a valid one.)"""
 
@@ -32,22 +35,29 @@ def open_run(
 def start_policy(
     source: str, *, norm_stats: NormStats | None, lora: LoraConfig | None, seed: int, device: str
 ) -> VLAPolicy:
-    """The policy called `source`: a preset with fresh weights (needs `norm_stats`), or a bundle directory.
+    """The policy called `source`: a bundle directory, `tiny` (the base that is shipped) or `tiny-from-nothing` (its
+    graph with fresh weights).
 
-    A bundle that belongs to no world (`rlvla pretrain` writes such) is a base: it takes over `norm_stats`.
-    With `lora`, a policy without an adapter gets one; a policy that has one trains it on, as the paper does.
-    Raises RlvlaError for an unknown name or a directory that is no bundle.
+    A bundle that belongs to no world is a base (`rlvla pretrain` writes such): it needs `norm_stats` and takes them
+    over. With `lora`, a policy without an adapter gets one; a policy that has one trains it on, as the paper does.
+    Raises RlvlaError for an unknown name, a directory that is no bundle, and a base without statistics.
     """
-    if Path(source).is_dir():
-        policy = load_bundle(Path(source), device=device)
-        if norm_stats is not None and not (Path(source) / DEPLOY).is_file():
-            policy.codec = ActionCodec(policy.config, norm_stats)
-    elif source in PRESETS:
-        if norm_stats is None:
-            raise RlvlaError(f"preset {source} has no weights to improve: warm it up first with `rlvla train sft`")
-        policy = VLAPolicy.from_preset(source, norm_stats, seed=seed).to(device)
+    if source == FROM_NOTHING:
+        policy = VLAPolicy.from_preset("tiny", _required(norm_stats, source), seed=seed).to(device)
     else:
-        raise RlvlaError(f"`{source}` is neither a preset ({', '.join(PRESETS)}) nor a policy bundle directory")
+        directory = TINY_BASE if source == "tiny" else Path(source)
+        if not directory.is_dir():
+            raise RlvlaError(f"`{source}` is neither `tiny`, `{FROM_NOTHING}` nor a policy bundle directory")
+        policy = load_bundle(directory, device=device)
+        if not (directory / DEPLOY).is_file():
+            policy.codec = ActionCodec(policy.config, _required(norm_stats, source))
+            policy.value_head.initialise(torch.Generator().manual_seed(seed))
     if lora is not None and not is_adapted(policy.model):
         apply_lora(policy, lora, seed=seed)
     return policy
+
+
+def _required(norm_stats: NormStats | None, source: str) -> NormStats:
+    if norm_stats is None:
+        raise RlvlaError(f"policy `{source}` has not learned any task yet: warm it up first with `rlvla train sft`")
+    return norm_stats

@@ -25,12 +25,12 @@ class WorldConfig:
     max_steps: int = 80
     """Time limit of an episode, control steps."""
     episode_set: str = "train"
-    """Grid that episode ids index: `train`, `test` or `single`."""
+    """Grid that episode ids index: `train`, `test`, `single`, `unseen-positions` or `unseen-start-pose`."""
     end_on_success: bool = False
     """Terminate an episode once the object, grasped before, is on the receptacle. The paper does not: all episodes run
     to the time limit."""
     assets: Literal["procedural", "paper"] = "procedural"
-    """Whose objects, receptacles and tables; `paper` reads the folder that RLVLA_ASSETS names."""
+    """Whose objects, receptacles, tables and WidowX; `paper` reads the folder that RLVLA_ASSETS names."""
     physics_hz: int = 120
     """Physics steps a second; a multiple of the 5 Hz control rate."""
 

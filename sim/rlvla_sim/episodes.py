@@ -1,12 +1,13 @@
 """The grid of episodes: one integer describes one start completely (paper, section 1.4).
 
-An id is decoded by mixed radix, most significant first: object, receptacle, table, position pair, yaw. Positions are in
-the world frame, metres; they are the cells of a 6 x 6 grid around (-0.16, 0), and object and receptacle never start
-closer than 0.070 m.
+An id is decoded by mixed radix, most significant first: object, receptacle, table, position pair, yaw, start pose.
+Positions are in the world frame, metres; they are the cells of a 6 x 6 grid around (-0.16, 0), and object and
+receptacle never start closer than 0.070 m.
 """
 
+import itertools
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from rlvla_core.errors import RlvlaError
@@ -19,6 +20,8 @@ MIN_DISTANCE = 0.070
 """Object and receptacle start further apart than this, metres."""
 YAWS = (0.0, math.pi / 4, math.pi / 2, 3 * math.pi / 4)
 """Start yaws of the object, radians."""
+UNSEEN_YAWS = tuple(math.radians(angle) for angle in (-22.5, -67.5, -112.5, -157.5))
+"""Yaws of the test of unseen positions, radians."""
 TEMPLATE = "put {object} on {receptacle}"
 
 Position = tuple[float, float]
@@ -45,7 +48,7 @@ class Episode:
     template: str = TEMPLATE
     """Sentence with `{object}` and `{receptacle}`."""
     joint_offset: tuple[float, ...] = ()
-    """Radians added to the arm's start angles; empty for none."""
+    """Radians added to the start angles of the arm's first five joints and of its last; empty for none."""
 
     def instruction(self, object_name: str, receptacle_name: str) -> str:
         """The sentence that the policy hears."""
@@ -54,7 +57,7 @@ class Episode:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EpisodeSet:
-    """A finite grid of episodes: the product of its five lists."""
+    """A finite grid of episodes: the product of its six lists."""
 
     name: str
     objects: tuple[int, ...]
@@ -63,17 +66,20 @@ class EpisodeSet:
     positions: tuple[tuple[Position, Position], ...]
     """(object, receptacle) pairs."""
     yaws: tuple[float, ...]
+    joint_offsets: tuple[tuple[float, ...], ...] = ((),)
+    """See `Episode.joint_offset`."""
 
     @property
-    def radices(self) -> tuple[int, int, int, int, int]:
+    def radices(self) -> tuple[int, ...]:
         """Lengths of the digits, most significant first."""
-        return len(self.objects), len(self.receptacles), len(self.tables), len(self.positions), len(self.yaws)
+        lists = (self.objects, self.receptacles, self.tables, self.positions, self.yaws, self.joint_offsets)
+        return tuple(len(choices) for choices in lists)
 
     def __len__(self) -> int:
         return math.prod(self.radices)
 
     def digits(self, episode_id: int) -> tuple[int, ...]:
-        """Positions in the five lists; raises RlvlaError for an id outside the set."""
+        """Positions in the six lists; raises RlvlaError for an id outside the set."""
         if not 0 <= episode_id < len(self):
             raise RlvlaError(f"episode id {episode_id} is outside the grid `{self.name}`: use 0 .. {len(self) - 1}")
         digits, rest = [], episode_id
@@ -83,7 +89,7 @@ class EpisodeSet:
         return tuple(reversed(digits))
 
     def encode(self, digits: tuple[int, ...]) -> int:
-        """The id of positions in the five lists; inverse of `digits`."""
+        """The id of positions in the six lists; inverse of `digits`."""
         episode_id = 0
         for digit, radix in zip(digits, self.radices, strict=True):
             if not 0 <= digit < radix:
@@ -93,7 +99,7 @@ class EpisodeSet:
 
     def decode(self, episode_id: int) -> Episode:
         """The episode of an id; raises RlvlaError for an id outside the set."""
-        what, where, table, pair, yaw = self.digits(episode_id)
+        what, where, table, pair, yaw, start = self.digits(episode_id)
         object_xy, receptacle_xy = self.positions[pair]
         return Episode(
             episode_id=episode_id,
@@ -103,6 +109,7 @@ class EpisodeSet:
             object_xy=object_xy,
             object_yaw=self.yaws[yaw],
             receptacle_xy=receptacle_xy,
+            joint_offset=self.joint_offsets[start],
         )
 
 
@@ -113,22 +120,46 @@ def cells() -> list[Position]:
     return [(CENTRE[0] + x, CENTRE[1] + y) for x in line for y in line]
 
 
-def position_pairs() -> tuple[tuple[Position, Position], ...]:
-    """Ordered (object, receptacle) pairs of cells further apart than MIN_DISTANCE: 784."""
-    grid = cells()
+def position_pairs(grid: list[Position]) -> tuple[tuple[Position, Position], ...]:
+    """Ordered (object, receptacle) pairs of cells further apart than MIN_DISTANCE; 784 in the training grid."""
     return tuple((a, b) for a in grid for b in grid if math.dist(a, b) > MIN_DISTANCE)
+
+
+def outer_cells() -> list[Position]:
+    """The 28 cells of the ring around the training grid (paper, test 14)."""
+    pitch = 2 * HALF_WIDTH / (CELLS_PER_SIDE - 1)
+    line = [-HALF_WIDTH + i * pitch for i in range(-1, CELLS_PER_SIDE + 1)]
+    rim = (line[0], line[-1])
+    return [(CENTRE[0] + x, CENTRE[1] + y) for x in line for y in line if x in rim or y in rim]
+
+
+def start_offsets() -> tuple[tuple[float, ...], ...]:
+    """14,375 disturbed start poses (paper, test 15), the undisturbed one among them."""
+    joints, wrist = (-0.15, -0.08, 0.0, 0.08, 0.15), (-0.6, -0.3, 0.0, 0.3, 0.6)
+    every = itertools.product(*[joints] * 5, wrist)
+    return tuple(offset for offset in every if abs(offset[1] + offset[2]) <= 0.25)
 
 
 @lru_cache(maxsize=1)
 def episode_sets() -> dict[str, EpisodeSet]:
-    """Every set by its name: `train`, `test` (unseen objects and tables together) and `single`."""
-    pairs = position_pairs()
-    train, unseen = tuple(range(16)), tuple(range(16, 25))
-    tables, unseen_tables = tuple(range(16)), tuple(range(16, 21))
+    """Every set by its name. `test`: unseen objects and tables together; `single`: one object, one table;
+    `unseen-positions` and `unseen-start-pose`: things of the training split where training never had them."""
+    pairs = position_pairs(cells())
+    unseen, unseen_tables = tuple(range(16, 25)), tuple(range(16, 21))
+    train = EpisodeSet(
+        name="train",
+        objects=tuple(range(16)),
+        receptacles=(0,),
+        tables=tuple(range(16)),
+        positions=pairs,
+        yaws=YAWS,
+    )
     sets = [
-        EpisodeSet(name="train", objects=train, receptacles=(0,), tables=tables, positions=pairs, yaws=YAWS),
-        EpisodeSet(name="test", objects=unseen, receptacles=(0,), tables=unseen_tables, positions=pairs, yaws=YAWS),
-        EpisodeSet(name="single", objects=(0,), receptacles=(0,), tables=(0,), positions=pairs, yaws=YAWS),
+        train,
+        replace(train, name="test", objects=unseen, tables=unseen_tables),
+        replace(train, name="single", objects=(0,), tables=(0,)),
+        replace(train, name="unseen-positions", positions=position_pairs(outer_cells()), yaws=UNSEEN_YAWS),
+        replace(train, name="unseen-start-pose", joint_offsets=start_offsets()),
     ]
     return {s.name: s for s in sets}
 

@@ -138,7 +138,7 @@ class Expert:
                 if np.linalg.norm(tool[:3, 3] - self.grasp.position) < 0.005 or steps >= 8:
                     self._enter(Phase.CLOSE)
             case Phase.CLOSE:
-                if world.grasped_now and steps >= 2:
+                if world.grasped_now and steps >= 3:
                     self._enter(Phase.LIFT)
                 elif steps >= 6:
                     self._retry()

@@ -12,7 +12,7 @@ from sapien import physx
 
 from rlvla_sim.assets.asset import ObjectAsset
 from rlvla_sim.geometry import quaternion_about_z
-from rlvla_sim.robots import RobotSpec, robot
+from rlvla_sim.robots import RobotSpec
 
 TABLE_HEIGHT = 0.8695
 """Metres, world frame: where SIMPLER's objects rest."""
@@ -31,12 +31,10 @@ ROBOT_GROUPS = [1, 1, 1, 0]
 
 
 @cache
-def _robot_builder(name: str) -> sapien.ArticulationBuilder:
+def _robot_builder(spec: RobotSpec) -> sapien.ArticulationBuilder:
     """The arm's links and collision shapes, parsed once a process; visuals are the stage's business."""
     builder = (
-        sapien.Scene([physx.PhysxCpuSystem()])
-        .create_urdf_loader()
-        .load_file_as_articulation_builder(str(robot(name).urdf()))
+        sapien.Scene([physx.PhysxCpuSystem()]).create_urdf_loader().load_file_as_articulation_builder(str(spec.urdf()))
     )
     for link in builder.link_builders:
         link.visual_records.clear()
@@ -85,7 +83,7 @@ class Physics:
 
     def _add_robot(self) -> None:
         spec = self.spec
-        builder = _robot_builder(spec.name)
+        builder = _robot_builder(spec)
         builder.set_scene(self.scene)
         builder.set_initial_pose(sapien.Pose(list(spec.base_position), list(spec.base_quaternion)))
         self.articulation = builder.build(fix_root_link=True)

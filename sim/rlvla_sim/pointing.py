@@ -73,7 +73,7 @@ class Scenes:
 
     def __init__(self, config: WorldConfig) -> None:
         self.config = config
-        self.spec = robot(config.robot)
+        self.spec = robot(config.robot, config.assets)
         assets = catalogue(config.assets)
         self.objects = assets.objects[: assets.num_train_objects]
         self.receptacles = assets.receptacles[: assets.num_train_receptacles]

@@ -15,7 +15,7 @@ from sapien import render
 from rlvla_core.environment import CameraSpec
 from rlvla_core.errors import RlvlaError
 from rlvla_sim.assets.asset import Mesh
-from rlvla_sim.robots import RobotSpec, robot
+from rlvla_sim.robots import RobotSpec
 
 AMBIENT = 0.3
 LIGHTS = (((0.0, 0.0, -1.0), 1.5), ((-1.0, -0.5, -1.0), 0.6), ((1.0, 1.0, -1.0), 0.6))
@@ -46,9 +46,9 @@ def _renderer() -> sapien.Scene:
 
 
 @cache
-def _robot_visuals(name: str) -> tuple[tuple[str, render.RenderBodyComponent], ...]:
+def _robot_visuals(spec: RobotSpec) -> tuple[tuple[str, render.RenderBodyComponent], ...]:
     """(link name, visual body) of every link with a shape, read once a process."""
-    builder = _renderer().create_urdf_loader().load_file_as_articulation_builder(str(robot(name).urdf()))
+    builder = _renderer().create_urdf_loader().load_file_as_articulation_builder(str(spec.urdf()))
     return tuple((link.name, link.build_render_component()) for link in builder.link_builders if link.visual_records)
 
 
@@ -76,7 +76,7 @@ class Stage:
         self.scene.set_ambient_light([AMBIENT] * 3)
         for direction, strength in LIGHTS:
             self.scene.add_directional_light(direction, [strength] * 3)
-        self.links = {name: self._add(body) for name, body in _robot_visuals(spec.name)}
+        self.links = {name: self._add(body) for name, body in _robot_visuals(spec)}
         self.props: list[sapien.Entity] = []
         self.background = np.zeros((camera.height, camera.width, 3), dtype=np.float32)
         self.eye = self._add_camera(spec)

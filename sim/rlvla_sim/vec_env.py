@@ -55,7 +55,7 @@ class CpuVecEnv:
         self.num_envs = num_envs
         self.spec = env_spec(config)
         self.episodes = episode_set(config.episode_set)
-        self.robot = robot(config.robot)
+        self.robot = robot(config.robot, config.assets)
         assets = catalogue(config.assets)
         self.worlds = [World(config, assets) for _ in range(num_envs)]
         self.chain = Chain.from_urdf(self.robot.urdf(), self.robot.tcp_link, self.robot.arm_joints)

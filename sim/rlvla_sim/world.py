@@ -65,7 +65,7 @@ class World:
     def __init__(self, config: WorldConfig, assets: Catalogue) -> None:
         self.config = config
         self.assets = assets
-        self.spec: RobotSpec = robot(config.robot)
+        self.spec: RobotSpec = robot(config.robot, config.assets)
         camera = scaled_camera(self.spec.camera, config.image_width, config.image_height)
         self.stage = Stage(self.spec, camera, config.supersampling)
         base_rotation = matrix_of_quaternion(np.array(self.spec.base_quaternion))
@@ -78,7 +78,9 @@ class World:
         self.receptacle: ObjectAsset = self.assets.receptacles[episode.receptacle]
         self.instruction = episode.instruction(self.object.name, self.receptacle.name)
         self.physics = physics = Physics(self.spec, 1.0 / self.config.physics_hz)
-        self.start_joints = np.array(self.spec.arm_start) + np.array(episode.joint_offset or 0.0)
+        self.start_joints = np.array(self.spec.arm_start)
+        if episode.joint_offset:
+            self.start_joints[[0, 1, 2, 3, 4, -1]] += episode.joint_offset
         physics.place_robot(self.start_joints)
         self.receptacle_body = physics.add_body(self.receptacle, episode.receptacle_xy, 0.0)
         self.object_body = physics.add_body(self.object, episode.object_xy, episode.object_yaw)

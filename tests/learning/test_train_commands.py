@@ -72,7 +72,7 @@ def test_mistakes_are_one_line(warm, data, tmp_path):
         ppo(toy=replace(TOY, task="push"))
     with pytest.raises(RlvlaError, match="warm it up first"):
         ppo(policy="tiny")
-    with pytest.raises(RlvlaError, match="neither a preset"):
+    with pytest.raises(RlvlaError, match="neither `tiny`"):
         ppo(policy="tinny")
     with pytest.raises(RlvlaError, match="3 ranks"):
         ppo(ranks=3)

@@ -7,12 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rlvla_core.errors import RlvlaError
-from rlvla_sim.episodes import cells, episode_set, episode_sets, position_pairs
+from rlvla_sim.episodes import cells, episode_set, episode_sets, outer_cells, position_pairs, start_offsets
 
 
 def test_counts_are_the_papers() -> None:
     assert len(cells()) == 36
-    assert len(position_pairs()) == 784
+    assert len(position_pairs(cells())) == 784
+    assert len(outer_cells()) == 28
+    assert len(position_pairs(outer_cells())) == 628
+    assert len(start_offsets()) == 14_375
     assert len(episode_set("train")) == 802_816
     assert len(episode_set("test")) == 141_120
     assert len(episode_set("single")) == 784 * 4
@@ -22,6 +25,27 @@ def test_cells_lie_where_the_paper_says() -> None:
     x, y = sorted({c[0] for c in cells()}), sorted({c[1] for c in cells()})
     assert x == pytest.approx([-0.235, -0.205, -0.175, -0.145, -0.115, -0.085])
     assert y == pytest.approx([-0.075, -0.045, -0.015, 0.015, 0.045, 0.075])
+
+
+def test_unseen_positions_are_the_ring_around_the_training_grid() -> None:
+    train, ring = episode_set("train"), episode_set("unseen-positions")
+    assert not {cell for pair in train.positions for cell in pair} & {cell for pair in ring.positions for cell in pair}
+    assert not set(train.yaws) & set(ring.yaws)
+    x, y = (sorted({round(cell[axis], 3) for pair in ring.positions for cell in pair}) for axis in (0, 1))
+    assert (x[0], x[-1], y[0], y[-1]) == (-0.265, -0.055, -0.105, 0.105)
+
+
+def test_start_poses_change_nothing_but_the_start_pose() -> None:
+    train, disturbed = episode_set("train"), episode_set("unseen-start-pose")
+    episode = disturbed.decode(123_456_789)
+    plain = train.decode(123_456_789 // len(start_offsets()))
+    assert len(episode.joint_offset) == 6
+    assert plain.joint_offset == ()
+    assert (episode.object, episode.object_xy, episode.receptacle_xy) == (
+        plain.object,
+        plain.object_xy,
+        plain.receptacle_xy,
+    )
 
 
 def test_test_set_shares_neither_objects_nor_tables_with_training() -> None:
@@ -55,4 +79,4 @@ def test_bad_input_names_the_value() -> None:
     with pytest.raises(RlvlaError, match="trian"):
         episode_set("trian")
     with pytest.raises(RlvlaError, match="radices"):
-        episode_set("train").encode((16, 0, 0, 0, 0))
+        episode_set("train").encode((16, 0, 0, 0, 0, 0))

@@ -26,15 +26,21 @@ CACHE_VERSION = 2
 COUNTS = {"more_carrot": 25, "more_plate": 17, "more_table": 21}
 
 
+def named_folder() -> Path:
+    """The folder that RLVLA_ASSETS names; raises RlvlaError where the variable is unset."""
+    named = os.environ.get(ENVIRONMENT)
+    if not named:
+        raise RlvlaError(f"{ENVIRONMENT} is not set: name the folder with the paper's assets, or use assets=procedural")
+    return Path(named)
+
+
 def assets_folder() -> Path:
     """The folder that holds more_carrot, more_plate and more_table: RLVLA_ASSETS itself or its `rl4vla`.
 
     Raises RlvlaError where the variable is unset or the folder lacks them.
     """
-    named = os.environ.get(ENVIRONMENT)
-    if not named:
-        raise RlvlaError(f"{ENVIRONMENT} is not set: name the folder with the paper's assets, or use assets=procedural")
-    for folder in (Path(named), Path(named) / "rl4vla"):
+    named = named_folder()
+    for folder in (named, named / "rl4vla"):
         if all((folder / part / "model_db.json").is_file() for part in COUNTS):
             return folder
     raise RlvlaError(

@@ -12,7 +12,7 @@ from mani_skill.agents.registration import register_agent
 
 from rlvla_core.environment import ACTION_DIM
 from rlvla_sim.kinematics import Chain, DeltaPoseController
-from rlvla_sim.robots import ROBOTS, RobotSpec
+from rlvla_sim.robots import ROBOTS, RobotSpec, robot
 
 CONTROL_MODE = "delta_target_pose"
 
@@ -92,22 +92,23 @@ class Arm(BaseAgent):
         return np.array([start[joint.name] for joint in self.robot.active_joints], dtype=np.float32)
 
 
-def agent_uid(robot: str) -> str:
-    """Name of an arm in ManiSkill's registry."""
-    return f"rlvla_{robot}"
+def agent_uid(name: str, assets: str) -> str:
+    """Name of an arm in ManiSkill's registry, as worlds with these assets show it."""
+    return f"rlvla_{name}_{assets}"
 
 
-def register(spec: RobotSpec) -> type[Arm]:
+def register(name: str, assets: str) -> type[Arm]:
     """Make and register the agent class of an arm."""
+    spec, uid = robot(name, assets), agent_uid(name, assets)
     friction = {"static_friction": spec.finger_friction, "dynamic_friction": spec.finger_friction, "restitution": 0.0}
-    links = {name: {"material": "rubber", "patch_radius": 0.0, "min_patch_radius": 0.0} for name in spec.finger_links}
+    grip = {"material": "rubber", "patch_radius": 0.0, "min_patch_radius": 0.0}
     members = {
-        "uid": agent_uid(spec.name),
+        "uid": uid,
         "spec": spec,
-        "urdf_config": {"_materials": {"rubber": friction}, "link": links},
+        "urdf_config": {"_materials": {"rubber": friction}, "link": dict.fromkeys(spec.finger_links, grip)},
         "__module__": __name__,
     }
-    return register_agent()(type(f"Arm_{spec.name}", (Arm,), members))
+    return register_agent()(type(f"Arm_{uid}", (Arm,), members))
 
 
-AGENTS = {name: register(spec) for name, spec in ROBOTS.items()}
+AGENTS = [register(name, assets) for name in ROBOTS for assets in ("procedural", "paper")]

@@ -23,9 +23,9 @@ from rlvla_sim.assets.asset import ObjectAsset
 from rlvla_sim.config import CONTROL_HZ, WorldConfig, scaled_camera
 from rlvla_sim.episodes import Episode, episode_set
 from rlvla_sim.geometry import matrix_of_quaternion, rigid, rigid_inverse
-from rlvla_sim.maniskill.agent import CONTROL_MODE, Arm, agent_uid
+from rlvla_sim.maniskill.agent import AGENTS, CONTROL_MODE, Arm, agent_uid
 from rlvla_sim.physics import OBJECT_FRICTION, TABLE_CENTRE_XY, TABLE_HALF_SIZE, TABLE_HEIGHT, drop_pose, rigid_body
-from rlvla_sim.robots import ROBOTS, robot
+from rlvla_sim.robots import robot
 from rlvla_sim.stage import AMBIENT, FAR, LIGHTS, NEAR, asset_visual
 from rlvla_sim.world import (
     GRASP_COSINE,
@@ -63,13 +63,13 @@ class AssetBuilder(ActorBuilder):
 class PutOnEnv(BaseEnv):
     """N put-X-on-Y worlds; observations `rgb+segmentation` carry the composited picture as `rgb`."""
 
-    SUPPORTED_ROBOTS = [agent_uid(name) for name in ROBOTS]  # noqa: RUF012 (ManiSkill reads a list)
+    SUPPORTED_ROBOTS = [agent.uid for agent in AGENTS]  # noqa: RUF012 (ManiSkill reads a list)
     SUPPORTED_REWARD_MODES = ("dense", "none")
     agent: Arm
 
     def __init__(self, *args: Any, config: WorldConfig, **kwargs: Any) -> None:
         self.config = config
-        self.spec_robot = robot(config.robot)
+        self.spec_robot = robot(config.robot, config.assets)
         self.camera = scaled_camera(self.spec_robot.camera, config.image_width, config.image_height)
         self.episodes = episode_set(config.episode_set)
         self.assets = catalogue(config.assets)
@@ -78,7 +78,7 @@ class PutOnEnv(BaseEnv):
         )
         self.base_from_world_np = rigid_inverse(base)
         kwargs = {"obs_mode": "rgb+segmentation", "reward_mode": "dense", "control_mode": CONTROL_MODE} | kwargs
-        super().__init__(*args, robot_uids=agent_uid(config.robot), reconfiguration_freq=1, **kwargs)
+        super().__init__(*args, robot_uids=agent_uid(config.robot, config.assets), reconfiguration_freq=1, **kwargs)
 
     @property
     def _default_sim_config(self) -> SimConfig:

@@ -1,8 +1,15 @@
-"""WidowX 250 S, as BridgeData's rigs have it: constants of the paper's world (method notes, sections 1.1 and 1.2)."""
+"""WidowX 250 S, as BridgeData's rigs have it: constants of the paper's world (method notes, sections 1.1 and 1.2).
 
+It has two descriptions with the same links, joints and kinematics: our own, and the paper's for worlds with the
+paper's assets. Everything else, and so what a policy bundle asks of the robot, is the same.
+"""
+
+from dataclasses import replace
 from pathlib import Path
+from xml.etree import ElementTree
 
 from rlvla_core.environment import CameraSpec
+from rlvla_core.errors import RlvlaError
 from rlvla_sim.robots.spec import Drive, RobotSpec
 
 BASE_POSITION = (0.147, 0.028, 0.870)
@@ -28,6 +35,27 @@ CAMERA = CameraSpec(
 def urdf() -> Path:
     """Our own description: exact kinematics, boxes and cylinders for shapes."""
     return Path(__file__).parent.parent / "data" / "widowx250s.urdf"
+
+
+def paper_urdf() -> Path:
+    """The description in the folder that RLVLA_ASSETS names, read in place; raises RlvlaError where a file is missing.
+
+    Its meshes stay as they are: 11,000 triangles in all, and those of the hand, which is most of what the camera sees,
+    are no heavier than light ones.
+    """
+    from rlvla_sim.assets.paper import named_folder
+
+    source = named_folder() / "widowx250s" / "wx250s.urdf"
+    if not source.is_file():
+        raise RlvlaError(
+            f"{source} is missing: put the folder `robots/widowx` that `python -m mani_skill.utils.download_asset "
+            f"widowx250s` brings there as {source.parent}, or use assets=procedural"
+        )
+    for mesh in ElementTree.parse(source).iter("mesh"):
+        path = source.parent / mesh.get("filename", "")
+        if not path.is_file():
+            raise RlvlaError(f"{path} is missing: copy {source.parent} again, or use assets=procedural")
+    return source
 
 
 WIDOWX250S = RobotSpec(
@@ -57,3 +85,5 @@ WIDOWX250S = RobotSpec(
     palm_clearance=0.019,
     camera=CAMERA,
 )
+
+PAPER_WIDOWX250S = replace(WIDOWX250S, urdf=paper_urdf)

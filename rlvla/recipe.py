@@ -1,0 +1,56 @@
+"""The numbers of `rlvla demo` and of benchmarks/win.py: one place, so that what is shown is what was measured."""
+
+from rlvla_core.learning.ppo import PpoConfig
+from rlvla_core.learning.sft import SftConfig
+from rlvla_sim.config import WorldConfig
+
+WORLD = WorldConfig(max_steps=40)
+"""Demonstrations, learning and measurement happen in this world: half the paper's time limit, since the expert needs
+about 26 steps and minutes are better spent on more episodes than on longer ones."""
+DEMONSTRATIONS = 140
+"""Of the warm-up (the paper's number)."""
+EVALUATION_SEED = 4242
+"""Draws the episodes on which policies are compared; no training uses it."""
+
+
+def warmup_recipe(seed: int) -> SftConfig:
+    """A short imitation of few demonstrations, with labels wide enough that PPO has something to choose from."""
+    return SftConfig(
+        minutes=2.0,
+        epochs=1000.0,
+        lr=1e-3,
+        label_sigma=8.0,
+        localisation_weight=0.3,
+        colour_jitter=0.1,
+        seed=seed,
+    )
+
+
+def sft_recipe(seed: int) -> SftConfig:
+    """Supervised learning as far as it goes: sharp labels, more minutes."""
+    return SftConfig(
+        minutes=12.0,
+        epochs=1000.0,
+        lr=1e-3,
+        label_sigma=3.0,
+        localisation_weight=0.3,
+        colour_jitter=0.1,
+        seed=seed,
+    )
+
+
+def ppo_recipe(seed: int, minutes: float, *, worlds: int = 128) -> PpoConfig:
+    """PPO from the warm-up; 128 worlds of 40 steps are the paper's 5,120 steps an update."""
+    return PpoConfig(
+        minutes=minutes,
+        iterations=100_000,
+        worlds=worlds,
+        minibatch=640,
+        micro_batch=80,
+        lr=1e-4,
+        critic="privileged",
+        value_warmup_iterations=1,
+        gate_episodes=min(64, worlds),
+        checkpoint_every=5,
+        seed=seed,
+    )
