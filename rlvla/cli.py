@@ -75,7 +75,7 @@ GROUPS = tuple(dict.fromkeys(command.words[0] for command in COMMANDS if len(com
 
 PURPOSE = "Vision-Language-Action policies: warmed up on demonstrations, improved by reinforcement learning."
 EXAMPLES = (
-    ("rlvla demo --minutes 18 --name demo", "from nothing to a table, curves and a video in runs/demo"),
+    ("rlvla demo --minutes 18 --name demo", "demonstrations, warm-up, PPO; a table, curves and a video in runs/demo"),
     ("rlvla train ppo --help", "every option of one command, with its default"),
 )
 

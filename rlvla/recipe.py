@@ -1,5 +1,7 @@
 """The numbers of `rlvla demo` and of benchmarks/win.py: one place, so that what is shown is what was measured."""
 
+from dataclasses import replace
+
 from rlvla_core.learning.ppo import PpoConfig
 from rlvla_core.learning.sft import SftConfig
 from rlvla_sim.config import WorldConfig
@@ -18,25 +20,17 @@ def warmup_recipe(seed: int) -> SftConfig:
     return SftConfig(
         minutes=2.0,
         epochs=1000.0,
-        lr=1e-3,
-        label_sigma=8.0,
-        localisation_weight=0.3,
+        lr=2e-3,
+        label_sigma=6.0,
         colour_jitter=0.1,
+        train_vision=False,
         seed=seed,
     )
 
 
 def sft_recipe(seed: int) -> SftConfig:
-    """Supervised learning as far as it goes: sharp labels, more minutes."""
-    return SftConfig(
-        minutes=12.0,
-        epochs=1000.0,
-        lr=1e-3,
-        label_sigma=3.0,
-        localisation_weight=0.3,
-        colour_jitter=0.1,
-        seed=seed,
-    )
+    """Supervised learning as far as it goes: sharper labels, more minutes."""
+    return replace(warmup_recipe(seed), minutes=12.0, label_sigma=4.0)
 
 
 def ppo_recipe(seed: int, minutes: float, *, worlds: int = 128) -> PpoConfig:
@@ -47,7 +41,8 @@ def ppo_recipe(seed: int, minutes: float, *, worlds: int = 128) -> PpoConfig:
         worlds=worlds,
         minibatch=640,
         micro_batch=80,
-        lr=1e-4,
+        lr=1.5e-4,
+        train_vision=False,
         critic="privileged",
         value_warmup_iterations=1,
         gate_episodes=min(64, worlds),

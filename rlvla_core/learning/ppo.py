@@ -69,6 +69,8 @@ class PpoConfig:
     """Sampling temperature of rollouts."""
     critic: Literal["shared", "privileged"] = "shared"
     """shared: the policy's value head. privileged: a small network on simulator state, for training only."""
+    train_vision: bool = True
+    """False: the towers stay as they are, which saves their part of the backward pass."""
     checkpoint_every: int = 1
     """Iterations between checkpoints."""
     gate_episodes: int = 64
@@ -94,6 +96,8 @@ class PpoLearner:
         self.critic: PrivilegedCritic | None = None
         if config.critic == "privileged":
             self.critic = PrivilegedCritic(state_dim, seed=seeds.derive(config.seed, "critic")).to(ranks.device)
+        if not config.train_vision:
+            policy.model.vision_backbone.requires_grad_(False)
         head = {id(p) for p in policy.value_head.parameters()}
         self.policy_parameters = [p for p in policy.parameters() if p.requires_grad and id(p) not in head]
         source = policy.value_head if self.critic is None else self.critic

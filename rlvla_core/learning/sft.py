@@ -52,6 +52,8 @@ class SftConfig:
     things away from where the action says they are."""
     localisation_weight: float = 0.0
     """Weight of the training-only loss that predicts where the world's named points are; needs a privileged state."""
+    train_vision: bool = True
+    """False: the towers stay as they are. Few demonstrations teach pretrained towers little but the demonstrations."""
     holdout: float = 0.02
     """Fraction of episodes kept for the held-out loss and token accuracy."""
     holdout_every: int = 500
@@ -132,6 +134,8 @@ class _Warmup:
         if self.steps_per_epoch == 0:
             raise RlvlaError(f"{len(self.training)} training frames do not fill a batch of {config.batch}")
         self.total = max(1, round(config.epochs * self.steps_per_epoch))
+        if not config.train_vision:
+            policy.model.vision_backbone.requires_grad_(False)
         self.modules: dict[str, torch.nn.Module] = {"policy": policy}
         if config.localisation_weight:
             self.modules["localisation"] = self._localisation_head(labels)

@@ -64,6 +64,14 @@ def test_a_likelier_good_action_after_the_step_and_none_touched_in_value_warm_up
     assert change[advantage[rows].argmax()] > change[advantage[rows].argmin()]
 
 
+def test_towers_can_be_left_as_they_are():
+    learner, batch = learner_and_batch(replace(PPO, train_vision=False))
+    before = {name: value.clone() for name, value in learner.policy.model.state_dict().items()}
+    learner.update(batch, PPO.value_warmup_iterations + 1)
+    for name, value in learner.policy.model.state_dict().items():
+        assert torch.equal(value, before[name]) == name.startswith("vision_backbone."), name
+
+
 def test_annealed_rates_fall_linearly_to_one_iterations_share():
     learner, batch = learner_and_batch(one_big_step(anneal=True, iterations=10, lr_warmup_updates=1))
     for iteration, share in ((1, 1.0), (6, 0.5), (10, 0.1)):

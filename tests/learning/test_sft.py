@@ -76,3 +76,10 @@ def test_bad_settings_are_one_line():
         SftConfig(checkpoint_every=30)
     with pytest.raises(RlvlaError, match=r"sft\.batch must be positive, got 0"):
         SftConfig(batch=0)
+
+
+def test_towers_can_be_left_as_they_are(tmp_path):
+    fresh = small_policy()
+    policy, _ = run_sft(Ranks(), tmp_path / "run", replace(SFT, epochs=0.5, train_vision=False))
+    for name, value in policy.model.state_dict().items():
+        assert torch.equal(value, fresh.model.state_dict()[name]) == name.startswith("vision_backbone."), name
