@@ -18,31 +18,30 @@ from rlvla_core.policy.bundle import save_bundle
 from rlvla_core.policy.policy import VLAPolicy
 from rlvla_core.runs.progress import Progress
 from rlvla_sim.config import WorldConfig
+from rlvla_sim.robots import robot
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pretrain:
-    """Draw pictures of arms and things in the simulator, and train a fresh policy to say where things are.
+    """Draw pictures of arms and things in the simulator, and train a fresh `tiny` to say where things are.
 
     The result is a base for `rlvla train sft --policy`: the whole graph, but no action of the task has been shown to
-    it. Only the training split is drawn. Goes on where an interrupted call stopped.
+    it. Only the training split is drawn. Pictures that are there are not drawn again; --resume goes on with training.
     """
 
     directory: Path = Path("runs/pretrain")
     """Run directory: configuration, journal, checkpoints, TensorBoard, base bundle."""
     data: Path = Path("data/scenes")
     """Folder of the pictures; those that are there already are not drawn again."""
-    preset: str = "tiny"
-    """Which model."""
     robots: tuple[str, ...] = ("widowx250s", "panda")
     """Arms in the pictures, each with its own camera."""
-    scenes: tuple[int, ...] = (100_000, 40_000)
+    scenes: tuple[int, ...] = (80_000, 32_000)
     """Pictures of each robot."""
     sim: WorldConfig = field(default_factory=WorldConfig)
     """Picture size and assets; its robot is replaced."""
     sft: SftConfig = field(
         default_factory=lambda: SftConfig(
-            minutes=45.0,
+            minutes=40.0,
             epochs=1000.0,
             batch=128,
             lr=2e-3,
@@ -65,23 +64,25 @@ class Pretrain:
         """Draw, train, write the base; raises RlvlaError for anything that the user can mend."""
         if len(self.robots) != len(self.scenes) or not self.robots:
             raise RlvlaError(f"{len(self.robots)} robots came with {len(self.scenes)} numbers of scenes: give one each")
-        for robot, scenes in zip(self.robots, self.scenes, strict=True):
-            self._draw(robot, scenes)
+        for name in self.robots:
+            robot(name)  # an unknown one is an error here, not in a worker process
+        for name, scenes in zip(self.robots, self.scenes, strict=True):
+            self._draw(name, scenes)
         launch(_train, (self,), ranks=self.ranks, device=self.device)
         return 0
 
-    def folder(self, robot: str) -> Path:
+    def folder(self, name: str) -> Path:
         """Where the pictures of a robot lie."""
-        return self.data / robot
+        return self.data / name
 
-    def _draw(self, robot: str, scenes: int) -> None:
+    def _draw(self, name: str, scenes: int) -> None:
         from rlvla_sim.pointing import Scenes
 
-        world = replace(self.sim, robot=robot)
+        world = replace(self.sim, robot=name)
         plan = ScenePlan(scenes=scenes, seed=self.sft.seed, settings=asdict(world))
         processes = len(os.sched_getaffinity(0))
-        counts = collect_scenes(functools.partial(Scenes, world), plan, self.folder(robot), processes=processes)
-        with Progress(f"Scenes of {robot}", total=scenes, unit="scenes", done=next(counts)) as progress:
+        counts = collect_scenes(functools.partial(Scenes, world), plan, self.folder(name), processes=processes)
+        with Progress(f"Scenes of {name}", total=scenes, unit="scenes", done=next(counts)) as progress:
             for done in counts:
                 progress.update(done)
 
@@ -89,8 +90,8 @@ class Pretrain:
 def _train(ranks: Ranks, command: Pretrain) -> None:
     from rlvla_sim.pointing import ANSWER
 
-    dataset = SceneDataset([command.folder(robot) for robot in command.robots])
-    policy = VLAPolicy.from_preset(command.preset, ANSWER, seed=command.sft.seed).to(ranks.device)
+    dataset = SceneDataset([command.folder(name) for name in command.robots])
+    policy = VLAPolicy.from_preset("tiny", ANSWER, seed=command.sft.seed).to(ranks.device)
     config = resolved(command)
     with open_run(
         command.directory, config, ranks, resume=command.resume, may_change=("sft.minutes", "sft.epochs")

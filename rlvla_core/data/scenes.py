@@ -91,7 +91,7 @@ def collect_scenes(
     with (
         one_thread(),
         ProcessPoolExecutor(
-            processes, multiprocessing.get_context("spawn"), initializer=_open, initargs=(open_source,)
+            processes, multiprocessing.get_context("spawn"), initializer=_begin, initargs=(open_source,)
         ) as pool,
     ):
         missing = [first for first in starts if first not in done]
@@ -113,18 +113,23 @@ def shard_path(folder: Path, first: int) -> Path:
     return folder / f"scenes-{first:07d}.safetensors"
 
 
-_SOURCE: SceneSource
+class _Worker:
+    """What a worker process keeps between shards."""
+
+    open_source: Callable[[], SceneSource]
+    source: SceneSource | None = None
 
 
-def _open(open_source: Callable[[], SceneSource]) -> None:
-    global _SOURCE
-    _SOURCE = open_source()
+def _begin(open_source: Callable[[], SceneSource]) -> None:
+    _Worker.open_source = staticmethod(open_source)
 
 
 def _draw_shard(seed: int, numbers: range, out: Path) -> int:
-    scenes = [_SOURCE.draw(seed, number) for number in numbers]
+    # Opened here and not in `_begin`: what fails in a job reaches the caller with its own words.
+    source = _Worker.source = _Worker.source or _Worker.open_source()
+    scenes = [source.draw(seed, number) for number in numbers]
     tensors = {name: np.stack([getattr(scene, name) for scene in scenes]) for name in ("image", "answer", "pixels")}
-    facts = {"instructions": [scene.instruction for scene in scenes], "points": _SOURCE.point_names}
+    facts = {"instructions": [scene.instruction for scene in scenes], "points": source.point_names}
     replace_file(
         shard_path(out, numbers[0]), save(tensors, metadata={name: json.dumps(value) for name, value in facts.items()})
     )

@@ -83,3 +83,13 @@ def test_another_plan_or_an_empty_folder_is_refused(tmp_path):
 def test_a_dead_worker_is_one_clear_line(tmp_path):
     with pytest.raises(RlvlaError, match="stays, start again"):
         list(collect_scenes(DyingSource, plan(), tmp_path, processes=1))
+
+
+class BrokenSource(FakeSource):
+    def __init__(self):
+        raise RlvlaError("no Vulkan device: install one")
+
+
+def test_what_fails_in_a_worker_is_said_in_its_own_words(tmp_path):
+    with pytest.raises(RlvlaError, match="no Vulkan device"):
+        list(collect_scenes(BrokenSource, plan(), tmp_path, processes=1))

@@ -40,6 +40,8 @@ def test_it_writes_a_base_and_goes_on_with_pictures_that_are_there(tmp_path, cap
 def test_robots_and_numbers_must_match(tmp_path, capsys):
     assert main(["pretrain", "--directory", str(tmp_path / "x"), "--scenes", "10"]) == 1
     assert "give one each" in capsys.readouterr().err
+    assert main(["pretrain", "--directory", str(tmp_path / "x"), "--robots", "panda2", "--scenes", "10"]) == 1
+    assert "panda2" in capsys.readouterr().err
 
 
 def test_the_shipped_base_takes_over_the_statistics_of_the_data():
