@@ -5,7 +5,7 @@
 From the shipped base: 140 demonstrations, a short warm-up, PPO for so many minutes; then warm-up and PPO meet the same
 256 episodes of the training grid, of unseen positions and of unseen start poses, greedy and at T = 0.6. Supervised
 learning on `--sft` demonstrations (several numbers may be given) meets them too. Interrupted anywhere, the same call
-goes on. Prints one table and ends with one line of JSON.
+goes on. Every comparison prints its table; the last line is one of JSON.
 
 Stopping rule, fixed before any run: PPO stops after its minutes, whatever the curve does; nothing is selected by
 looking at these episodes.

@@ -28,7 +28,7 @@ from rlvla_sim.geometry import (
 )
 from rlvla_sim.grasp import Grasp, interior_points, plan_grasp
 from rlvla_sim.kinematics import Chain
-from rlvla_sim.physics import TABLE_HEIGHT, Physics, drop_pose
+from rlvla_sim.physics import DROP, TABLE_HEIGHT, Physics, drop_pose
 from rlvla_sim.robots import robot
 from rlvla_sim.stage import Stage
 
@@ -49,6 +49,8 @@ MIN_DISTANCE = 0.065
 """Metres between the centres of things on the table."""
 HAND_NOISE = (0.015, 0.015, 0.010)
 """Standard deviation of the hand's place around its way, metres."""
+HOVER, HIGH = 0.06, 0.08
+"""Most height of a reaching hand over the object, and of a carried object over where it lay, metres."""
 YAW_NOISE = 0.15
 """Standard deviation of the hand's yaw, radians."""
 CAMERA_SHIFT, CAMERA_TURN = 0.006, 0.006
@@ -110,36 +112,36 @@ class Scenes:
         mode = rng.choice(list(MODES), p=list(MODES.values()))
         yaw = closing_yaw(self.start_hand, self.spec.closing_axis)
         grasp = plan_grasp(thing, pose, self.spec, self.table_in_base, yaw)
-        hand = np.eye(4)
-        hand[:3, 3] = grasp.position
         finger = rng.uniform(0.8, 1.0) * self.spec.finger_open
         if mode == "reaching":
-            way = rng.beta(1.0, 1.5)  # 0 at the object, 1 at the start
-            above = grasp.position + np.array([0.0, 0.0, rng.uniform(0.0, 0.06)])
-            hand[:3, 3] = (1 - way) * above + way * self.start_hand[:3, 3] + rng.normal(size=3) * HAND_NOISE
-            hand[2, 3] = max(hand[2, 3], grasp.position[2] - 0.005)
-            turn = (1 - rng.beta(1.0, 1.0) * way) * (grasp.yaw - yaw) + rng.normal() * YAW_NOISE
+            position, turn = self._reaching(rng, grasp, yaw)
         else:
-            way = rng.uniform(0.0, 1.0) if mode == "holding" else 1.0  # 0 where the object lay, 1 over the receptacle
-            shift = way * (plate[:3, 3] - pose[:3, 3])
-            top = 2 * _half_height(receptacle)
-            shift[2] = rng.uniform(0.0, 0.08) + way * top if mode == "holding" else top
-            shift[:2] += rng.normal(size=2) * 0.01
+            shift = _carried(rng, mode, plate[:3, 3] - pose[:3, 3], 2 * _half_height(receptacle))
             pose[:3, 3] += shift
-            hand[:3, 3] += shift
-            turn = grasp.yaw - yaw
+            position, turn = grasp.position + shift, grasp.yaw - yaw
             if mode == "holding":
-                finger = max(self.spec.finger_closed, 0.0) + _half_width(thing, pose, grasp)
+                finger = max(self.spec.finger_closed, 0.0) + _half_width(
+                    thing, pose, grasp, self.spec.finger_half_width
+                )
             else:
-                hand[2, 3] += rng.uniform(0.0, 0.08)
-        hand[:3, :3] = downward(self.spec.approach_axis, self.spec.closing_axis, yaw + turn)
+                position[2] += rng.uniform(0.0, HIGH)
+        hand = rigid(downward(self.spec.approach_axis, self.spec.closing_axis, yaw + turn), position)
         return _Layout(things, chosen.tolist(), poses, receptacle, plate, hand, finger, grasp.yaw - yaw - turn, mode)
+
+    def _reaching(self, rng: np.random.Generator, grasp: Grasp, yaw: float) -> tuple[np.ndarray, float]:
+        """Place [3] of a hand on its way from the start to a grasp, often near its end, and its turn from the start's
+        `yaw`, which may be ahead of the way or behind it."""
+        way = rng.beta(1.0, 1.5)  # 0 at the object, 1 at the start
+        above = grasp.position + np.array([0.0, 0.0, rng.uniform(0.0, HOVER)])
+        position = (1 - way) * above + way * self.start_hand[:3, 3] + rng.normal(size=3) * HAND_NOISE
+        position[2] = max(position[2], grasp.position[2] - 0.005)  # not into the table
+        return position, (1 - rng.uniform() * way) * (grasp.yaw - yaw) + rng.normal() * YAW_NOISE
 
     def _rest(self, asset: ObjectAsset, xy: np.ndarray, yaw: float) -> np.ndarray:
         """Pose [4, 4] of an asset at rest on the table, base frame."""
         pose = drop_pose(asset, (float(xy[0]), float(xy[1])), yaw)
         place = self.base_from_world @ rigid(matrix_of_quaternion(pose.q.astype(np.float64)), pose.p)
-        place[2, 3] -= 0.002
+        place[2, 3] -= DROP
         return place
 
     def _picture(self, layout: "_Layout", joints: np.ndarray, rng: np.random.Generator) -> Scene:
@@ -209,14 +211,24 @@ def _places(rng: np.random.Generator, count: int) -> np.ndarray:
             return places
 
 
+def _carried(rng: np.random.Generator, mode: str, apart: np.ndarray, top: float) -> np.ndarray:
+    """By how much [3] an object has moved that is held on its way to a receptacle, `apart` [3] away and `top` high, or
+    that was placed there."""
+    way = rng.uniform() if mode == "holding" else 1.0  # 0 where the object lay, 1 over the receptacle
+    shift = way * apart
+    shift[2] = rng.uniform(0.0, HIGH) + way * top if mode == "holding" else top
+    shift[:2] += rng.normal(size=2) * 0.01
+    return shift
+
+
 def _half_height(asset: ObjectAsset) -> float:
     return 0.5 * float(asset.aabb_max[2] - asset.aabb_min[2])
 
 
-def _half_width(asset: ObjectAsset, pose: np.ndarray, grasp: Grasp) -> float:
-    """Half of the object's width between the fingers, metres."""
+def _half_width(asset: ObjectAsset, pose: np.ndarray, grasp: Grasp, reach: float) -> float:
+    """Half of the object's width, metres, where fingers of half width `reach` touch it."""
     points = interior_points(asset) @ pose[:3, :3].T
     closing = rotation_about_z(grasp.yaw)[:2, 0]
     across, along = points[:, :2] @ closing, points[:, :2] @ [-closing[1], closing[0]]
-    slab = across[np.abs(along) < 0.013]
+    slab = across[np.abs(along) < reach]
     return 0.5 * float(slab.max() - slab.min()) if len(slab) else 0.01

@@ -12,15 +12,18 @@ SEED = 987
 
 
 def test_it_finds_the_named_thing():
-    """The median error is below 2 cm in each direction, a quarter of what a guess at the mean would have."""
+    """Where the hand is not over the object anyway, half of the answers are within a centimetre in each direction, and
+    twice as good as a guess at the mean."""
     source = Scenes(WorldConfig())
-    drawn = [source.draw(SEED, number) for number in range(96)]
+    drawn = [source.draw(SEED, number) for number in range(160)]
     base = load_bundle(TINY_BASE)
     images = torch.stack([torch.from_numpy(scene.image) for scene in drawn])
     said = base.act(images, [scene.instruction for scene in drawn], temperature=0.0).actions
     true = torch.stack([torch.from_numpy(scene.answer) for scene in drawn])
-    error = (said - true)[:, :5].abs().median(0).values
-    guess = (true.mean(0) - true)[:, :5].abs().median(0).values
-    assert (error < 0.02).all(), error
+    assert (said[:, 6] == true[:, 6]).float().mean() > 0.85  # free hand or not
+    away = true[:, :2].norm(dim=1) > 0.02
+    assert away.sum() > 40
+    said, true = said[away, :5], true[away, :5]
+    error, guess = (said - true).abs().median(0).values, (true.mean(0) - true).abs().median(0).values
+    assert (error < 0.010).all(), error
     assert (error < 0.5 * guess).all(), (error, guess)
-    assert (said[:, 6] == true[:, 6]).float().mean() > 0.9
