@@ -9,6 +9,7 @@ from small_world import small_policy
 
 from rlvla_core.evaluation import wilson
 from rlvla_core.learning.distributed import Ranks
+from rlvla_core.learning.localisation import ProjectedPoints
 from rlvla_core.learning.ppo import PpoConfig
 from rlvla_core.learning.sft import SftConfig, train_sft
 from rlvla_core.learning.trainer import train_ppo
@@ -42,7 +43,7 @@ def test_ppo_lifts_a_policy_far_beyond_its_demonstrator(tmp_path):
     episodes = demonstrate(env, torch.arange(128) % TOY.num_episodes, TEACHER, generator=noise)
     policy = small_policy()
     with RunDirectory.create(tmp_path / "sft", {}) as run:
-        train_sft(policy, Demonstrations(episodes), SFT, run, Ranks(), spec=env.spec)
+        train_sft(policy, Demonstrations(episodes), SFT, run, Ranks(), labels=ProjectedPoints(env.spec))
     with RunDirectory.create(tmp_path / "ppo", {}) as run:
         train_ppo(policy, env, PPO, run, Ranks(), provenance={})
         journal = run.journal.read()
