@@ -23,14 +23,13 @@ from rlvla.commands.collect import Collect
 from rlvla.commands.evaluate import Evaluate
 from rlvla.commands.train_ppo import TrainPpo
 from rlvla.commands.train_sft import TrainSft
-from rlvla.recipe import EVALUATION_SEED, WORLD, ppo_recipe, sft_recipe, warmup_recipe
+from rlvla.recipe import DEMONSTRATIONS, EVALUATION_SEED, WORLD, ppo_recipe, sft_recipe, warmup_recipe
 from rlvla.stages import Chain, Stage
 from rlvla_core.errors import RlvlaError
 
 EPISODES = 256
 SETS = ("train", "unseen-positions", "unseen-start-pose")
 TEMPERATURES = (0.0, 0.6)
-DEMONSTRATIONS = 140
 
 
 def demonstrations(folder: Path, count: int) -> Stage:

@@ -46,7 +46,7 @@ class Evaluate:
     max_steps: int = 80
     """Time limit of a put-X-on-Y episode, control steps; the paper's is 80."""
     assets: Literal["procedural", "paper"] = "procedural"
-    """Whose objects and tables; `paper` reads the folder that RLVLA_ASSETS names."""
+    """Whose objects, tables and WidowX; `paper` reads the folder that RLVLA_ASSETS names."""
     seed: int = 0
     """Draws the episodes and the sampling noise. Compare policies with one seed only."""
     temperature: float = 0.0

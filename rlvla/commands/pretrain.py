@@ -6,8 +6,6 @@ import os
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from rich.console import Console
-
 from rlvla.commands.train_ppo import resolved
 from rlvla_core.data.scenes import SceneDataset, ScenePlan, collect_scenes
 from rlvla_core.errors import RlvlaError
@@ -101,13 +99,10 @@ def _train(ranks: Ranks, command: Pretrain) -> None:
             save_bundle(policy, run.policy_dir, deploy=None, provenance={"command": "pretrain", "config": config})
             line = {
                 "command": "pretrain",
-                "steps": summary.steps,
-                "minutes": round(summary.seconds / 60, 2),
+                **summary.to_json(),
                 "ranks": ranks.size,
                 "scenes": dataset.num_frames,
-                "holdout_loss": summary.holdout_loss,
-                "holdout_accuracy": summary.holdout_accuracy,
                 "policy": str(run.policy_dir),
             }
-            Console(soft_wrap=True).print(json.dumps(line), markup=False, highlight=False)
+            print(json.dumps(line), flush=True)
         ranks.barrier()

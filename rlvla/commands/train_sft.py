@@ -69,13 +69,10 @@ def _train(ranks: Ranks, command: TrainSft) -> None:
             save_same_tokens_bundle(policy, frames, run.policy_dir, spec=spec, provenance=provenance)
             line = {
                 "command": "train sft",
-                "steps": summary.steps,
-                "minutes": round(summary.seconds / 60, 2),
+                **summary.to_json(),
                 "ranks": ranks.size,
                 "episodes": dataset.num_episodes,
                 "frames": dataset.num_frames,
-                "holdout_loss": summary.holdout_loss,
-                "holdout_accuracy": summary.holdout_accuracy,
                 "policy": str(run.policy_dir),
             }
             print(json.dumps(line), flush=True)

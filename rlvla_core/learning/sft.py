@@ -53,7 +53,7 @@ class SftConfig:
     localisation_weight: float = 0.0
     """Weight of the training-only loss that predicts where the world's named points are; needs a privileged state."""
     train_vision: bool = True
-    """False: the towers stay as they are. Few demonstrations teach pretrained towers little but the demonstrations."""
+    """False: the towers stay as they are, for pretrained ones and few demonstrations."""
     holdout: float = 0.02
     """Fraction of episodes kept for the held-out loss and token accuracy."""
     holdout_every: int = 500
@@ -97,6 +97,15 @@ class SftSummary:
     holdout_loss: float | None
     holdout_accuracy: float | None
     """Fraction of the seven tokens that the most likely bin hits."""
+
+    def to_json(self) -> dict[str, float | None]:
+        """For a command's last line."""
+        return {
+            "steps": self.steps,
+            "minutes": round(self.seconds / 60, 2),
+            "holdout_loss": self.holdout_loss,
+            "holdout_accuracy": self.holdout_accuracy,
+        }
 
 
 def train_sft(

@@ -88,8 +88,7 @@ class Scenes:
         self.chain = Chain.from_urdf(self.spec.urdf(), self.spec.tcp_link, self.spec.arm_joints)
         self.start = np.array(self.spec.arm_start)
         self.start_hand = self.chain.forward(self.start[None])[0]
-        base = rigid(matrix_of_quaternion(np.array(self.spec.base_quaternion)), np.array(self.spec.base_position))
-        self.base_from_world = rigid_inverse(base)
+        self.base_from_world = rigid_inverse(self.spec.world_from_base)
         self.table_in_base = TABLE_HEIGHT - self.spec.base_position[2]
 
     def draw(self, seed: int, number: int) -> Scene:
@@ -184,7 +183,7 @@ class Scenes:
         return camera
 
     def _in_world(self, pose: np.ndarray) -> sapien.Pose:
-        return sapien.Pose(rigid_inverse(self.base_from_world) @ pose)
+        return sapien.Pose(self.spec.world_from_base @ pose)
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,8 +68,7 @@ class World:
         self.spec: RobotSpec = robot(config.robot, config.assets)
         camera = scaled_camera(self.spec.camera, config.image_width, config.image_height)
         self.stage = Stage(self.spec, camera, config.supersampling)
-        base_rotation = matrix_of_quaternion(np.array(self.spec.base_quaternion))
-        self.base_from_world = rigid_inverse(rigid(base_rotation, np.array(self.spec.base_position)))
+        self.base_from_world = rigid_inverse(self.spec.world_from_base)
 
     def start(self, episode: Episode) -> None:
         """Build the episode's world and let object and receptacle settle."""

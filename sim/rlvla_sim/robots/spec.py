@@ -4,7 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from rlvla_core.environment import CameraSpec
+from rlvla_sim.geometry import matrix_of_quaternion, rigid
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,3 +64,8 @@ class RobotSpec:
     """Metres of free space behind the tool point along the approach axis."""
     camera: CameraSpec
     """At 640 x 480; a world scales its intrinsics to its picture size."""
+
+    @property
+    def world_from_base(self) -> np.ndarray:
+        """Transform [4, 4] of base coordinates into world coordinates."""
+        return rigid(matrix_of_quaternion(np.array(self.base_quaternion)), np.array(self.base_position))
