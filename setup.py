@@ -4,10 +4,18 @@ pyproject.toml holds the metadata; here stand only the folders (the rooms lie wh
 the data files that make the installation visible to ROS 2's ament index.
 """
 
+from pathlib import Path
+
 from setuptools import find_packages, setup
 
-ROOMS = {".": ["rlvla*", "rlvla_core*"], "sim": ["rlvla_sim*"]}
+ROOMS = {".": ["rlvla*", "rlvla_core*"], "sim": ["rlvla_sim*"], "ros2_ws/src": ["rlvla_nodes*"]}
 """Folder -> patterns of the import packages that live in it."""
+
+
+def files(folder: str, pattern: str) -> list[str]:
+    """The files of a folder, as data_files wants them."""
+    return sorted(str(path) for path in Path(folder).glob(pattern))
+
 
 packages: list[str] = []
 package_dir: dict[str, str] = {}
@@ -25,5 +33,10 @@ setup(
     data_files=[
         ("share/ament_index/resource_index/packages", ["resource/rlvla"]),
         ("share/rlvla", ["package.xml"]),
+        ("share/rlvla/launch", files("launch", "*.launch.py")),
+        ("share/rlvla/config", files("config", "*.*")),
+        ("share/rlvla/config/arms", files("config/arms", "*.yaml")),
+        # `ros2 launch` looks for executables here and nowhere else; console scripts would go to bin.
+        ("lib/rlvla", files("ros2_ws/src/rlvla_nodes/executables", "*_node")),
     ],
 )

@@ -1,6 +1,6 @@
 """Does the learner learn? A problem with pictures that it must solve, from a start that mostly fails.
 
-    python benchmarks/positive_control.py [--starts 8] [--iterations 600] [--ranks 2] [--seed 0]
+    python benchmarks/positive_control.py [--task reach|push] [--starts 8] [--iterations 600] [--ranks 2] [--seed 0]
 
 A policy of the real class with fresh weights, smaller than `tiny`, is warmed up for seconds on a demonstrator that is
 too slow to arrive in time, and then improved by `train_ppo`, the very function behind `rlvla train ppo`. Success is
@@ -17,7 +17,7 @@ import tempfile
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -40,10 +40,20 @@ from rlvla_core.toy.expert import ToyExpertConfig, demonstrate
 
 SAMPLES = 256
 """Episodes per measurement at least: every start several times, with other noise."""
-TEACHER = ToyExpertConfig(speed=0.004, noise=0.006)
-DEMONSTRATIONS = 128
-SFT = SftConfig(epochs=30.0, batch=32, lr=3e-3, lr_warmup_steps=10, label_sigma=16.0, localisation_weight=0.5)
-PPO = PpoConfig(
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Control:
+    """A toy task, the demonstrator that is too slow for it, and how long PPO may take to do better."""
+
+    max_steps: int
+    teacher: ToyExpertConfig
+    demonstrations: int
+    sft_epochs: float
+    ppo: PpoConfig
+
+
+_REACH_PPO = PpoConfig(
     iterations=600,
     worlds=64,
     minibatch=64,
@@ -57,14 +67,34 @@ PPO = PpoConfig(
     checkpoint_every=40,
     gate_episodes=8,
 )
+CONTROLS = {
+    "reach": Control(
+        max_steps=6,
+        teacher=ToyExpertConfig(speed=0.004, noise=0.006),
+        demonstrations=128,
+        sft_epochs=30.0,
+        ppo=_REACH_PPO,
+    ),
+    # Going round the puck and pushing takes three times as many steps: longer credit, more worlds an update.
+    "push": Control(
+        max_steps=24,
+        teacher=ToyExpertConfig(speed=0.0075, noise=0.003),
+        demonstrations=256,
+        sft_epochs=30.0,
+        ppo=replace(_REACH_PPO, iterations=390, worlds=128, minibatch=128, gamma=0.95, lam=0.9, lr=6e-4),
+    ),
+}
+SFT = SftConfig(batch=32, lr=3e-3, lr_warmup_steps=10, label_sigma=16.0, localisation_weight=0.5)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Options:
     """What the command line sets."""
 
+    task: Literal["reach", "push"]
     starts: int
     iterations: int
+    """0: as many as CONTROLS says."""
     seed: int
 
 
@@ -98,20 +128,21 @@ def measure(policy: VLAPolicy, toy: ToyConfig) -> dict[str, Any]:
 def run_control(ranks: Ranks, options: Options, folder: Path) -> None:
     """Warm up, measure, improve, measure; rank 0 prints."""
     began = time.perf_counter()
-    toy = ToyConfig(task="reach", picture_size=32, max_steps=6, num_episodes=options.starts)
+    control = CONTROLS[options.task]
+    toy = ToyConfig(task=options.task, picture_size=32, max_steps=control.max_steps, num_episodes=options.starts)
     policy = VLAPolicy.from_config(small(), tiny_tokenizer(), TOY_NORM_STATS, options.seed)
     teaching = make_toy_env(toy, 64)
     noise = seeds.generator(options.seed, "demonstrations")
-    ids = torch.arange(DEMONSTRATIONS) % options.starts
-    episodes = demonstrate(teaching, ids, TEACHER, generator=noise)
+    ids = torch.arange(control.demonstrations) % options.starts
+    episodes = demonstrate(teaching, ids, control.teacher, generator=noise)
     taught = sum(episode.success for episode in episodes) / len(episodes)
     with open_run(folder / "sft", {"seed": options.seed}, ranks, resume=False) as run:
-        sft = replace(SFT, seed=options.seed)
+        sft = replace(SFT, epochs=control.sft_epochs, seed=options.seed)
         train_sft(policy, Demonstrations(episodes), sft, run, ranks, labels=ProjectedPoints(teaching.spec))
     start = measure(policy, toy)
     if ranks.is_main:
         print(f"the demonstrator succeeds in {taught:.0%}, the warmed-up policy in {start['rate']:.0%}", flush=True)
-    ppo = replace(PPO, iterations=options.iterations, seed=options.seed)
+    ppo = replace(control.ppo, iterations=options.iterations or control.ppo.iterations, seed=options.seed)
     env = make_toy_env(toy, ranks.share(ppo.worlds, "worlds"))
     with open_run(folder / "ppo", {"seed": options.seed}, ranks, resume=False) as run:
         summary = train_ppo(policy, env, ppo, run, ranks, provenance={"benchmark": "positive_control"})
@@ -150,12 +181,13 @@ def report(journal: list[dict[str, Any]], figures: dict[str, Any]) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--task", choices=sorted(CONTROLS), default="reach", help="the toy task")
     parser.add_argument("--starts", type=int, default=8, help="number of different starts")
-    parser.add_argument("--iterations", type=int, default=PPO.iterations, help="PPO iterations")
+    parser.add_argument("--iterations", type=int, default=0, help="PPO iterations; 0: the task's own number")
     parser.add_argument("--ranks", type=int, default=0, help="processes; 0: one per core, at most 4")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
-    options = Options(starts=given.starts, iterations=given.iterations, seed=given.seed)
+    options = Options(task=given.task, starts=given.starts, iterations=given.iterations, seed=given.seed)
     try:
         with tempfile.TemporaryDirectory(prefix="rlvla-control-") as folder:
             launch(run_control, (options, Path(folder)), ranks=given.ranks)

@@ -55,7 +55,7 @@ def _command(group: str, name: str, path: str, summary: str) -> Command:
     return Command(group=group, words=tuple(name.split()), summary=summary, path=f"rlvla.commands.{path}")
 
 
-START, LEARN, CHECK = "Start here", "Learn and measure", "Check and time"
+START, LEARN, DEPLOY, CHECK = "Start here", "Learn and measure", "Run on an arm", "Check and time"
 COMMANDS = (
     _command(START, "demo", "demo:Demo", "the whole way: collect, warm up, PPO, compare, film (make demo)"),
     _command(START, "doctor", "doctor:Doctor", "what works on this machine, and what to do about the rest"),
@@ -64,6 +64,7 @@ COMMANDS = (
     _command(LEARN, "train sft", "train_sft:TrainSft", "warm a policy up on demonstrations"),
     _command(LEARN, "train ppo", "train_ppo:TrainPpo", "improve a policy by reinforcement learning"),
     _command(LEARN, "evaluate", "evaluate:Evaluate", "success rate of a policy bundle, with interval and video"),
+    _command(DEPLOY, "run", "run:Run", "the ROS 2 graph on a simulated arm: camera, policy, arbiter, teleop"),
     _command(CHECK, "parity", "parity:Parity", "compare our OpenVLA graph with recorded numbers of the original"),
     _command(CHECK, "bench sim", "bench_sim:BenchSim", "simulator steps per second, against stock ManiSkill"),
     _command(CHECK, "bench loop", "bench_loop:BenchLoop", "whole training loop, split into world, policy and update"),

@@ -14,12 +14,14 @@ from rlvla.cli import COMMANDS, Command, main
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = {"rlvla": ROOT / "rlvla", "rlvla_core": ROOT / "rlvla_core", "rlvla_sim": ROOT / "sim" / "rlvla_sim"}
+PACKAGES |= {"rlvla_nodes": ROOT / "ros2_ws" / "src" / "rlvla_nodes"}
 MAX_LINES = 350
 
 FORBIDDEN_IMPORTS = {
     "rlvla": set(),
     "rlvla_sim": {"rlvla", "rlvla_calibration", "rlvla_nodes"},
     "rlvla_core": {"rlvla", "rlvla_sim", "rlvla_calibration", "rlvla_nodes"},
+    "rlvla_nodes": {"rlvla"},
     "rlvla_core.policy": {"rlvla_core.learning", "rlvla_core.evaluation"},
     "rlvla_core.data": {"rlvla_core.learning", "rlvla_core.evaluation"},
     "rlvla_core.runs": {"rlvla_core.learning", "rlvla_core.evaluation"},
@@ -33,7 +35,10 @@ OWNED_IMPORTS = {
     "fast_simplification": "rlvla_sim",
     "rclpy": "rlvla_nodes",
     "pinocchio": "rlvla_core.control",
+    "ruckig": "rlvla_core.control",
     "pyrealsense2": "rlvla_nodes",
+    "launch": "rlvla_nodes",
+    "launch_ros": "rlvla_nodes",
 }
 """Heavy library -> the only room that may import it."""
 

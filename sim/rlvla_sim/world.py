@@ -101,8 +101,16 @@ class World:
 
     def step(self, arm_target: np.ndarray, finger_target: float) -> Outcome:
         """One control step towards joint angles [d] and a finger opening [m]."""
+        self.advance(arm_target, finger_target, self.config.substeps)
+        return self.conclude()
+
+    def advance(self, arm_target: np.ndarray, finger_target: float, substeps: int) -> None:
+        """Physics alone: this many steps of it towards joint angles [d] and a finger opening [m]."""
         self.physics.command(arm_target, finger_target)
-        self.physics.step(self.config.substeps)
+        self.physics.step(substeps)
+
+    def conclude(self) -> Outcome:
+        """End a control step: count it, judge it, score it."""
         self.steps += 1
         self.judge()
         score = reward.stage_score(self.grasped, self.grasped_firmly, self.success)

@@ -1,0 +1,24 @@
+"""`python -m rlvla_nodes policy_node --ros-args ...`: one node, in a process that ends well even while it imports."""
+
+import importlib
+import signal
+import sys
+from collections.abc import Sequence
+
+NAMES = ("arbiter_node", "camera_node", "policy_node", "sim_robot_node", "teleop_node", "trial_node")
+
+
+def main(name: str, arguments: Sequence[str] | None = None) -> int:
+    """Run the node `name`; `arguments` without the program, default: the command line's. The process's exit code."""
+    # torch and SAPIEN take seconds to import; rclpy's own handlers come after that.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: sys.exit(0))
+    module = importlib.import_module(f"rlvla_nodes.{name}")
+    return module.main(sys.argv if arguments is None else ["rlvla_nodes", *arguments])
+
+
+if __name__ == "__main__":
+    if len(sys.argv) < 2 or sys.argv[1] not in NAMES:
+        print(f"usage: python -m rlvla_nodes NODE [--ros-args ...]; NODE is one of {', '.join(NAMES)}", file=sys.stderr)
+        sys.exit(2)
+    sys.exit(main(sys.argv[1], sys.argv[2:]))

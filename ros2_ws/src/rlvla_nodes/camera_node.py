@@ -1,0 +1,182 @@
+"""A camera behind realsense2_camera's topic names: pictures of a V4L2 device or of files, each with its CameraInfo.
+
+A thread of its own waits for pictures and publishes each at once; there is no queue that could hold an old one.
+"""
+
+import sys
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event, Thread
+from typing import Any, Literal
+
+from rclpy.clock import Clock, ClockType
+from rclpy.node import Node
+from sensor_msgs.msg import CameraInfo, Image
+from std_msgs.msg import Header
+
+from rlvla_core.errors import RlvlaError
+from rlvla_nodes import diagnostics, topics
+from rlvla_nodes.camera.files import FileSource
+from rlvla_nodes.camera.intrinsics import load_camera_info
+from rlvla_nodes.camera.source import Picture, Source
+from rlvla_nodes.camera.v4l2 import V4l2Source
+from rlvla_nodes.convert import image_message, to_seconds, to_stamp
+from rlvla_nodes.parameters import declare_parameters
+from rlvla_nodes.process import run_node
+
+DISCOVERY_S = 1.0
+"""A publisher of another process is known after about half a second."""
+UNKNOWN = "_UNKNOWN_"
+"""Part of the name that the middleware gives a node it has not heard of yet."""
+RATE_WINDOW_S = 2.0
+"""The measured rate is that of the pictures of the last seconds."""
+RATE_WARNING = 0.9
+"""Below this part of rate_hz the diagnostics warn."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CameraParameters:
+    """What may be set from a parameter file."""
+
+    source: Literal["file", "v4l2"] = "file"
+    """file: a video or a folder of pictures. v4l2: a camera of this machine."""
+    path: str = ""
+    """The video file, the folder, or the device such as /dev/video0."""
+    camera_info: str = ""
+    """YAML file of the lens as ROS's camera_calibration saves it. Its size is the size of the pictures."""
+    rate_hz: float = 30.0
+    """Pictures a second."""
+    loop: bool = True
+    """Source file: begin again at the end."""
+    frame_id: str = "camera_color_optical_frame"
+    """Of pictures and CameraInfo: x right, y down, z into the scene."""
+
+    def __post_init__(self) -> None:
+        if not self.path:
+            raise RlvlaError("parameter `path` is empty: name a video, a folder of pictures or a device")
+        if not self.camera_info:
+            raise RlvlaError("parameter `camera_info` is empty: name the YAML that ROS's camera_calibration saves")
+        if not 0.1 <= self.rate_hz <= 500.0:
+            raise RlvlaError(f"rate_hz is {self.rate_hz}: choose 0.1 to 500")
+
+
+class CameraNode(Node):
+    """Publishes one source."""
+
+    # rclpy may take a node down whose __init__ raised.
+    _thread: Thread | None = None
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__("camera_node", **kwargs)
+        self.given = given = declare_parameters(self, CameraParameters)
+        self._stop = Event()
+        self._failure: Exception | None = None
+        self._pictures = 0
+        self._times: deque[float] = deque(maxlen=2000)
+        self._info = load_camera_info(Path(given.camera_info))
+        self._source = self._open()
+        try:
+            self._check_size(*self._source.size)
+            self._refuse_a_second_camera()
+        except RlvlaError:
+            self._source.close()
+            raise
+        self._images = self.create_publisher(Image, topics.IMAGE, topics.STREAM)
+        self._infos = self.create_publisher(CameraInfo, topics.CAMERA_INFO, topics.STREAM)
+        self._diagnostics = diagnostics.Diagnostics(self, self._report)
+        self.create_timer(0.05, self._raise_failure, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        # A daemon, so that a driver that never returns from a read cannot keep the process alive.
+        self._thread = Thread(target=self._run, name="pictures", daemon=True)
+        self._thread.start()
+
+    def destroy_node(self) -> None:
+        """End the thread, then give the source back."""
+        if self._thread is not None:
+            self._stop.set()
+            self._thread.join(timeout=2.0)
+            if not self._thread.is_alive():
+                self._source.close()
+        super().destroy_node()
+
+    def _open(self) -> Source:
+        given = self.given
+        if given.source == "file":
+            return FileSource(Path(given.path), given.rate_hz, given.loop)
+        return V4l2Source(Path(given.path), (self._info.width, self._info.height), given.rate_hz)
+
+    def _check_size(self, width: int, height: int) -> None:
+        if (width, height) != (self._info.width, self._info.height):
+            raise RlvlaError(
+                f"{self.given.path} gives {width}x{height} pixels, {self.given.camera_info} describes "
+                f"{self._info.width}x{self._info.height}: calibrate the camera at the size that it sends"
+            )
+
+    def _refuse_a_second_camera(self) -> None:
+        """Raise RlvlaError if somebody else publishes pictures: a policy that sees two cameras sees neither."""
+        topic = self.resolve_topic_name(topics.IMAGE)
+        end, name = time.monotonic() + DISCOVERY_S, ""
+        # The name of a node becomes known a little later than its publisher.
+        while time.monotonic() < end and (not name or UNKNOWN in name):
+            for other in self.get_publishers_info_by_topic(topic):
+                name = f"{other.node_namespace.rstrip('/')}/{other.node_name}"
+            time.sleep(0.02)
+        if name:
+            name = "another node" if UNKNOWN in name else name
+            raise RlvlaError(f"{name} already publishes {topic}: stop it, or do not start camera_node")
+
+    def _run(self) -> None:
+        try:
+            while not self._stop.is_set() and not self._source.ended:
+                picture = self._source.read(self._stop)
+                if picture is not None:
+                    self._publish(picture)
+        except Exception as error:
+            # A thread cannot end the node; the executor's own thread raises it.
+            self._failure = error
+
+    def _publish(self, picture: Picture) -> None:
+        height, width, _ = picture.pixels.shape
+        self._check_size(width, height)
+        age = time.monotonic() - picture.captured_s
+        stamp = to_stamp(to_seconds(self.get_clock().now().to_msg()) - age)
+        header = Header(stamp=stamp, frame_id=self.given.frame_id)
+        self._info.header = header
+        self._images.publish(image_message(picture.pixels, header))
+        self._infos.publish(self._info)
+        self._pictures += 1
+        self._times.append(time.monotonic())
+
+    def _raise_failure(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+
+    def rate_hz(self) -> float:
+        """Pictures a second lately; 0 where there were none."""
+        now = time.monotonic()
+        times = [moment for moment in list(self._times) if now - moment < RATE_WINDOW_S]
+        return (len(times) - 1) / (times[-1] - times[0]) if len(times) > 1 else 0.0
+
+    def _report(self) -> diagnostics.Report:
+        source, rate = self._source, self.rate_hz()
+        values = {"rate_hz": f"{rate:.2f}", "pictures": self._pictures, "reopenings": source.reopenings}
+        if source.lost:
+            return diagnostics.ERROR, source.lost, values
+        if source.ended:
+            return diagnostics.WARN, f"{self.given.path} has ended after {self._pictures} pictures", values
+        if not self._pictures:
+            return diagnostics.WARN, f"{self.given.path} has given no picture yet", values
+        if rate < RATE_WARNING * self.given.rate_hz:
+            return diagnostics.WARN, f"{rate:.1f} pictures a second where rate_hz is {self.given.rate_hz:g}", values
+        return diagnostics.OK, f"{self.given.source} {self.given.path}", values
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The process's exit code."""
+    return run_node(CameraNode, arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

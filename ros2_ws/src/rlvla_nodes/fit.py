@@ -1,0 +1,47 @@
+"""Whether a policy bundle fits the rig that it is to run on."""
+
+from sensor_msgs.msg import CameraInfo
+
+from rlvla_core.errors import RlvlaError
+from rlvla_core.policy.deploy import DeploySpec
+
+VIEW_TOLERANCE = 0.02
+"""Largest difference of focal lengths and principal point, as shares of the picture's sides: 2 % of focal length move
+the picture's rim by 1 %, three pixels of 640."""
+
+
+def check_robot(deploy: DeploySpec, robot: str, control_hz: float) -> None:
+    """Raise RlvlaError unless the bundle was trained for this arm at this rate."""
+    if deploy.robot != robot:
+        raise RlvlaError(f"the bundle was trained for robot {deploy.robot}, this rig has {robot}: use another bundle")
+    if deploy.control_hz != control_hz:
+        raise RlvlaError(
+            f"the bundle acts at {deploy.control_hz:g} Hz, this rig runs at {control_hz:g} Hz: set control_hz to "
+            f"{deploy.control_hz:g}"
+        )
+
+
+def check_camera(deploy: DeploySpec, info: CameraInfo) -> None:
+    """Raise RlvlaError unless the camera's view has the shape of training's.
+
+    Sizes may differ, as the one image transform resizes both; what must agree are focal lengths and principal point in
+    units of the picture's sides. Where the camera stands is the calibration's business.
+    """
+    if info.width < deploy.camera.width or info.height < deploy.camera.height:
+        raise RlvlaError(
+            f"the camera gives {info.width}x{info.height}, the bundle was trained with "
+            f"{deploy.camera.width}x{deploy.camera.height}: choose a larger picture"
+        )
+    trained, w, h = deploy.camera, float(info.width), float(info.height)
+    pairs = (
+        ("fx / width", trained.fx / trained.width, info.k[0] / w),
+        ("fy / height", trained.fy / trained.height, info.k[4] / h),
+        ("cx / width", trained.cx / trained.width, info.k[2] / w),
+        ("cy / height", trained.cy / trained.height, info.k[5] / h),
+    )
+    for name, wanted, found in pairs:
+        if not abs(found - wanted) <= VIEW_TOLERANCE * max(wanted, 1.0):
+            raise RlvlaError(
+                f"the camera's {name} is {found:.3f}, the bundle was trained with {wanted:.3f}: use the camera of "
+                "training, or crop and scale the picture to its view"
+            )

@@ -1,0 +1,46 @@
+"""Names and quality of service of everything that the nodes say to one another; docs/graph.md is the same as a table.
+
+Topics are absolute where another package owns the name (realsense2_camera, joint_state_broadcaster) and relative where
+we do, so that two rigs may run under two namespaces.
+"""
+
+from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+
+IMAGE = "/camera/camera/color/image_raw"
+"""sensor_msgs/Image; the default of realsense2_camera."""
+CAMERA_INFO = "/camera/camera/color/camera_info"
+JOINT_STATES = "/joint_states"
+ROBOT_DESCRIPTION = "/robot_description"
+DIAGNOSTICS = "/diagnostics"
+JOY = "/joy"
+INSTRUCTION = "instruction"
+POLICY_COMMAND = "policy/command"
+POLICY_STEP = "policy/step"
+ALIGNED_IMAGE = "policy/aligned_image"
+TELEOP_COMMAND = "teleop/command"
+ARBITER_STATE = "arbiter/state"
+INTERVENTIONS = "arbiter/interventions"
+JOINT_TARGET = "arbiter/joint_target"
+SET_MODE = "arbiter/set_mode"
+ESTOP = "arbiter/estop"
+HOLD = "arbiter/hold"
+START = "arbiter/start"
+RESET_EPISODE = "sim_robot/reset_episode"
+EPISODE_RESULT = "sim_robot/episode_result"
+POLICY_LIFECYCLE = "policy_node/get_state"
+RUN_TRIAL = "trial/run"
+
+
+def _qos(depth: int, reliability: ReliabilityPolicy, durability: DurabilityPolicy) -> QoSProfile:
+    return QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=depth, reliability=reliability, durability=durability)
+
+
+NEWEST = _qos(1, ReliabilityPolicy.BEST_EFFORT, DurabilityPolicy.VOLATILE)
+"""Pictures in real time, on the side that reads: the newest or none, whatever the publisher offers."""
+STREAM = _qos(2, ReliabilityPolicy.RELIABLE, DurabilityPolicy.VOLATILE)
+"""Pictures, joint states, commands, targets on the side that writes: both kinds of reader can connect."""
+EVENTS = _qos(100, ReliabilityPolicy.RELIABLE, DurabilityPolicy.VOLATILE)
+"""Interventions and policy steps: a recorder wants every one."""
+LATCHED = _qos(1, ReliabilityPolicy.RELIABLE, DurabilityPolicy.TRANSIENT_LOCAL)
+"""State that a late node must know at once: mode, instruction, robot description. In lock-step also pictures and joint
+states, which come once and are then waited for."""
