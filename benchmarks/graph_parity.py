@@ -10,139 +10,119 @@ Ends with one line of JSON; exit code 1 where a token differs or the paired test
 
 import argparse
 import json
-import os
 import sys
-import tempfile
-import threading
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from rich.console import Console
+from running_graph import Client, running
 
 from rlvla_core.errors import RlvlaError
 from rlvla_core.evaluation import EpisodeList, EvaluationResult, evaluate
 from rlvla_core.evaluation.report import compare
 from rlvla_core.policy.bundle import load_bundle, load_deploy
-from rlvla_core.policy.deploy import DeploySpec
-from rlvla_nodes.graph import GraphSettings, describe
-from rlvla_nodes.supervisor import Supervisor
+from rlvla_nodes.graph import GraphSettings
 from rlvla_sim import WorldConfig, make_env
 
 ROBOTS = {"widowx250s": "sim", "panda": "sim_panda"}
 START_TIMEOUT_S = 180.0
 
 
-class Client:
+class Trials:
     """Runs trials and keeps every picture and every decision of them."""
 
-    def __init__(self) -> None:
-        import rclpy
+    def __init__(self, client: Client) -> None:
+        from lifecycle_msgs.srv import GetState
         from rclpy.action import ActionClient
-        from rclpy.node import Node
         from sensor_msgs.msg import Image
 
         from rlvla_msgs.action import RunTrial
-        from rlvla_msgs.msg import PolicyStep
+        from rlvla_msgs.msg import Intervention, PolicyStep
         from rlvla_nodes import topics
 
-        rclpy.init()
-        self._rclpy = rclpy
-        self.node = Node("graph_parity")
+        self._client, self._goal, self._ask = client, RunTrial.Goal, GetState.Request
         self.pictures: dict[tuple[int, int], Any] = {}
         self.steps: list[Any] = []
-        self.node.create_subscription(Image, topics.IMAGE, self._on_picture, topics.EVENTS)
-        self.node.create_subscription(PolicyStep, topics.POLICY_STEP, self.steps.append, topics.EVENTS)
-        self.trials = ActionClient(self.node, RunTrial, topics.RUN_TRIAL)
-        self._goal = RunTrial.Goal
+        self.changes: Counter[str] = Counter()
+        node = client.node
+        node.create_subscription(Image, topics.IMAGE, self._on_picture, topics.EVENTS)
+        node.create_subscription(PolicyStep, topics.POLICY_STEP, self.steps.append, topics.EVENTS)
+        node.create_subscription(Intervention, topics.INTERVENTIONS, self._on_change, topics.EVENTS)
+        self._trials = ActionClient(node, RunTrial, topics.RUN_TRIAL)
+        self._policy = node.create_client(GetState, topics.POLICY_LIFECYCLE)
 
     def _on_picture(self, message: Any) -> None:
         self.pictures[message.header.stamp.sec, message.header.stamp.nanosec] = message
 
-    def wait(self, done: Any, timeout: float, what: str) -> None:
-        """Spin until `done()`. Raises RlvlaError when that takes too long."""
-        end = time.monotonic() + timeout
-        while not done():
-            if time.monotonic() > end:
-                raise RlvlaError(f"{what} took longer than {timeout:g} s")
-            self._rclpy.spin_once(self.node, timeout_sec=0.05)
+    def _on_change(self, message: Any) -> None:
+        self.changes[f"{message.code} {message.verdict}"] += 1
 
-    def trial(self, episode_id: int, max_steps: int) -> Any:
+    def wait_for_the_graph(self) -> None:
+        """Until trials are served and the policy is active."""
+        self._client.spin(self._trials.server_is_ready, START_TIMEOUT_S, "starting the graph")
+        self._client.spin(self._policy.service_is_ready, START_TIMEOUT_S, "starting the policy")
+        end = time.monotonic() + START_TIMEOUT_S
+        label = ""
+        while label != "active" and time.monotonic() < end:
+            answer = self._policy.call_async(self._ask())
+            self._client.spin(answer.done, START_TIMEOUT_S, "asking the policy for its state")
+            label = answer.result().current_state.label
+        if label != "active":
+            raise RlvlaError(f"the policy is {label}, not active")
+
+    def play(self, episode_id: int, max_steps: int) -> Any:
         """The result of one trial. Raises RlvlaError for one that was refused or broke off."""
         goal = self._goal(episode_id=episode_id, policy="graph", max_steps=max_steps, timeout=120.0)
-        sent = self.trials.send_goal_async(goal)
-        self.wait(sent.done, 20.0, "sending a trial")
+        sent = self._trials.send_goal_async(goal)
+        self._client.spin(sent.done, 20.0, "sending a trial")
         if not sent.result().accepted:
             raise RlvlaError(f"the trial of episode {episode_id} was refused")
         finished = sent.result().get_result_async()
-        self.wait(finished.done, 180.0, f"the trial of episode {episode_id}")
+        self._client.spin(finished.done, 180.0, f"the trial of episode {episode_id}")
         result = finished.result().result
         if result.ended_by != "steps":
             raise RlvlaError(f"the trial of episode {episode_id} ended by {result.ended_by}")
+        self._client.spin(lambda: len(self.steps) >= max_steps, 10.0, "hearing of the last step")
         return result
 
-    def close(self) -> None:
-        self.node.destroy_node()
-        self._rclpy.try_shutdown()
 
-
-def wrong_tokens(client: Client, policy: Any) -> tuple[int, int]:
+def wrong_tokens(trials: Trials, policy: Any) -> tuple[int, int]:
     """(decisions whose tokens differ from the policy's here, decisions looked at); forgets them."""
     from rlvla_nodes.convert import picture_of
 
     wrong = 0
-    for step in client.steps:
-        message = client.pictures.get((step.observation_stamp.sec, step.observation_stamp.nanosec))
+    for step in trials.steps:
+        message = trials.pictures.get((step.observation_stamp.sec, step.observation_stamp.nanosec))
         if message is None:
             raise RlvlaError(f"the picture of step {step.step} did not arrive here")
         image = torch.from_numpy(np.ascontiguousarray(picture_of(message))).unsqueeze(0)
         tokens = policy.act(image, [step.instruction], temperature=0.0).tokens[0]
         wrong += tokens.tolist() != list(step.tokens)
-    looked_at = len(client.steps)
-    client.steps.clear()
-    client.pictures.clear()
+    looked_at = len(trials.steps)
+    trials.steps.clear()
+    trials.pictures.clear()
     return wrong, looked_at
 
 
 def through_the_graph(
-    bundle: Path, policy: Any, deploy: DeploySpec, episodes: EpisodeList, max_steps: int, console: Console
-) -> tuple[EvaluationResult, dict[str, int]]:
+    settings: GraphSettings, policy: Any, episodes: EpisodeList, console: Console
+) -> tuple[EvaluationResult, dict[str, Any]]:
     """Play the episodes by RunTrial in lock-step."""
-    settings = GraphSettings(
-        bundle=str(bundle),
-        robot=ROBOTS[deploy.robot],
-        lock_step=True,
-        autostart="none",
-        max_steps=max_steps,
-        image_width=deploy.camera.width,
-        image_height=deploy.camera.height,
-    )
-    specs = describe(settings)
-    os.environ.setdefault("ROS_DOMAIN_ID", str(1 + os.getpid() % 100))
-    os.environ.update(specs[0].environment)
     began = time.monotonic()
     results, wrong, decisions = [], 0, 0
-    with tempfile.TemporaryDirectory(prefix="rlvla-parity-") as folder:
-        supervisor = Supervisor(specs, Path(folder), lambda line: console.print(line, markup=False, style="dim"))
-        watcher = threading.Thread(target=supervisor.run, daemon=True)
-        watcher.start()
-        client = Client()
-        try:
-            client.wait(client.trials.server_is_ready, START_TIMEOUT_S, "starting the graph")
-            client.wait(lambda: ready(client), START_TIMEOUT_S, "activating the policy")
-            for i, episode_id in enumerate(episodes.ids):
-                results.append(client.trial(episode_id, max_steps))
-                client.wait(lambda: len(client.steps) >= max_steps, 10.0, "hearing of the last step")
-                more = wrong_tokens(client, policy)
-                wrong, decisions = wrong + more[0], decisions + more[1]
-                successes = sum(result.success for result in results)
-                console.print(f"graph: {i + 1}/{len(episodes)} episodes, {successes} successes, {wrong} wrong tokens")
-        finally:
-            client.close()
-            supervisor.stop()
-            watcher.join(20.0)
+    with running(settings, console) as client:
+        trials = Trials(client)
+        trials.wait_for_the_graph()
+        for i, episode_id in enumerate(episodes.ids):
+            results.append(trials.play(episode_id, settings.max_steps))
+            more = wrong_tokens(trials, policy)
+            wrong, decisions = wrong + more[0], decisions + more[1]
+            successes = sum(result.success for result in results)
+            console.print(f"graph: {i + 1}/{len(episodes)} episodes, {successes} successes, {wrong} wrong tokens")
     result = EvaluationResult(
         episodes=episodes,
         temperature=0.0,
@@ -153,26 +133,7 @@ def through_the_graph(
         lengths=np.array([result.steps for result in results]),
         seconds=time.monotonic() - began,
     )
-    return result, {"decisions": decisions, "wrong_tokens": wrong}
-
-
-def ready(client: Client) -> bool:
-    """Whether the policy node is active, as its command publisher is heard of by the graph only then."""
-    from lifecycle_msgs.srv import GetState
-
-    from rlvla_nodes import topics
-
-    asked = client.node.create_client(GetState, topics.POLICY_LIFECYCLE)
-    try:
-        if not asked.wait_for_service(timeout_sec=1.0):
-            return False
-        answer = asked.call_async(GetState.Request())
-        end = time.monotonic() + 2.0
-        while not answer.done() and time.monotonic() < end:
-            client._rclpy.spin_once(client.node, timeout_sec=0.05)
-        return answer.done() and answer.result().current_state.label == "active"
-    finally:
-        client.node.destroy_client(asked)
+    return result, {"decisions": decisions, "wrong_tokens": wrong, "interventions": dict(trials.changes)}
 
 
 def main() -> int:
@@ -186,27 +147,29 @@ def main() -> int:
     torch.set_num_threads(1)
     try:
         deploy, policy = load_deploy(given.bundle), load_bundle(given.bundle).eval()
-        world = WorldConfig(
-            robot=deploy.robot,
-            image_width=deploy.camera.width,
-            image_height=deploy.camera.height,
-            max_steps=given.max_steps,
-        )
-        env = make_env(world, min(32, given.episodes))
+        size = {"image_width": deploy.camera.width, "image_height": deploy.camera.height}
+        env = make_env(WorldConfig(robot=deploy.robot, max_steps=given.max_steps, **size), min(32, given.episodes))
         episodes = EpisodeList.draw(env.spec, given.episodes, seed=given.seed)
         inside = evaluate(policy, env, episodes, temperature=0.0)
         env.close()
         console.print(f"in-process: {int(inside.success_at_end.sum())}/{len(episodes)} successes at the end")
-        graph, tokens = through_the_graph(given.bundle, policy, deploy, episodes, given.max_steps, console)
+        settings = GraphSettings(
+            bundle=str(given.bundle),
+            robot=ROBOTS[deploy.robot],
+            lock_step=True,
+            autostart="none",
+            max_steps=given.max_steps,
+            **size,
+        )
+        graph, figures = through_the_graph(settings, policy, episodes, console)
     except RlvlaError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     comparison = compare(inside, graph, ("in-process", "ROS graph"))
     console.print(comparison.to_table())
-    figures = comparison.to_json()
-    print(json.dumps({"benchmark": "graph_parity", **tokens, "comparison": figures}), flush=True)
+    print(json.dumps({"benchmark": "graph_parity", **figures, "comparison": comparison.to_json()}), flush=True)
     significant = any(row.p_value < 0.05 for row in comparison.metrics)
-    return int(bool(tokens["wrong_tokens"]) or significant)
+    return int(bool(figures["wrong_tokens"]) or significant)
 
 
 if __name__ == "__main__":

@@ -77,7 +77,7 @@ class ArbiterNode(Node):
             camera_silence_s=given.camera_silence_s,
             policy_silence_s=given.policy_silence_s,
         )
-        self._measured_at = float("-inf")
+        self._measured_at = 0.0
         self._sim_now = 0.0
         self._step = 0
         self._limits: set[str] = set()

@@ -45,6 +45,8 @@ class GraphSettings:
     """Simulated rig: grid that episode ids index."""
     max_steps: int = 0
     """Simulated rig: control periods after which an episode is over; 0: it never ends."""
+    camera_hz: float = 10.0
+    """Pictures a second of the simulator's camera or of a file."""
     image_width: int = 640
     """Simulated rig: pixels."""
     image_height: int = 480
@@ -107,10 +109,11 @@ def describe(settings: GraphSettings) -> list[NodeSpec]:
     if arm.simulated:
         rig = {name: getattr(settings, name) for name in ("episode", "episode_set", "max_steps")}
         rig |= {name: getattr(settings, name) for name in ("image_width", "image_height")}
-        rig |= {"camera": settings.camera == "sim"}
+        rig |= {"camera": settings.camera == "sim", "camera_hz": settings.camera_hz}
         nodes.append(node("sim_robot_node", {"robot": arm.arm, **rig, **shared}))
     if settings.camera in ("file", "v4l2"):
-        source = {"source": settings.camera, "path": settings.camera_source, "camera_info": settings.camera_info}
+        source: dict[str, Any] = {"source": settings.camera, "path": settings.camera_source, "camera_info": settings.camera_info}
+        source |= {"rate_hz": settings.camera_hz}
         nodes.append(node("camera_node", source))
     nodes.append(node("arbiter_node", {**arbiter, **shared}))
     nodes.append(node("policy_node", {**policy, "instruction": settings.instruction, **shared}))

@@ -82,7 +82,7 @@ class PolicyNode(LifecycleNode):
         self._active = False
         self._answered = (-1, -1.0)
         self._next_at = 0.0
-        self._step = 0
+        self._step = self._pictures = 0
         self._problem = ""
         self._latencies: deque[float] = deque(maxlen=256)
         pictures = topics.LATCHED if self.given.lock_step else topics.NEWEST
@@ -166,6 +166,7 @@ class PolicyNode(LifecycleNode):
 
     def _on_picture(self, message: Image) -> None:
         self._picture = message
+        self._pictures += 1
         self._act_if_due()
 
     def _act_if_due(self) -> None:
@@ -242,6 +243,7 @@ class PolicyNode(LifecycleNode):
         values = {
             "bundle": self.given.bundle,
             "instruction": self._instruction,
+            "pictures": self._pictures,
             "steps": self._step,
             "picture to command, median [ms]": f"{1e3 * latency:.1f}",
             "process": os.getpid(),

@@ -7,33 +7,46 @@ from collections.abc import Callable, Sequence
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
 
 from rlvla_core.errors import RlvlaError
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+LOOK_S = 0.1
+"""How often an idle node looks whether it was asked to end."""
 
 
 def run_node(make: Callable[[], Node], arguments: Sequence[str] | None = None) -> int:
     """Make the node, spin it until Ctrl-C, SIGTERM or an error, and take it down. The process's exit code.
 
-    0 after any number of SIGINT and SIGTERM: a terminal and a launcher often send one each, and rclpy puts the old
-    handlers back in the middle of its shutdown, so both are ignored from there on. 1 after an RlvlaError, with its
-    line.
+    0 after any number of SIGINT and SIGTERM: a terminal and a launcher often send one each. 1 after an RlvlaError, with
+    its line.
     """
     node: Node | None = None
     executor = None
     code = 0
+    stop = _Stop()
+    for number in SIGNALS:
+        signal.signal(number, stop)
     try:
-        rclpy.init(args=None if arguments is None else list(arguments))
+        # rclpy's own handlers shut the context down from another thread, in the middle of whatever runs here: a publish
+        # then fails, and taking the node down beside that thread has crashed the process.
+        rclpy.init(args=None if arguments is None else list(arguments), signal_handler_options=SignalHandlerOptions.NO)
         node = make()
+        stop.raises = False
         executor = SingleThreadedExecutor()
         executor.add_node(node)
-        executor.spin()
+        while not stop.asked:
+            executor.spin_once(timeout_sec=LOOK_S)
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
     except RlvlaError as error:
         print(f"error: {error}", file=sys.stderr, flush=True)
         code = 1
     finally:
-        _ignore_signals()
+        # Python puts the default handlers back at its very end, but leaves an ignored signal ignored.
+        for number in SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
         try:
             if executor is not None:
                 executor.shutdown(timeout_sec=1.0)
@@ -41,10 +54,18 @@ def run_node(make: Callable[[], Node], arguments: Sequence[str] | None = None) -
                 node.destroy_node()
         finally:
             rclpy.try_shutdown()
-            _ignore_signals()
     return code
 
 
-def _ignore_signals() -> None:
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
+class _Stop:
+    """Handles the signals: interrupts the making of a node, which may take long, and asks a spinning one to end."""
+
+    def __init__(self) -> None:
+        self.raises = True
+        self.asked = False
+
+    def __call__(self, number: int, frame: object) -> None:
+        if self.raises and not self.asked:
+            self.asked = True
+            raise KeyboardInterrupt
+        self.asked = True

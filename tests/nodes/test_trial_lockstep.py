@@ -1,0 +1,141 @@
+"""The whole chain in lock-step, as processes: a trial by action, the arbiter, the simulated rig, driven to a success.
+
+The part of the policy is played by the scripted expert, which looks at a twin of the rig: the twin plays the setpoints
+that the arbiter publishes, and its pictures must be those of the simulated rig.
+"""
+
+import numpy as np
+import pytest
+from rclpy.action import ActionClient
+from rclpy.node import Node
+from ros_graph import Graph
+from sensor_msgs.msg import Image
+
+from rlvla_core.control import ArmConfig, ArmModel
+from rlvla_msgs.action import RunTrial
+from rlvla_msgs.msg import ArbiterState, ArmCommand, JointTarget
+from rlvla_nodes import topics
+from rlvla_nodes.convert import picture_of
+from rlvla_nodes.graph import config_folder
+from rlvla_sim import WorldConfig
+from rlvla_sim.expert import Expert, ExpertConfig
+from rlvla_sim.rig import Rig
+
+EPISODE, MAX_STEPS = 100_003, 40
+ARM = config_folder("") / "arms" / "widowx250s.yaml"
+
+
+class ExpertNode(Node):
+    """Answers every picture with the expert's action, like a policy that sees through a twin."""
+
+    def __init__(self, **kwargs) -> None:
+        super().__init__("policy_node", **kwargs)
+        self.twin = Rig(WorldConfig(image_width=64, image_height=64, max_steps=MAX_STEPS))
+        self.arm = ArmModel(self.twin.robot.urdf().read_text(), ArmConfig.from_yaml(ARM))
+        self.state, self.picture, self.answered = ArbiterState(), None, None
+        self.step = 0
+        self.commands = self.create_publisher(ArmCommand, topics.POLICY_COMMAND, topics.STREAM)
+        self.create_subscription(ArbiterState, topics.ARBITER_STATE, self.on_state, topics.LATCHED)
+        self.create_subscription(Image, topics.IMAGE, self.on_picture, topics.LATCHED)
+        self.create_subscription(JointTarget, topics.JOINT_TARGET, self.on_target, topics.STREAM)
+
+    def begin(self, episode: int) -> None:
+        self.twin.reset(episode)
+        self.expert = Expert(self.twin.world, ExpertConfig())
+        self.played, self.picture = 0, None
+
+    def on_state(self, message: ArbiterState) -> None:
+        self.state = message
+        self.act()
+
+    def on_picture(self, message: Image) -> None:
+        self.picture = message
+        self.act()
+
+    def on_target(self, message: JointTarget) -> None:
+        self.twin.play(np.array(message.positions).reshape(-1, 6), np.array(message.openings), message.tick)
+        self.played += 1
+        self.act()
+
+    def act(self) -> None:
+        picture, state = self.picture, self.state
+        if picture is None or state.mode != ArbiterState.POLICY or self.twin.over:
+            return
+        question = (state.epoch, self.played)
+        # The picture and the points that led to it come on two topics, in any order.
+        if question == self.answered or not np.array_equal(picture_of(picture), self.twin.world.picture()):
+            return
+        self.answered = question
+        self.step += 1
+        command = ArmCommand(source="policy", epoch=state.epoch, step=self.step)
+        command.header.stamp = command.observation_stamp = picture.header.stamp
+        commanded = self.arm.forward(self.twin.target[0])
+        command.delta = self.expert.act(commanded)
+        self.commands.publish(command)
+
+
+@pytest.fixture
+def rig(graph: Graph):
+    size = ["-p", "image_width:=64", "-p", "image_height:=64", "-p", f"max_steps:={MAX_STEPS}"]
+    lock = ["-p", "lock_step:=true"]
+    graph.process("rlvla_nodes", "sim_robot_node", "--ros-args", *size, *lock)
+    graph.process("rlvla_nodes", "arbiter_node", "--ros-args", "-p", f"arm:={ARM}", "-p", "simulated:=true", *lock)
+    graph.process("rlvla_nodes", "trial_node")
+    return graph
+
+
+def send(graph: Graph, client: ActionClient, feedback=None, **goal):
+    sent = client.send_goal_async(RunTrial.Goal(**goal), feedback_callback=feedback)
+    assert graph.until(sent.done, 20)
+    return sent.result()
+
+
+@pytest.mark.timeout(120, method="thread")
+def test_a_trial_is_driven_to_a_success_and_bad_goals_are_refused(rig: Graph):
+    expert = rig.make(ExpertNode)
+    client = ActionClient(rig.make(Node, "operator"), RunTrial, topics.RUN_TRIAL)
+    assert rig.until(client.server_is_ready, 60)
+
+    refused = send(rig, client, episode_id=1, max_steps=0, timeout=1.0)
+    assert not refused.accepted
+
+    expert.begin(EPISODE)
+    steps: list[int] = []
+    handle = send(
+        rig,
+        client,
+        lambda message: steps.append(message.feedback.step),
+        episode_id=EPISODE,
+        policy="expert",
+        max_steps=MAX_STEPS,
+        timeout=60.0,
+    )
+    assert handle.accepted
+    second = send(rig, client, episode_id=1, max_steps=1, timeout=1.0)
+    assert not second.accepted, "two trials at once"
+    finished = handle.get_result_async()
+    assert rig.until(finished.done, 60)
+    result = finished.result().result
+    assert (result.ended_by, result.steps, result.episode_id) == ("steps", MAX_STEPS, EPISODE)
+    assert result.success and result.success_once
+    assert expert.twin.world.success
+    assert steps == sorted(steps) and steps[-1] == MAX_STEPS
+
+    bad = send(rig, client, episode_id=2**40, max_steps=1, timeout=5.0).get_result_async()
+    assert rig.until(bad.done, 20)
+    assert "is outside the grid `train`" in bad.result().result.ended_by
+
+
+@pytest.mark.timeout(120, method="thread")
+def test_a_cancelled_trial_holds_the_arm(rig: Graph):
+    client = ActionClient(rig.make(Node, "policy_node"), RunTrial, topics.RUN_TRIAL)
+    states: list[ArbiterState] = []
+    watcher = rig.make(Node, "watcher")
+    watcher.create_subscription(ArbiterState, topics.ARBITER_STATE, states.append, topics.LATCHED)
+    assert rig.until(client.server_is_ready, 60)
+    handle = send(rig, client, episode_id=5, max_steps=10, timeout=60.0)
+    assert rig.until(lambda: states and states[-1].mode == ArbiterState.POLICY, 20)
+    cancelled, finished = handle.cancel_goal_async(), handle.get_result_async()
+    assert rig.until(lambda: cancelled.done() and finished.done(), 20)
+    assert finished.result().result.ended_by == "cancelled"
+    assert rig.until(lambda: states[-1].mode == ArbiterState.HOLD, 5)
