@@ -36,6 +36,11 @@ class Client:
                 raise RlvlaError(f"{what} took longer than {timeout:g} s")
             self._rclpy.spin_once(self.node, timeout_sec=0.02)
 
+    def pass_time(self, seconds: float) -> None:
+        """Spin for so long."""
+        end = time.monotonic() + seconds
+        self.spin(lambda: time.monotonic() >= end, 2 * seconds + 1, "waiting")
+
     def close(self) -> None:
         self.node.destroy_node()
         self._rclpy.try_shutdown()

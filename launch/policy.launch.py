@@ -1,49 +1,53 @@
 """Runs a policy bundle on an arm: `ros2 launch rlvla policy.launch.py bundle:=runs/demo/policy`.
 
 Arguments and nodes come from rlvla_nodes.graph, the description that `rlvla run` uses as well; `--show-args` lists the
-arguments.
+arguments. `ros2` runs this file in the Python that the distribution came with: it must not need torch or a simulator.
 """
 
+import atexit
+import shutil
 import tempfile
 from pathlib import Path
 
-from launch.actions import DeclareLaunchArgument, EmitEvent, OpaqueFunction, RegisterEventHandler
+from launch.actions import DeclareLaunchArgument, OpaqueFunction, RegisterEventHandler
 from launch.event_handlers import OnProcessExit
-from launch.events import Shutdown
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
 from launch import LaunchDescription
-from rlvla_nodes.graph import PACKAGE, describe, write_parameters
+from rlvla_core.errors import RlvlaError
+from rlvla_nodes.graph import PACKAGE, RESPAWN_DELAY_S, describe, write_parameters
 from rlvla_nodes.launch_arguments import arguments, settings_from
-
-RESPAWN_DELAY_S = 1.0
 
 
 def end_with_errors(event, context):
-    """A node that ends by itself with an error was told something wrong: everything ends. A killed one comes back."""
-    if event.returncode is not None and event.returncode > 0:
-        return [EmitEvent(event=Shutdown(reason=f"{event.process_name} ended with exit code {event.returncode}"))]
-    return []
+    """A node that ends by itself with an error was told something wrong: everything ends. A killed one comes back.
+
+    Raised, not emitted as an event: so `ros2 launch` ends with exit code 1.
+    """
+    if event.returncode > 0 and not context.is_shutdown:
+        raise RlvlaError(f"{event.process_name} ended with exit code {event.returncode}: stopping the others")
 
 
 def make_nodes(context):
     """The processes of the graph as launch actions."""
     given = {argument.name: LaunchConfiguration(argument.name).perform(context) for argument in arguments()}
+    specs = describe(settings_from(given))
     folder = Path(tempfile.mkdtemp(prefix="rlvla-launch-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     actions = []
-    for spec in describe(settings_from(given)):
+    for spec in specs:
         node = Node(
             package=PACKAGE,
             executable=spec.name,
-            name=spec.name,
             parameters=[*spec.parameter_files, str(write_parameters(spec, folder))],
             additional_env=spec.environment,
             output="screen",
-            respawn=spec.respawn,
+            respawn=True,
             respawn_delay=RESPAWN_DELAY_S,
         )
-        actions += [node, RegisterEventHandler(OnProcessExit(target_action=node, on_exit=end_with_errors))]
+        # Before the node, or the handler could miss the exit of one that ends at once.
+        actions += [RegisterEventHandler(OnProcessExit(target_action=node, on_exit=end_with_errors)), node]
     return actions
 
 

@@ -1,7 +1,7 @@
 """What the safety filter must know about one arm: names, shape of the hand, and every limit. Read from YAML."""
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from rlvla_core.control import strict_yaml
@@ -158,6 +158,12 @@ class ArmConfig:
                 f"`motion.singularity_slow` {motion.singularity_slow} must lie between 1 and "
                 f"`singularity_stop` {motion.singularity_stop}"
             )
+
+    def with_slack(self, share: float) -> "ArmConfig":
+        """The same arm, allowed to be `share` times as far away from its command."""
+        limits = self.freshness
+        tcp, joint = share * limits.tracking_tcp, share * limits.tracking_joint
+        return replace(self, freshness=replace(limits, tracking_tcp=tcp, tracking_joint=joint))
 
     @classmethod
     def from_yaml(cls, path: Path) -> "ArmConfig":

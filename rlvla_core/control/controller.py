@@ -49,6 +49,8 @@ class ArmController:
         self._measured: tuple[np.ndarray, float] | None = None
         self._tracking = TrackingMonitor(config.freshness)
         self._clock = ClockGuard(LEAP_S)
+        # As the device last said. Only a new press takes over: one that is still held after a silence must be let go.
+        self._deadman = False
 
     @property
     def mode(self) -> Mode:
@@ -87,8 +89,8 @@ class ArmController:
         """The same for a device. Holding its deadman takes over; letting go holds the arm."""
         if operator:
             self.arbiter.operator_seen(now)
-        before = self.mode
-        if deadman and before is not Mode.TELEOP:
+        pressed, self._deadman = deadman and not self._deadman, deadman
+        if pressed:
             refusal = self.cause(Event.TELEOP_PRESSED, now)
             if refusal:
                 return refusal
@@ -123,8 +125,8 @@ class ArmController:
         return self.setpoint
 
     def _cannot(self, event: Event, now: float) -> str:
-        """What the mode table does not know: enabling needs an arm that is where it may be."""
-        if event is not Event.ENABLE or self.mode is not Mode.DISABLED:
+        """What the mode table does not know: enabling, and going on after a fault, begin where the arm really is."""
+        if (event, self.mode) not in ((Event.ENABLE, Mode.DISABLED), (Event.CLEAR_FAULT, Mode.FAULT)):
             return ""
         if self._filter is None:
             return "no robot description yet: start the arm's driver"

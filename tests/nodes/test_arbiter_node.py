@@ -32,7 +32,7 @@ class Bench(Node):
         super().__init__("bench", **kwargs)
         self.joints = list(robot("widowx250s").arm_start)
         self.camera = self.driver = self.moves = self.holds_deadman = False
-        self.operator = True
+        self.operator, self.stuck = True, False
         self.state = ArbiterState()
         self.targets: list[tuple[float, np.ndarray]] = []
         self.interventions: list[Intervention] = []
@@ -57,8 +57,9 @@ class Bench(Node):
         self.state = message
 
     def on_target(self, message: JointTarget) -> None:
-        self.joints = list(message.positions[-6:])
-        self.targets.append((time.monotonic(), np.array(self.joints)))
+        self.targets.append((time.monotonic(), np.array(message.positions[-6:])))
+        if not self.stuck:
+            self.joints = list(message.positions[-6:])
 
     def drive(self) -> None:
         if self.driver:
@@ -129,8 +130,7 @@ def reaches(graph: Graph, bench: Bench, mode: int, timeout: float) -> float:
 
 
 def test_nothing_is_commanded_before_it_is_enabled_and_started(graph, bench):
-    answer = press(graph, bench, "enable")
-    assert not answer.success and "no fresh joint states" in answer.message
+    assert graph.until(lambda: "no fresh joint states" in press(graph, bench, "enable").message, 10)
     assert "`enable` first" in press(graph, bench, "start").message
     assert "unknown event `dance`" in press(graph, bench, "dance").message
     bench.driver = bench.camera = bench.moves = True
@@ -205,6 +205,13 @@ def test_letting_go_of_the_deadman_stops_within_100_ms_and_never_goes_back_to_th
     reaches(graph, bench, ArbiterState.TELEOP, 1.0)
     bench.operator = False  # the device is unplugged while it is held
     assert reaches(graph, bench, ArbiterState.HOLD, 1.0) <= 0.4
+    bench.operator = True  # plugged in again, still held
+    graph.spin(0.3)
+    assert bench.state.mode == ArbiterState.HOLD
+    bench.holds_deadman = False
+    graph.spin(0.2)
+    bench.holds_deadman = True
+    reaches(graph, bench, ArbiterState.TELEOP, 1.0)
 
 
 def test_estop_stops_within_50_ms_is_latched_and_wants_a_reason(graph, bench):
@@ -232,6 +239,16 @@ def test_without_joint_states_it_is_a_fault_that_a_person_must_clear(graph, benc
     assert bench.state.mode == ArbiterState.FAULT
     assert press(graph, bench, "clear_fault").success
     reaches(graph, bench, ArbiterState.HOLD, 1.0)
+
+
+def test_an_arm_that_does_not_follow_is_a_fault_and_goes_on_from_where_it_is(graph, bench):
+    start(graph, bench)
+    bench.stuck = True
+    reaches(graph, bench, ArbiterState.FAULT, 3.0)
+    assert "away from its command" in bench.state.reasons[-1]
+    assert press(graph, bench, "clear_fault").success
+    graph.spin(0.2)
+    assert np.abs(bench.targets[-1][1] - bench.joints).max() < REST
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,9 @@ class ArbiterParameters:
     """Commands a second that a policy gives."""
     lock_step: bool = False
     """Play a whole control period for each policy command; for a simulated rig that waits."""
+    tracking_slack: float = 1.0
+    """How many times the arm file's tracking limits the arm may be away from its command. The drives of the simulated
+    WidowX lag by 0.28 s (damping / stiffness, as the paper identified them), which is 56 mm at 40 mm a step."""
     camera_silence_s: float = 0.4
     """Longest silence of the camera while the policy moves the arm."""
     policy_silence_s: float = 0.45
@@ -68,7 +71,9 @@ class ArbiterNode(Node):
             raise RlvlaError(f"arbiter_node: rates must be positive, got {given.tick_hz} and {given.control_hz}")
         if not given.simulated and (given.autostart == "policy" or given.lock_step):
             raise RlvlaError("arbiter_node: autostart policy and lock_step are for simulated arms")
-        self.arm = ArmConfig.from_yaml(Path(given.arm))
+        if not given.simulated and given.tracking_slack > 1.0:
+            raise RlvlaError(f"arbiter_node: tracking_slack {given.tracking_slack} is for simulated arms: write 1.0")
+        self.arm = ArmConfig.from_yaml(Path(given.arm)).with_slack(given.tracking_slack)
         self.controller = ArmController(
             self.arm,
             1.0 / given.tick_hz,

@@ -1,5 +1,6 @@
 """Brings a simulated arm from DISABLED to READY or POLICY once after the start, as soon as everything is there."""
 
+import time
 from typing import TYPE_CHECKING
 
 from lifecycle_msgs.msg import State
@@ -13,7 +14,9 @@ from rlvla_nodes import topics
 if TYPE_CHECKING:
     from rlvla_nodes.arbiter_node import ArbiterNode
 
-RETRY_S = 0.2
+RETRY_S, ANSWER_S = 0.2, 1.0
+STEADY_S = 2.0
+"""It has arrived when the mode has lasted so long: while processes start, a camera may stumble."""
 
 
 class Autostart:
@@ -26,22 +29,28 @@ class Autostart:
         self._node, self._goal = node, goal
         self._policy = node.create_client(GetState, topics.POLICY_LIFECYCLE)
         self._asked: Future | None = None
+        self._asked_at = 0.0
+        self._arrived_at = float("inf")
+        if goal == "none":
+            return
         self._timer = node.create_timer(RETRY_S, self._try, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     def cancel(self) -> None:
         """Leave it to the people."""
-        self._goal, self.why_not = "none", ""
-        self._timer.cancel()
+        self.why_not = ""
+        if self._goal != "none":
+            self._timer.cancel()
 
     def _try(self) -> None:
-        node = self._node
+        node, now = self._node, time.monotonic()
         mode = node.controller.mode
-        if self._goal != "none" and mode is Mode.DISABLED:
+        if mode is Mode.DISABLED:
             self.why_not = node.cause(Event.ENABLE, "autostart")
-        elif self._goal == "policy" and mode is Mode.READY:
+        elif self._goal == "policy" and mode in (Mode.READY, Mode.HOLD):
             self.why_not = self._missing() or node.cause(Event.START, "autostart")
-        reached = {"none": Mode.DISABLED, "ready": Mode.READY, "policy": Mode.POLICY}[self._goal]
-        if node.controller.mode is reached or node.controller.mode not in (Mode.DISABLED, Mode.READY):
+        arrived = node.controller.mode is (Mode.POLICY if self._goal == "policy" else Mode.READY)
+        self._arrived_at = min(self._arrived_at, now) if arrived else float("inf")
+        if now - self._arrived_at > STEADY_S or node.controller.mode in (Mode.TELEOP, Mode.FAULT, Mode.ESTOP):
             self.cancel()
 
     def _missing(self) -> str:
@@ -55,6 +64,8 @@ class Autostart:
             answer, self._asked = self._asked.result(), None
             if answer is not None and answer.current_state.id == State.PRIMARY_STATE_ACTIVE:
                 return True
-        if self._asked is None and self._policy.service_is_ready():
-            self._asked = self._policy.call_async(GetState.Request())
+        # A service that has just been discovered may lose its first answer.
+        lost = self._asked is not None and time.monotonic() - self._asked_at > ANSWER_S
+        if (self._asked is None or lost) and self._policy.service_is_ready():
+            self._asked, self._asked_at = self._policy.call_async(GetState.Request()), time.monotonic()
         return False

@@ -1,4 +1,4 @@
-"""One status line of a node on /diagnostics, once a second and on every change of level."""
+"""One status line of a node on /diagnostics, once a second; a change of level is also logged."""
 
 from collections.abc import Callable, Mapping
 

@@ -1,8 +1,12 @@
 """Whether a policy bundle fits the rig that it is to run on."""
 
-from sensor_msgs.msg import CameraInfo
+from pathlib import Path
 
+from sensor_msgs.msg import CameraInfo, Image
+
+from rlvla_core.environment import ACTION_SPACE
 from rlvla_core.errors import RlvlaError
+from rlvla_core.policy.bundle import load_deploy
 from rlvla_core.policy.deploy import DeploySpec
 
 VIEW_TOLERANCE = 0.02
@@ -10,14 +14,29 @@ VIEW_TOLERANCE = 0.02
 the picture's rim by 1 %, three pixels of 640."""
 
 
+def expected_by(bundle: str, *, robot: str, control_hz: float) -> DeploySpec:
+    """What the bundle expects. Raises RlvlaError where there is none or it is not for this arm at this rate."""
+    if not bundle:
+        raise RlvlaError("no bundle: set the parameter `bundle` to a policy bundle, e.g. runs/demo/policy")
+    if not Path(bundle).is_dir():
+        raise RlvlaError(f"no policy bundle at {bundle}: set the parameter `bundle` to one")
+    deploy = load_deploy(Path(bundle))
+    check_robot(deploy, robot, control_hz)
+    return deploy
+
+
 def check_robot(deploy: DeploySpec, robot: str, control_hz: float) -> None:
-    """Raise RlvlaError unless the bundle was trained for this arm at this rate."""
+    """Raise RlvlaError unless the bundle was trained for this arm, at this rate, in the arbiter's actions."""
     if deploy.robot != robot:
         raise RlvlaError(f"the bundle was trained for robot {deploy.robot}, this rig has {robot}: use another bundle")
     if deploy.control_hz != control_hz:
         raise RlvlaError(
             f"the bundle acts at {deploy.control_hz:g} Hz, this rig runs at {control_hz:g} Hz: set control_hz to "
             f"{deploy.control_hz:g}"
+        )
+    if deploy.action_space != ACTION_SPACE:
+        raise RlvlaError(
+            f"the bundle acts in {deploy.action_space}, the arbiter takes {ACTION_SPACE}: use another bundle"
         )
 
 
@@ -45,3 +64,12 @@ def check_camera(deploy: DeploySpec, info: CameraInfo) -> None:
                 f"the camera's {name} is {found:.3f}, the bundle was trained with {wanted:.3f}: use the camera of "
                 "training, or crop and scale the picture to its view"
             )
+
+
+def check_picture(picture: Image, info: CameraInfo) -> None:
+    """Raise RlvlaError unless the picture has the size that its camera_info tells."""
+    if (picture.width, picture.height) != (info.width, info.height):
+        raise RlvlaError(
+            f"picture of {picture.width}x{picture.height}, but its camera_info says {info.width}x{info.height}: "
+            "restart the camera"
+        )

@@ -16,6 +16,8 @@ from rlvla_core.errors import RlvlaError
 PACKAGE = "rlvla"
 PROFILES = "fastdds_large_shm.xml"
 """Fast DDS with room for whole pictures in shared memory; without it most 640x480 pictures are lost (docs/graph.md)."""
+RESPAWN_DELAY_S = 1.0
+"""A node that was killed comes back after this time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,8 +71,6 @@ class NodeSpec:
     """What the settings decide; wins over nodes.yaml."""
     parameter_files: tuple[str, ...]
     """ROS parameter files, read first."""
-    respawn: bool = True
-    """Start it again when it dies."""
     environment: dict[str, str] = field(default_factory=dict)
     """Variables that it needs."""
 
@@ -85,6 +85,8 @@ class Arm:
     """Whether sim_robot_node plays it."""
 
 
+SIMULATED_SLACK = 5.0
+"""See ArbiterParameters.tracking_slack."""
 ARMS = {"sim": Arm(arm="widowx250s", simulated=True), "sim_panda": Arm(arm="panda", simulated=True)}
 
 
@@ -105,6 +107,8 @@ def describe(settings: GraphSettings) -> list[NodeSpec]:
 
     policy = {"bundle": str(Path(settings.bundle).resolve()), "robot": arm.arm, "temperature": settings.temperature}
     arbiter = {"arm": str(_existing(arm_file)), "simulated": arm.simulated, "autostart": settings.autostart}
+    if arm.simulated:
+        arbiter["tracking_slack"] = SIMULATED_SLACK
     nodes = []
     if arm.simulated:
         rig = {name: getattr(settings, name) for name in ("episode", "episode_set", "max_steps")}
@@ -112,7 +116,11 @@ def describe(settings: GraphSettings) -> list[NodeSpec]:
         rig |= {"camera": settings.camera == "sim", "camera_hz": settings.camera_hz}
         nodes.append(node("sim_robot_node", {"robot": arm.arm, **rig, **shared}))
     if settings.camera in ("file", "v4l2"):
-        source: dict[str, Any] = {"source": settings.camera, "path": settings.camera_source, "camera_info": settings.camera_info}
+        source: dict[str, Any] = {
+            "source": settings.camera,
+            "path": settings.camera_source,
+            "camera_info": settings.camera_info,
+        }
         source |= {"rate_hz": settings.camera_hz}
         nodes.append(node("camera_node", source))
     nodes.append(node("arbiter_node", {**arbiter, **shared}))
@@ -151,16 +159,18 @@ def _check(settings: GraphSettings, arm: Arm) -> None:
 
 
 def config_folder(given: str) -> Path:
-    """The configuration folder: the given one, the installed package's share/rlvla/config, or the repository's."""
+    """The configuration folder: the given one, or the one that came with this very code.
+
+    That is the repository's for a checkout (also behind `pip install -e` and `colcon build --symlink-install`), else
+    share/rlvla/config of the prefix that the code was installed to, else of one that ROS 2 knows.
+    """
     if given:
         return _existing(Path(given))
-    prefixes = [Path(prefix) for prefix in os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep) if prefix]
-    import sys
-
-    repository = Path(__file__).resolve().parents[3]
-    candidates = [prefix / "share" / PACKAGE / "config" for prefix in (*prefixes, Path(sys.prefix))]
-    if (repository / "package.xml").is_file():
-        candidates.insert(0, repository / "config")
+    parents = Path(__file__).resolve().parents
+    known = os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep)
+    prefixes = [*parents[4:5], *(Path(prefix) for prefix in known if prefix)]
+    candidates = [repository / "config" for repository in parents[3:4] if (repository / "package.xml").is_file()]
+    candidates += [prefix / "share" / PACKAGE / "config" for prefix in prefixes]
     for candidate in candidates:
         if (candidate / "nodes.yaml").is_file():
             return candidate

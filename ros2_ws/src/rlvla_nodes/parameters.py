@@ -4,11 +4,12 @@ import dataclasses
 import difflib
 import math
 from collections.abc import Mapping
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from rcl_interfaces.msg import ParameterDescriptor
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 
 from rlvla_core.errors import RlvlaError
 
@@ -37,17 +38,16 @@ def declare_parameters(node: Node, kind: type[T]) -> T:
         default = field.default if field.default is not dataclasses.MISSING else None
         if default is None:
             raise TypeError(f"{kind.__name__}.{name} needs a default")
-        wanted = get_origin(types[name]) or types[name]
-        if wanted is float and name in overrides and isinstance(overrides[name].value, int):
-            # YAML reads `5` as an integer, and ROS would refuse it for a number with a fraction.
-            overrides[name]._value, overrides[name]._type_ = float(overrides[name].value), _double()
+        if name in overrides:
+            _accept_whole_numbers(overrides[name], default)
         try:
             given = list(default) if isinstance(default, tuple) else default
             value = node.declare_parameter(name, given, ParameterDescriptor(read_only=True)).value
         except (InvalidParameterTypeException, InvalidParameterValueException):
             found = overrides[name].value
+            found = found.tolist() if hasattr(found, "tolist") else found
             raise RlvlaError(
-                f"{node.get_name()}: parameter `{name}` is {found!r}, expected {wanted.__name__} such as {default!r}"
+                f"{node.get_name()}: parameter `{name}` is {found!r}, expected {_expected(types[name], default)}"
             ) from None
         values[name] = _checked(node, name, tuple(value) if isinstance(default, tuple) else value, types[name])
     try:
@@ -56,16 +56,27 @@ def declare_parameters(node: Node, kind: type[T]) -> T:
         raise RlvlaError(f"{node.get_name()}: {error}") from None
 
 
+def _accept_whole_numbers(given: Parameter, default: Any) -> None:
+    """YAML reads `5` as an integer, and ROS would refuse it for a number with a fraction."""
+    if isinstance(default, float) and given.type_ is Parameter.Type.INTEGER:
+        given._type_, given._value = Parameter.Type.DOUBLE, float(given.value)
+    elif isinstance(default, tuple) and isinstance(default[0], float) and given.type_ is Parameter.Type.INTEGER_ARRAY:
+        given._type_, given._value = Parameter.Type.DOUBLE_ARRAY, [float(number) for number in given.value]
+
+
+def _expected(hint: Any, default: Any) -> str:
+    if get_origin(hint) is Literal:
+        return f"one of {', '.join(get_args(hint))}"
+    if isinstance(default, tuple):
+        return f"a list such as {list(default)}"
+    return f"{hint.__name__} such as {default!r}"
+
+
 def _checked(node: Node, name: str, value: Any, hint: Any) -> Any:
-    choices = get_args(hint) if str(get_origin(hint)) == "typing.Literal" else ()
+    choices = get_args(hint) if get_origin(hint) is Literal else ()
     if choices and value not in choices:
         raise RlvlaError(f"{node.get_name()}: parameter `{name}` is {value!r}, choose one of {', '.join(choices)}")
-    if isinstance(value, float) and not math.isfinite(value):
-        raise RlvlaError(f"{node.get_name()}: parameter `{name}` is {value}, expected a finite number")
+    for number in value if isinstance(value, tuple) else (value,):
+        if isinstance(number, float) and not math.isfinite(number):
+            raise RlvlaError(f"{node.get_name()}: parameter `{name}` is {value}, expected finite numbers")
     return value
-
-
-def _double() -> Any:
-    from rclpy.parameter import Parameter
-
-    return Parameter.Type.DOUBLE

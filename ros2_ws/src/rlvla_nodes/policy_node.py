@@ -18,24 +18,26 @@ import numpy as np
 import torch
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
-from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header, String
 
 from rlvla_core.errors import RlvlaError
-from rlvla_core.policy.bundle import load_bundle, load_deploy
+from rlvla_core.policy.bundle import load_bundle
+from rlvla_core.policy.deploy import DeploySpec
 from rlvla_msgs.msg import ArbiterState, ArmCommand, PolicyStep
 from rlvla_nodes import diagnostics, topics
+from rlvla_nodes.beat import Beat
 from rlvla_nodes.convert import image_message, picture_of, to_seconds
-from rlvla_nodes.fit import check_camera, check_robot
+from rlvla_nodes.fit import check_camera, check_picture, expected_by
 from rlvla_nodes.parameters import declare_parameters
 from rlvla_nodes.process import run_node
 
-EARLY = 0.25
-"""Share of a period: a picture that comes this much before its turn is answered, so that a camera of the control rate
-itself never makes the policy wait a whole picture for a millisecond of jitter."""
+ARBITER_SILENCE_S = 1.5
+"""The arbiter says its mode twice a second; one that has not for so long lets nobody move."""
 RETRY_S = 0.5
 """Autostart looks for a missing camera this often."""
+NOTHING = (-1, -1.0)
+"""Epoch and stamp of the last answer, where there is none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,34 +80,39 @@ class PolicyNode(LifecycleNode):
         self._picture: Image | None = None
         self._info: CameraInfo | None = None
         self._state: ArbiterState | None = None
+        self._state_at = 0.0
         self._instruction = self.given.instruction
         self._active = False
-        self._answered = (-1, -1.0)
-        self._next_at = 0.0
+        self._answered = NOTHING
+        self._beat = Beat(self.given.control_hz)
         self._step = self._pictures = 0
         self._problem = ""
         self._latencies: deque[float] = deque(maxlen=256)
+        # First of all, as the executor asks in this order: a new episode's instruction comes before its picture.
+        if not self.given.instruction:
+            self.create_subscription(String, topics.INSTRUCTION, self._on_instruction, topics.LATCHED)
         pictures = topics.LATCHED if self.given.lock_step else topics.NEWEST
         self.create_subscription(Image, topics.IMAGE, self._on_picture, pictures)
         self.create_subscription(CameraInfo, topics.CAMERA_INFO, self._on_info, pictures)
         self.create_subscription(ArbiterState, topics.ARBITER_STATE, self._on_state, topics.LATCHED)
-        if not self.given.instruction:
-            self.create_subscription(String, topics.INSTRUCTION, self._on_instruction, topics.LATCHED)
         self._commands = self.create_lifecycle_publisher(ArmCommand, topics.POLICY_COMMAND, topics.STREAM)
         self._steps = self.create_lifecycle_publisher(PolicyStep, topics.POLICY_STEP, topics.EVENTS)
         self._aligned = self.create_lifecycle_publisher(Image, topics.ALIGNED_IMAGE, topics.STREAM)
-        # A lifecycle node's own timers stand still while it is inactive; the report must not.
         self._diagnostics = diagnostics.Diagnostics(self, self._report)
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self._wake = self.create_timer(1.0, self._on_wake, clock=steady)
+        self._wake.cancel()
         if self.given.autostart:
-            steady = Clock(clock_type=ClockType.STEADY_TIME)
+            self._expected()  # no camera will mend a bundle that is not there or is another arm's
             self._starter = self.create_timer(RETRY_S, self._start, clock=steady)
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load the bundle and hold it against the rig."""
         try:
             self._load()
-        except RlvlaError as error:
-            self._problem = str(error)
+        except Exception as error:  # rclpy would swallow it; torch has many kinds, e.g. for a device that is not there
+            what = "" if isinstance(error, RlvlaError) else f"cannot use {self.given.bundle} on {self.given.device}: "
+            self._problem = f"{what}{error}".splitlines()[0]
             self.get_logger().error(self._problem)
             return TransitionCallbackReturn.FAILURE
         self._problem = ""
@@ -114,7 +121,7 @@ class PolicyNode(LifecycleNode):
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Begin to answer pictures."""
         result = super().on_activate(state)
-        self._active, self._answered, self._next_at = True, (-1, -1.0), 0.0
+        self._active, self._answered, self._problem = True, NOTHING, ""
         self._act_if_due()
         return result
 
@@ -129,21 +136,25 @@ class PolicyNode(LifecycleNode):
         del self.policy
         return super().on_cleanup(state)
 
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Say nothing more, from whatever state."""
+        self._active = False
+        return super().on_shutdown(state)
+
     def _load(self) -> None:
-        if not self.given.bundle:
-            raise RlvlaError("no bundle: set the parameter `bundle` to a policy bundle, e.g. runs/demo/policy")
-        directory = Path(self.given.bundle)
-        deploy = load_deploy(directory)
-        check_robot(deploy, self.given.robot, self.given.control_hz)
+        directory, self.deploy = Path(self.given.bundle), self._expected()
         if self._info is None:
-            raise MissingCamera(f"no camera yet: nothing on {topics.CAMERA_INFO}")
-        check_camera(deploy, self._info)
-        self.deploy = deploy
+            raise RlvlaError(f"no camera yet: nothing on {topics.CAMERA_INFO}")
+        check_camera(self.deploy, self._info)
         self.policy = load_bundle(directory, device=self.given.device).eval()
         self.policy.requires_grad_(False)
-        self._generator = torch.Generator(self.given.device).manual_seed(self.given.seed)
-        self._act(np.zeros((deploy.camera.height, deploy.camera.width, 3), np.uint8), "warm up")
-        self.get_logger().info(f"{directory}: {deploy.robot}, {deploy.control_hz:g} Hz, camera fits")
+        self._generator = torch.Generator(self.given.device)
+        self._act(np.zeros((self.deploy.camera.height, self.deploy.camera.width, 3), np.uint8), "warm up")
+        self._generator.manual_seed(self.given.seed)
+        self.get_logger().info(f"{directory}: {self.deploy.robot}, {self.deploy.control_hz:g} Hz, camera fits")
+
+    def _expected(self) -> DeploySpec:
+        return expected_by(self.given.bundle, robot=self.given.robot, control_hz=self.given.control_hz)
 
     def _start(self) -> None:
         """Autostart: configure and activate; a missing camera may still come, anything else is the end."""
@@ -159,14 +170,19 @@ class PolicyNode(LifecycleNode):
 
     def _on_instruction(self, message: String) -> None:
         self._instruction = message.data
+        self._act_if_due()
 
     def _on_state(self, message: ArbiterState) -> None:
-        self._state = message
+        self._state, self._state_at = message, time.monotonic()
         self._act_if_due()
 
     def _on_picture(self, message: Image) -> None:
         self._picture = message
         self._pictures += 1
+        self._act_if_due()
+
+    def _on_wake(self) -> None:
+        self._wake.cancel()
         self._act_if_due()
 
     def _act_if_due(self) -> None:
@@ -175,16 +191,10 @@ class PolicyNode(LifecycleNode):
         if not self._active or state is None or message is None or state.mode != ArbiterState.POLICY:
             return
         question = (state.epoch, to_seconds(message.header.stamp))
-        now = time.monotonic()
-        period = 1.0 / self.given.control_hz
-        if question == self._answered:
+        if self._arbiter_is_silent() or not self._instruction or question == self._answered:
             return
-        if not self.given.lock_step:
-            if now < self._next_at - EARLY * period:
-                return
-            if question[0] != self._answered[0] and self._age(question[1]) > period:
-                return  # the first picture of a turn must be a fresh one
-        self._next_at = max(self._next_at + period, now)
+        if not self.given.lock_step and not self._is_due(*question):
+            return
         self._answered = question
         try:
             self._answer(message, state.epoch)
@@ -192,18 +202,37 @@ class PolicyNode(LifecycleNode):
         except RlvlaError as error:
             self._problem = str(error)
 
+    def _is_due(self, epoch: int, stamp: float) -> bool:
+        """Real time: whether this picture is to be answered now; takes the turn if so."""
+        now, period = time.monotonic(), 1.0 / self.given.control_hz
+        if epoch != self._answered[0]:
+            age = self._age(stamp)
+            if not abs(age) <= period:
+                self._problem = (
+                    f"the newest picture is {age:.2f} s old, a start needs one of the last {period:g} s: look at the "
+                    "camera and its clock"
+                )
+                return False
+            self._beat.restart(now)
+        elif not self._beat.due(now):
+            # If nothing newer comes before the turn, this picture is the one to answer.
+            self._wake.timer_period_ns = int(1e9 * self._beat.left(now))
+            self._wake.reset()
+            return False
+        self._beat.take(now)
+        return True
+
+    def _arbiter_is_silent(self) -> bool:
+        return self._state is None or time.monotonic() - self._state_at > ARBITER_SILENCE_S
+
     def _answer(self, message: Image, epoch: int) -> None:
         """Decide and publish. Raises RlvlaError for a picture that cannot be used."""
         began = time.perf_counter()
         observed = to_seconds(message.header.stamp)
         wait_s = 0.0 if self.given.lock_step else self._age(observed)
-        if self._info is not None and (message.width, message.height) != (self._info.width, self._info.height):
-            raise RlvlaError(
-                f"picture of {message.width}x{message.height}, but its camera_info says "
-                f"{self._info.width}x{self._info.height}: restart the camera"
-            )
-        if not self._instruction:
-            raise RlvlaError(f"no instruction: set the parameter `instruction` or publish on `{topics.INSTRUCTION}`")
+        if self._info is not None:
+            check_camera(self.deploy, self._info)  # it may have been started anew, with other settings
+            check_picture(message, self._info)
         picture = picture_of(message)
         prepared = time.perf_counter()
         sample = self._act(picture, self._instruction)
@@ -253,22 +282,18 @@ class PolicyNode(LifecycleNode):
         if not self._active:
             waiting = f"waiting for a camera on {topics.CAMERA_INFO}" if self._info is None else "inactive"
             return diagnostics.WARN, waiting, values
-        if self._state is None:
+        if not self._instruction:
+            line = f"no instruction: set the parameter `instruction` or publish on `{topics.INSTRUCTION}`"
+            return diagnostics.WARN, line, values
+        if self._state is None or self._arbiter_is_silent():
             return diagnostics.WARN, "waiting for the arbiter", values
         if self._state.mode != ArbiterState.POLICY:
             return diagnostics.OK, "ready: the arbiter does not let the policy move", values
         return diagnostics.OK, "acting", values
 
 
-class MissingCamera(RlvlaError):
-    """The camera has not spoken yet; it may still come."""
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
-    def make() -> Node:
-        return PolicyNode()
-
-    return run_node(make, arguments)
+    return run_node(PolicyNode, arguments)
 
 
 if __name__ == "__main__":

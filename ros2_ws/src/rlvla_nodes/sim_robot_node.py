@@ -31,6 +31,8 @@ from rlvla_sim.rig import Rig
 CAMERA_FRAME = "camera_color_optical_frame"
 MAX_LAG_S = 0.5
 """Real time: when the physics is this far behind the clock, the clock is set back and the lag counted."""
+MIN_TICK_S = 1e-4
+"""Shortest time between two points of a target."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,8 +73,14 @@ class SimRobotNode(Node):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__("sim_robot_node", **kwargs)
         self.given = given = declare_parameters(self, SimRobotParameters)
-        if min(given.camera_hz, given.joint_states_hz, given.command_timeout_s, given.max_jump_rad) <= 0:
-            raise RlvlaError(f"{self.get_name()}: rates, timeout and jump must be positive, got {given}")
+        for name in ("camera_hz", "joint_states_hz", "command_timeout_s", "max_jump_rad"):
+            if getattr(given, name) <= 0:
+                raise RlvlaError(f"{self.get_name()}: {name} is {getattr(given, name)}, it must be positive")
+        if given.camera_hz > given.joint_states_hz:
+            raise RlvlaError(
+                f"{self.get_name()}: camera_hz {given.camera_hz:g} is above joint_states_hz {given.joint_states_hz:g}, "
+                "at which the world is looked at: raise joint_states_hz"
+            )
         self.rig = Rig(
             WorldConfig(
                 robot=given.robot,
@@ -115,7 +123,7 @@ class SimRobotNode(Node):
         self.rig.reset(episode_id)
         self._commanded_at, self._refused = None, ""
         self._began = time.monotonic()
-        self._substeps_done, self._next_picture = 0, 0.0
+        self._substeps_done, self._next_picture = 0, self._began + 1.0 / self.given.camera_hz
         # A period passes, so that the first picture of an episode is newer than the last one of the episode before.
         self._sim_seconds += 1.0 / CONTROL_HZ
         self._instruction.publish(String(data=self.rig.world.instruction))
@@ -164,25 +172,27 @@ class SimRobotNode(Node):
         if names != wanted:
             raise RlvlaError(f"joint target for {names}: {self.rig.robot.name} has {wanted}")
         count = len(message.openings)
-        if count == 0 or len(message.positions) != count * len(names) or not message.tick > 0:
+        if count == 0 or len(message.positions) != count * len(names) or not message.tick >= MIN_TICK_S:
             raise RlvlaError(
                 f"joint target of {len(message.positions)} positions, {count} openings and tick {message.tick} s: "
-                f"{len(names)} positions a point are expected"
+                f"{len(names)} positions a point are expected, and a tick of at least {MIN_TICK_S} s"
             )
-        joints = np.array(message.positions).reshape(count, len(names))
+        joints, openings = np.array(message.positions).reshape(count, len(names)), np.array(message.openings)
+        if not (np.isfinite(joints).all() and np.isfinite(openings).all()):
+            raise RlvlaError("joint target refused: a position or an opening is not finite")
         jump = float(np.abs(np.diff(joints, axis=0, prepend=self.rig.target[0][None])).max())
         if not jump <= self.given.max_jump_rad:
             raise RlvlaError(
                 f"joint target refused: it jumps by {jump:.3f} rad (limit {self.given.max_jump_rad}); disable and "
                 "enable the arbiter, so that it starts from where the arm is"
             )
-        return joints, np.array(message.openings)
+        return joints, openings
 
     def _follow_the_clock(self) -> None:
         """Let as much physics pass as time has, and publish."""
         hz = self.rig.config.physics_hz
-        elapsed = time.monotonic() - self._began
-        due = int(elapsed * hz) - self._substeps_done
+        now = time.monotonic()
+        due = int((now - self._began) * hz) - self._substeps_done
         if due > MAX_LAG_S * hz:
             self._late_s += due / hz
             self._began += due / hz
@@ -190,8 +200,9 @@ class SimRobotNode(Node):
         self.rig.advance(due)
         self._substeps_done += due
         self._publish_joints()
-        if elapsed >= self._next_picture:
-            self._next_picture = max(self._next_picture + 1.0 / self.given.camera_hz, elapsed)
+        if now >= self._next_picture:
+            missed = int((now - self._next_picture) * self.given.camera_hz)
+            self._next_picture += (1 + missed) / self.given.camera_hz
             self._publish_picture()
 
     def _header(self, frame: str) -> Header:

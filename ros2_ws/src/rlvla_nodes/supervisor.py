@@ -1,10 +1,12 @@
 """Starts the processes of a graph, shows what they say, restarts one that was killed, and ends them together.
 
 What `ros2 launch` does where it is not installed. A node that ends by itself with an error was told something wrong, so
-everything ends with it; a node that dies by a signal comes back after a second, as under the launch file.
+everything ends with it; one that was killed, or was asked to end, comes back after a second, as under the launch file.
 """
 
 import ctypes
+import functools
+import importlib.util
 import os
 import signal
 import subprocess
@@ -14,16 +16,25 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from rlvla_nodes.graph import NodeSpec, write_parameters
+from rlvla_core.errors import RlvlaError
+from rlvla_nodes.graph import RESPAWN_DELAY_S, NodeSpec, write_parameters
 
-RESPAWN_DELAY_S = 1.0
 GRACE_S = 5.0
-"""A process that has not ended so long after SIGINT is killed."""
+"""A process that has not ended so long after SIGTERM is killed."""
+NEEDED = {
+    "rclpy": "run `make setup`, or source a distribution of ROS 2 (docs/ros2.md)",
+    "rlvla_msgs": "run scripts/messages.sh, or `colcon build` and source install/setup.bash (docs/ros2.md)",
+}
+"""Module of every node -> what to do where it is not installed."""
+_LIBC = ctypes.CDLL(None)
 _PR_SET_PDEATHSIG = 1
 
 
 class Child:
     """One process of the graph."""
+
+    process: subprocess.Popen[str]
+    reader: threading.Thread
 
     def __init__(self, spec: NodeSpec, folder: Path, say: Callable[[str, str], None]) -> None:
         self.spec = spec
@@ -33,7 +44,6 @@ class Child:
             self.command += ["--params-file", file]
         self._say = say
         self.restart_at: float | None = None
-        self.start()
 
     def start(self) -> None:
         """Start the process, and a thread that passes on what it prints."""
@@ -47,7 +57,7 @@ class Child:
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
-            preexec_fn=_die_with_parent,
+            preexec_fn=functools.partial(_prepare, os.getpid()),
         )
         self.reader = threading.Thread(target=self._read, args=(self.process.stdout,), daemon=True)
         self.reader.start()
@@ -61,20 +71,31 @@ class Supervisor:
     """The processes of one graph."""
 
     def __init__(self, specs: Sequence[NodeSpec], folder: Path, show: Callable[[str], None]) -> None:
-        """folder: for the parameter files that are written. show: prints one line."""
+        """folder: for the parameter files that are written. show: prints one line. Nothing is started yet."""
+        for module, way_out in NEEDED.items():
+            if importlib.util.find_spec(module) is None:
+                raise RlvlaError(f"no Python module {module}: {way_out}")
         self._show = show
-        width = max(len(spec.name) for spec in specs)
-        self._width = width
+        self._width = max(len(spec.name) for spec in specs)
         self._stopping = threading.Event()
         self.children = [Child(spec, folder, self._say) for spec in specs]
+        self._started: list[Child] = []
 
     def _say(self, name: str, line: str) -> None:
-        self._show(f"{name:<{self._width}} | {line}")
+        try:
+            self._show(f"{name:<{self._width}} | {line}")
+        except (OSError, SystemExit):
+            # Whoever read our output (`| head`) has gone; rich leaves by SystemExit. The nodes must still be read, for
+            # a node that cannot print stands still.
+            self.stop()
 
     def run(self) -> int:
-        """Watch until `stop` is called or a node ends by itself; 0, or the exit code of the node that failed."""
+        """Start all and watch until `stop` is called or one ends with an error; 0, or the exit code of that one."""
         code = 0
         try:
+            for child in self.children:
+                child.start()
+                self._started.append(child)
             while not self._stopping.wait(0.1):
                 failed = self._check()
                 if failed is not None:
@@ -89,26 +110,27 @@ class Supervisor:
         self._stopping.set()
 
     def _check(self) -> int | None:
-        """Bring back what was killed; the exit code of a node that ended by itself."""
+        """Bring back what was killed; the exit code of a node that ended with an error."""
         for child in self.children:
             code = child.process.poll()
             if code is None:
                 continue
-            if code >= 0:
+            if code > 0:
                 self._say(child.spec.name, f"ended with exit code {code}: stopping the others")
                 return code
             if child.restart_at is None:
-                self._say(child.spec.name, f"was killed by signal {-code}: back in {RESPAWN_DELAY_S:g} s")
+                how = f"was killed by signal {-code}" if code else "has ended"
+                self._say(child.spec.name, f"{how}: back in {RESPAWN_DELAY_S:g} s")
                 child.restart_at = time.monotonic() + RESPAWN_DELAY_S
             elif time.monotonic() >= child.restart_at:
                 child.start()
         return None
 
     def end(self) -> None:
-        """SIGINT to all, SIGKILL to those that do not end."""
-        alive = [child.process for child in self.children if child.process.poll() is None]
+        """SIGTERM to all, SIGKILL to those that do not end."""
+        alive = [child.process for child in self._started if child.process.poll() is None]
         for process in alive:
-            process.send_signal(signal.SIGINT)
+            process.terminate()
         deadline = time.monotonic() + GRACE_S
         for process in alive:
             try:
@@ -116,10 +138,17 @@ class Supervisor:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-        for child in self.children:
+        for child in self._started:
             child.reader.join(1.0)
 
 
-def _die_with_parent() -> None:
-    """A supervisor that is killed must not leave an arm in motion behind it (Linux only)."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
+def _prepare(parent: int) -> None:
+    """In the new process, before it becomes the node (Linux only).
+
+    A supervisor that is killed must not leave an arm in motion behind it: its end is a SIGTERM to the node. A terminal's
+    Ctrl-C reaches the node as well; until the node has its own handler that would be a traceback.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != parent:
+        os._exit(1)

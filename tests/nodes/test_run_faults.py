@@ -1,0 +1,158 @@
+"""`rlvla run` in real time with every node killed in turn: the rest stays up and says why, and the killed one returns.
+
+One long test: starting the graph costs ten seconds, each fault two.
+"""
+
+import signal
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from rclpy.node import Node
+from ros_graph import Graph, Process
+from sensor_msgs.msg import JointState
+
+from rlvla_core.policy.bundle import load_bundle, save_bundle
+from rlvla_core.policy.deploy import DeploySpec
+from rlvla_core.policy.presets import TINY_BASE
+from rlvla_msgs.msg import ArbiterState, PolicyStep
+from rlvla_msgs.srv import SetMode
+from rlvla_nodes import topics
+from rlvla_sim import WorldConfig
+from rlvla_sim.vec_env import env_spec
+
+
+class Operator(Node):
+    """Watches the graph and presses what a person would press."""
+
+    def __init__(self, **kwargs) -> None:
+        super().__init__("operator", **kwargs)
+        self.state = ArbiterState()
+        self.steps = 0
+        self.speed = 0.0
+        self.joints_at = 0.0
+        self.create_subscription(ArbiterState, topics.ARBITER_STATE, self.on_state, topics.LATCHED)
+        self.create_subscription(PolicyStep, topics.POLICY_STEP, self.on_step, topics.EVENTS)
+        self.create_subscription(JointState, topics.JOINT_STATES, self.on_joints, topics.STREAM)
+        self.set_mode = self.create_client(SetMode, topics.SET_MODE)
+
+    def on_state(self, message: ArbiterState) -> None:
+        self.state = message
+
+    def on_step(self, _: PolicyStep) -> None:
+        self.steps += 1
+
+    def on_joints(self, message: JointState) -> None:
+        self.speed = max(abs(v) for v in message.velocity)
+        self.joints_at = time.monotonic()
+
+
+class Faults:
+    """The running graph and its operator."""
+
+    def __init__(self, graph: Graph, run: Process) -> None:
+        self.graph, self.run = graph, run
+        self.operator = graph.make(Operator)
+
+    def until(self, condition, timeout: float) -> float:
+        began = time.monotonic()
+        assert self.graph.until(condition, timeout), self.run.output
+        return time.monotonic() - began
+
+    def press(self, event: str) -> None:
+        """Until it is accepted; a node that comes back is not there at once."""
+        end = time.monotonic() + 20
+        while True:
+            if self.operator.set_mode.service_is_ready():
+                answer = self.operator.set_mode.call_async(SetMode.Request(event=event))
+                if self.graph.until(answer.done, 2) and answer.result().success:
+                    return
+            assert time.monotonic() < end, f"{event}: {self.run.output}"
+            self.graph.spin(0.1)
+
+    def acts(self, timeout: float = 40.0) -> None:
+        before = self.operator.steps
+        self.until(lambda: self.operator.steps >= before + 3, timeout)
+        assert self.operator.state.mode == ArbiterState.POLICY
+
+    def resume(self) -> None:
+        """Press start, again where a node that is still warming up made the arbiter hold."""
+        end = time.monotonic() + 40
+        before = self.operator.steps
+        while self.operator.steps < before + 5:
+            assert time.monotonic() < end, self.run.output
+            if self.operator.state.mode != ArbiterState.POLICY:
+                self.press("start")
+            self.graph.until(lambda: self.operator.steps >= before + 5, 1.5)
+
+    def kill(self, name: str) -> None:
+        for process in psutil.Process(self.run.popen.pid).children(recursive=True):
+            if name in process.cmdline():
+                process.send_signal(signal.SIGKILL)
+                return
+        raise AssertionError(f"no process {name}")
+
+    def others_run(self, but: str) -> None:
+        running = {word for p in psutil.Process(self.run.popen.pid).children(recursive=True) for word in p.cmdline()}
+        for name in {"sim_robot_node", "arbiter_node", "policy_node", "trial_node"} - {but}:
+            assert name in running, f"{name} is gone: {self.run.output}"
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Path:
+    policy = load_bundle(TINY_BASE)
+    folder = tmp_path / "policy"
+    save_bundle(policy, folder, deploy=DeploySpec.from_env(env_spec(WorldConfig()), policy), provenance={"test": True})
+    return folder
+
+
+@pytest.mark.timeout(240, method="thread")
+def test_every_node_may_be_killed_and_ctrl_c_ends_all_with_zero(graph: Graph, bundle: Path):
+    size = ["--image-width", "64", "--image-height", "64"]
+    run = graph.process("rlvla", "run", "--bundle", str(bundle), *size, "--instruction", "put carrot on plate")
+    faults = Faults(graph, run)
+    operator = faults.operator
+    faults.acts(90)
+
+    faults.kill("policy_node")
+    assert faults.until(lambda: operator.state.mode == ArbiterState.HOLD, 3) <= 0.5
+    assert "policy" in operator.state.reasons[-1]
+    faults.others_run("policy_node")
+    faults.until(lambda: "policy_node" in run.output and "killed by signal 9" in run.output, 3)
+    before = run.output.count("ready: the arbiter does not let")
+    faults.until(lambda: run.output.count("ready: the arbiter does not let") > before, 40)
+    faults.resume()
+
+    faults.kill("arbiter_node")
+    killed = time.monotonic()
+    faults.until(lambda: operator.speed < 0.02 and operator.joints_at > killed + 0.2, 5)
+    faults.others_run("arbiter_node")
+    # A simulated arm may start by itself.
+    faults.until(lambda: run.output.count("READY -> POLICY (start: autostart)") == 2, 40)
+    faults.acts()
+
+    faults.kill("sim_robot_node")
+    faults.until(lambda: operator.state.mode == ArbiterState.FAULT, 3)
+    assert "joint_states" in operator.state.reasons[-1]
+    faults.others_run("sim_robot_node")
+    faults.press("clear_fault")
+    faults.resume()
+
+    faults.kill("trial_node")
+    faults.until(lambda: run.output.count("killed by signal") == 4, 5)
+    faults.acts(5)
+    faults.until(lambda: "trial_node" in " ".join(names(run)), 5)
+
+    children = psutil.Process(run.popen.pid).children(recursive=True)
+    run.signal(signal.SIGINT)
+    time.sleep(0.05)
+    run.signal(signal.SIGINT)
+    assert run.wait(15) == 0, run.output
+    assert "Traceback" not in run.output
+    psutil.wait_procs(children, timeout=2)
+    assert not [child for child in children if child.is_running()]
+
+
+def names(run: Process) -> list[str]:
+    return [" ".join(p.cmdline()) for p in psutil.Process(run.popen.pid).children(recursive=True)]
