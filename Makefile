@@ -2,6 +2,7 @@
 # make test   style, types and tests
 # make check  style and types only
 # make setup  the environment alone: virtual environment, packages, Vulkan driver (the others call it)
+# make ros    ROS 2 from wheels into that environment, and our messages (`make test` calls it)
 #
 # Options: VENV=.venv PYTHON=python3 PIP_ARGS="..." MINUTES=18
 
@@ -9,7 +10,7 @@ VENV ?= .venv
 MINUTES ?= 18
 export VENV
 
-.PHONY: help setup demo test check
+.PHONY: help setup ros demo test check
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile
 
@@ -19,7 +20,10 @@ setup:
 demo: setup
 	@"$(VENV)/bin/python" -m rlvla demo --minutes $(MINUTES) --name demo
 
-test: setup
+ros: setup
+	@bash scripts/ros.sh
+
+test: ros
 	@bash scripts/test.sh
 
 check: setup

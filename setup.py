@@ -26,6 +26,8 @@ for folder, patterns in ROOMS.items():
             package_dir[package] = f"{folder}/{package.replace('.', '/')}"
 
 setup(
+    # `colcon build --symlink-install` works in a folder without pyproject.toml, where the name would be UNKNOWN.
+    name="rlvla",
     python_requires=">=3.10",
     packages=packages,
     package_dir=package_dir,

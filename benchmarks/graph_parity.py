@@ -141,6 +141,7 @@ def main() -> int:
     parser.add_argument("bundle", type=Path, help="policy bundle, e.g. runs/demo/policy")
     parser.add_argument("--episodes", type=int, default=64)
     parser.add_argument("--max-steps", type=int, default=80, help="control steps of an episode")
+    parser.add_argument("--press", type=float, default=0.03, help="metres into the table; 0: as on a real arm")
     parser.add_argument("--seed", type=int, default=0, help="draws the episodes")
     given = parser.parse_args()
     console = Console()
@@ -159,6 +160,7 @@ def main() -> int:
             lock_step=True,
             autostart="none",
             max_steps=given.max_steps,
+            press=given.press,
             **size,
         )
         graph, figures = through_the_graph(settings, policy, episodes, console)
@@ -167,7 +169,8 @@ def main() -> int:
         return 1
     comparison = compare(inside, graph, ("in-process", "ROS graph"))
     console.print(comparison.to_table())
-    print(json.dumps({"benchmark": "graph_parity", **figures, "comparison": comparison.to_json()}), flush=True)
+    figures |= {"press": given.press, "comparison": comparison.to_json()}
+    print(json.dumps({"benchmark": "graph_parity", **figures}), flush=True)
     significant = any(row.p_value < 0.05 for row in comparison.metrics)
     return int(bool(figures["wrong_tokens"]) or significant)
 

@@ -1,12 +1,18 @@
 """Writes constraints.txt: the versions in this environment of everything that the package's dependency tree needs.
 
+What the package needs is read from this checkout, not from an installation of it that may be older.
+
     .venv/bin/python scripts/pin.py [--check]
 
 Run it after a change of dependencies, in an environment where the tests have passed. A pin carries a marker where the
 pinned version does not support every Python that the package supports: there pip picks an older version itself.
 """
 
+import contextlib
+import io
+import os
 import sys
+import tempfile
 from importlib import metadata
 from pathlib import Path
 
@@ -14,6 +20,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
+from setuptools import build_meta
 
 ROOT = Path(__file__).resolve().parent.parent
 PYTHONS = ("3.10", "3.11", "3.12", "3.13")
@@ -23,8 +30,17 @@ HEADER = """\
 
 
 def roots() -> list[Requirement]:
-    """What the package asks for, extras included."""
-    return [Requirement(text) for text in metadata.requires("rlvla") or []]
+    """What the package asks for, extras included; an extra that only names others of our own adds nothing."""
+    talk = io.StringIO()
+    os.chdir(ROOT)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        contextlib.redirect_stdout(talk),
+        contextlib.redirect_stderr(talk),
+    ):
+        name = build_meta.prepare_metadata_for_build_wheel(folder)
+        asked = metadata.PathDistribution(Path(folder) / name).requires or []
+    return [requirement for requirement in map(Requirement, asked) if requirement.name != "rlvla"]
 
 
 def tree() -> dict[str, metadata.Distribution]:

@@ -4,13 +4,13 @@
 #
 #   VENV=.venv        where the environment lies, relative to the repository
 #   PYTHON=python3    the interpreter to make it with (3.10 to 3.12)
-#   EXTRAS=sim,ros,ros-build,dev    which extras of pyproject.toml to install
+#   EXTRAS=sim,dev    which extras of pyproject.toml to install
 #   PIP_ARGS=         more arguments for pip, for example another index for torch
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 venv=${VENV:-.venv}
-extras=${EXTRAS:-sim,ros,ros-build,dev}
+extras=${EXTRAS:-sim,dev}
 read -ra pip_args <<<"${PIP_ARGS:-}"
 
 say() { printf '[setup] %s\n' "$*"; }
@@ -62,9 +62,6 @@ fi
 if [[ ! -f "$stamp" || $(<"$stamp") != "$wanted" ]]; then
   install_packages
   printf '%s\n' "$wanted" >"$stamp"
-fi
-if [[ ",$extras," == *,ros-build,* ]]; then
-  VENV="$venv" bash scripts/messages.sh
 fi
 if [[ ",$extras," == *,sim,* && ! -f "$venv/.vulkan-works" ]]; then
   bash scripts/vulkan.sh "$venv/bin/python"

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from importlib import metadata
 from pathlib import Path
@@ -158,14 +158,67 @@ def check_assets() -> Finding:
     return Finding(subject=subject, verdict=Verdict.OPTIONAL, detail=detail, way_out=unset)
 
 
+def version_of(package: str) -> str:
+    """The installed version; a distribution of ROS may leave out the metadata that tell it."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "of unknown version"
+
+
+def check_kinematics() -> Finding:
+    """What the arbiter computes with."""
+    finding = check_packages("arm kinematics", ("pinocchio", "ruckig"), Verdict.OPTIONAL, "pip install pin ruckig")
+    if finding.verdict is not Verdict.OK:
+        return finding
+    return replace(finding, detail=f"pinocchio {version_of('pin')}, ruckig {version_of('ruckig')}")
+
+
+ROS_WAY_OUT = "make ros installs wheels of it, or source /opt/ros/<distro>/setup.bash before you start (docs/ros2.md)"
+
+
 def check_ros() -> Finding:
-    """ROS 2's Python client; only robots need it."""
-    distribution = os.environ.get("ROS_DISTRO")
+    """ROS 2's Python client, its middleware and its distribution; only robots need it."""
+    subject, named = "ROS 2", os.environ.get("ROS_DISTRO")
     if importlib.util.find_spec("rclpy") is None:
-        detail = "rclpy is not importable" + (f", though ROS_DISTRO={distribution}" if distribution else "")
-        way_out = "source /opt/ros/<distro>/setup.bash before you start; only robots need it"
-        return Finding(subject="ROS 2", verdict=Verdict.OPTIONAL, detail=detail, way_out=way_out)
-    return Finding(subject="ROS 2", verdict=Verdict.OK, detail=f"rclpy, {distribution or 'distribution not named'}")
+        detail = "rclpy is not importable" + (f", though ROS_DISTRO={named}" if named else "")
+        return Finding(subject=subject, verdict=Verdict.OPTIONAL, detail=detail, way_out=ROS_WAY_OUT)
+    version = version_of("rclpy")
+    distribution = named or RCLPY_OF.get(version.partition(".")[0], "an unknown distribution")
+    middleware = os.environ.get("RMW_IMPLEMENTATION", "rmw_fastrtps_cpp")
+    detail = f"rclpy {version} ({distribution}), {middleware}"
+    if middleware == "rmw_fastrtps_cpp":
+        return Finding(subject=subject, verdict=Verdict.OK, detail=detail)
+    way_out = "tried with rmw_fastrtps_cpp only: unset RMW_IMPLEMENTATION"
+    return Finding(subject=subject, verdict=Verdict.OPTIONAL, detail=detail, way_out=way_out)
+
+
+RCLPY_OF = {"7": "jazzy", "9": "kilted"}
+"""First number of rclpy's version -> distribution, for wheels, which set no ROS_DISTRO."""
+
+
+def check_messages() -> Finding:
+    """The graph's own messages, which are built here."""
+    subject = "ROS 2 messages"
+    if importlib.util.find_spec("rlvla_msgs") is not None:
+        return Finding(subject=subject, verdict=Verdict.OK, detail="rlvla_msgs is built")
+    way_out = "make ros, or colcon build and source install/setup.bash (docs/ros2.md)"
+    return Finding(subject=subject, verdict=Verdict.OPTIONAL, detail="rlvla_msgs is not built", way_out=way_out)
+
+
+def check_ros_launch() -> Finding:
+    """The `ros2 launch` command, and whether ROS 2 sees this package; `rlvla run` needs neither."""
+    subject = "ros2 launch"
+    if shutil.which("ros2") is None or importlib.util.find_spec("launch_ros") is None:
+        detail = "needed by nobody here: `rlvla run` starts the same graph"
+        way_out = "it comes with a ROS 2 distribution, not by pip"
+        return Finding(subject=subject, verdict=Verdict.OPTIONAL, detail=detail, way_out=way_out)
+    prefixes = [Path(prefix) for prefix in os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep) if prefix]
+    found = [prefix for prefix in prefixes if (prefix / "share/ament_index/resource_index/packages/rlvla").is_file()]
+    if found:
+        return Finding(subject=subject, verdict=Verdict.OK, detail=f"sees the package rlvla in {found[0]}")
+    detail, way_out = "does not see the package rlvla", "colcon build, then source install/setup.bash (docs/ros2.md)"
+    return Finding(subject=subject, verdict=Verdict.OPTIONAL, detail=detail, way_out=way_out)
 
 
 ROBOT_EXTRAS = (
@@ -173,7 +226,7 @@ ROBOT_EXTRAS = (
     ("Franka arm", "franky", "franky-control"),
     ("WidowX AI arm", "trossen_arm", "trossen-arm"),
     ("WidowX 250 S arm", "dynamixel_sdk", "dynamixel-sdk"),
-    ("real-arm kinematics", "pinocchio", "pin"),
+    ("SpaceMouse", "pyspacemouse", "pyspacemouse"),
 )
 """What it is for, the module, the package that brings it."""
 
@@ -188,6 +241,9 @@ def extras() -> Iterable[Finding]:
     yield check_gpu()
     yield check_assets()
     yield check_ros()
+    yield check_messages()
+    yield check_ros_launch()
+    yield check_kinematics()
     for subject, module, package in ROBOT_EXTRAS:
         yield check_packages(subject, (module,), Verdict.OPTIONAL, f"pip install {package}, where you have one")
 

@@ -7,6 +7,8 @@ from pathlib import Path
 from rlvla_core.control import strict_yaml
 from rlvla_core.errors import RlvlaError
 
+SIMULATED_SILENCE_S = 0.5
+"""Oldest joint states of a simulated arm, seconds."""
 Point = tuple[float, float, float]
 
 
@@ -159,11 +161,23 @@ class ArmConfig:
                 f"`singularity_stop` {motion.singularity_stop}"
             )
 
-    def with_slack(self, share: float) -> "ArmConfig":
-        """The same arm, allowed to be `share` times as far away from its command."""
-        limits = self.freshness
-        tcp, joint = share * limits.tracking_tcp, share * limits.tracking_joint
-        return replace(self, freshness=replace(limits, tracking_tcp=tcp, tracking_joint=joint))
+    def simulated(self, tracking_slack: float, press: float) -> "ArmConfig":
+        """The same arm where nothing can break: it may lag `tracking_slack` times as far behind its command, and be
+        commanded `press` metres into the table, which in training only the table itself forbids. Its joint states may
+        be late, as a busy machine stops a simulator for longer than a driver."""
+        limits, space = self.freshness, self.workspace
+        tcp, joint = tracking_slack * limits.tracking_tcp, tracking_slack * limits.tracking_joint
+        x, y, z = space.box_min
+        return replace(
+            self,
+            freshness=replace(
+                limits,
+                tracking_tcp=tcp,
+                tracking_joint=joint,
+                joint_states_s=max(limits.joint_states_s, SIMULATED_SILENCE_S),
+            ),
+            workspace=replace(space, table_z=space.table_z - press, box_min=(x, y, min(z, space.table_z - press))),
+        )
 
     @classmethod
     def from_yaml(cls, path: Path) -> "ArmConfig":

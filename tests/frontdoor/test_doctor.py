@@ -1,6 +1,9 @@
 """`rlvla doctor` must survive the machines that it is for: the broken ones."""
 
+import importlib.util
 import json
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -63,3 +66,60 @@ def test_assets_that_point_nowhere_are_said(monkeypatch: pytest.MonkeyPatch) -> 
     finding = doctor.check_assets()
     assert finding.verdict is Verdict.OPTIONAL
     assert "/no/such/folder" in finding.detail
+
+
+def without(monkeypatch: pytest.MonkeyPatch, *missing: str) -> None:
+    """A machine on which some modules are not installed, and all others are."""
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name in missing else object())
+
+
+@pytest.mark.parametrize(
+    ("missing", "check", "named", "way_out"),
+    [
+        ("rclpy", doctor.check_ros, "rclpy", "make ros"),
+        ("rlvla_msgs", doctor.check_messages, "rlvla_msgs", "colcon build"),
+        ("ruckig", doctor.check_kinematics, "ruckig", "pip install pin ruckig"),
+        ("launch_ros", doctor.check_ros_launch, "`rlvla run` starts the same graph", "distribution"),
+    ],
+)
+def test_missing_part_of_ros_is_optional_and_has_a_way_out(
+    missing: str, check: Callable[[], Finding], named: str, way_out: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without(monkeypatch, missing)
+    finding = check()
+    assert finding.verdict is Verdict.OPTIONAL
+    assert named in finding.detail
+    assert way_out in finding.way_out
+
+
+@pytest.mark.parametrize(
+    ("version", "distribution", "shown"),
+    [("9.1.2", None, "kilted"), ("7.1.6", None, "jazzy"), ("12.0.0", None, "unknown"), ("7.1.6", "rolling", "rolling")],
+)
+def test_ros_distribution_is_named(
+    version: str, distribution: str | None, shown: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without(monkeypatch)
+    monkeypatch.setattr(doctor, "version_of", lambda _: version)
+    monkeypatch.delenv("RMW_IMPLEMENTATION", raising=False)
+    monkeypatch.delenv("ROS_DISTRO", raising=False)
+    if distribution:
+        monkeypatch.setenv("ROS_DISTRO", distribution)
+    finding = doctor.check_ros()
+    assert finding.verdict is Verdict.OK
+    assert version in finding.detail and shown in finding.detail
+    monkeypatch.setenv("RMW_IMPLEMENTATION", "rmw_zenoh_cpp")
+    assert "unset RMW_IMPLEMENTATION" in doctor.check_ros().way_out
+
+
+def test_ros2_launch_that_does_not_see_the_package_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    without(monkeypatch)
+    monkeypatch.setattr(doctor.shutil, "which", lambda _: "ros2")
+    monkeypatch.setenv("AMENT_PREFIX_PATH", str(tmp_path))
+    assert "install/setup.bash" in doctor.check_ros_launch().way_out
+    marker = tmp_path / "share" / "ament_index" / "resource_index" / "packages" / "rlvla"
+    marker.parent.mkdir(parents=True)
+    marker.touch()
+    finding = doctor.check_ros_launch()
+    assert (finding.verdict, finding.way_out) == (Verdict.OK, "")
+    assert str(tmp_path) in finding.detail

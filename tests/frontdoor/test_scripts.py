@@ -97,3 +97,16 @@ def test_a_failing_step_fails_the_script(script: str, checkout: Path) -> None:
     broken.write_text('#!/bin/sh\ncase "$*" in *mypy*) exit 3;; esac\n')
     broken.chmod(0o755)
     assert call(checkout, script).returncode == 3
+
+
+def test_ros_needs_the_environment_first(checkout: Path) -> None:
+    failed = call(checkout, "ros.sh")
+    assert failed.returncode == 1
+    assert failed.stderr == "[ros] error: there is no environment .venv: run `make setup` first\n"
+
+
+def test_a_failed_installation_of_ros_says_why(checkout: Path) -> None:
+    call(checkout, "setup.sh")
+    failed = call(checkout, "ros.sh", PIP_BREAKS="1")
+    assert failed.returncode == 1
+    assert "no space left" in failed.stderr and "could not install the wheels" in failed.stderr

@@ -16,12 +16,12 @@ MISSING = ""
 try:
     import rclpy  # noqa: F401
 except ImportError as error:
-    MISSING = f"no ROS 2 here ({error}): run scripts/setup.sh, or source a distribution of ROS 2"
+    MISSING = f"no ROS 2 here ({error}): run `make ros`, or source a distribution of ROS 2"
 else:
     try:
         import rlvla_msgs.msg  # noqa: F401
     except ImportError as error:
-        MISSING = f"rlvla_msgs is not built ({error}): run scripts/messages.sh, or colcon build"
+        MISSING = f"rlvla_msgs is not built ({error}): run `make ros`, or colcon build"
 
 TIMEOUT_S = 60
 

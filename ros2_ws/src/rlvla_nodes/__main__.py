@@ -1,6 +1,7 @@
 """`python -m rlvla_nodes policy_node --ros-args ...`: one node, in a process that ends well even while it imports."""
 
 import importlib
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -10,9 +11,10 @@ NAMES = ("arbiter_node", "camera_node", "policy_node", "sim_robot_node", "teleop
 
 def main(name: str, arguments: Sequence[str] | None = None) -> int:
     """Run the node `name`; `arguments` without the program, default: the command line's. The process's exit code."""
-    # torch and SAPIEN take seconds to import; rclpy's own handlers come after that.
+    # torch and SAPIEN take seconds to import; run_node's handlers come after that. Nothing is owned until then, and an
+    # orderly exit would take half a second, in which a second signal ends the process with another code.
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: sys.exit(0))
+        signal.signal(number, lambda *_: os._exit(0))
     module = importlib.import_module(f"rlvla_nodes.{name}")
     return module.main(sys.argv if arguments is None else ["rlvla_nodes", *arguments])
 

@@ -50,6 +50,9 @@ class ArbiterParameters:
     """Commands a second that a policy gives."""
     lock_step: bool = False
     """Play a whole control period for each policy command; for a simulated rig that waits."""
+    press: float = 0.0
+    """Metres that the hand may be commanded into the table. In training nothing but the table stops it, and a policy
+    makes use of that; 0 on a real arm."""
     tracking_slack: float = 1.0
     """How many times the arm file's tracking limits the arm may be away from its command. The drives of the simulated
     WidowX lag by 0.28 s (damping / stiffness, as the paper identified them), which is 56 mm at 40 mm a step."""
@@ -71,9 +74,11 @@ class ArbiterNode(Node):
             raise RlvlaError(f"arbiter_node: rates must be positive, got {given.tick_hz} and {given.control_hz}")
         if not given.simulated and (given.autostart == "policy" or given.lock_step):
             raise RlvlaError("arbiter_node: autostart policy and lock_step are for simulated arms")
-        if not given.simulated and given.tracking_slack > 1.0:
-            raise RlvlaError(f"arbiter_node: tracking_slack {given.tracking_slack} is for simulated arms: write 1.0")
-        self.arm = ArmConfig.from_yaml(Path(given.arm)).with_slack(given.tracking_slack)
+        self.arm = ArmConfig.from_yaml(Path(given.arm))
+        if given.simulated:
+            self.arm = self.arm.simulated(given.tracking_slack, given.press)
+        elif given.tracking_slack != 1.0 or given.press:
+            raise RlvlaError("arbiter_node: tracking_slack and press are for simulated arms")
         self.controller = ArmController(
             self.arm,
             1.0 / given.tick_hz,

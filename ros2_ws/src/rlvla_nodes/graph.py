@@ -53,6 +53,8 @@ class GraphSettings:
     """Simulated rig: pixels."""
     image_height: int = 480
     """Simulated rig: pixels."""
+    press: float = 0.03
+    """Simulated rig: metres that the hand may be commanded into the table, as in training; 0: as on a real arm."""
     lock_step: bool = False
     """Simulated rig: the world waits for the policy, however slow it is. For comparisons, not for show."""
     temperature: float = 0.0
@@ -108,7 +110,7 @@ def describe(settings: GraphSettings) -> list[NodeSpec]:
     policy = {"bundle": str(Path(settings.bundle).resolve()), "robot": arm.arm, "temperature": settings.temperature}
     arbiter = {"arm": str(_existing(arm_file)), "simulated": arm.simulated, "autostart": settings.autostart}
     if arm.simulated:
-        arbiter["tracking_slack"] = SIMULATED_SLACK
+        arbiter |= {"tracking_slack": SIMULATED_SLACK, "press": settings.press}
     nodes = []
     if arm.simulated:
         rig = {name: getattr(settings, name) for name in ("episode", "episode_set", "max_steps")}

@@ -146,9 +146,9 @@ class PolicyNode(LifecycleNode):
         if self._info is None:
             raise RlvlaError(f"no camera yet: nothing on {topics.CAMERA_INFO}")
         check_camera(self.deploy, self._info)
+        self._generator = torch.Generator(self.given.device)  # first, as it knows best whether there is such a device
         self.policy = load_bundle(directory, device=self.given.device).eval()
         self.policy.requires_grad_(False)
-        self._generator = torch.Generator(self.given.device)
         self._act(np.zeros((self.deploy.camera.height, self.deploy.camera.width, 3), np.uint8), "warm up")
         self._generator.manual_seed(self.given.seed)
         self.get_logger().info(f"{directory}: {self.deploy.robot}, {self.deploy.control_hz:g} Hz, camera fits")

@@ -1,10 +1,12 @@
 """How every node process starts, reports a mistake and ends."""
 
+import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
 
 import rclpy
+from rclpy._rclpy_pybind11 import RCLError
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
@@ -31,15 +33,20 @@ def run_node(make: Callable[[], Node], arguments: Sequence[str] | None = None) -
     try:
         # rclpy's own handlers shut the context down from another thread, in the middle of whatever runs here: a publish
         # then fails, and taking the node down beside that thread has crashed the process.
-        rclpy.init(args=None if arguments is None else list(arguments), signal_handler_options=SignalHandlerOptions.NO)
+        _init(arguments)
         node = make()
         stop.raises = False
         executor = SingleThreadedExecutor()
         executor.add_node(node)
         while not stop.asked:
             executor.spin_once(timeout_sec=LOOK_S)
-    except (KeyboardInterrupt, ExternalShutdownException):
+    except ExternalShutdownException:
         pass
+    except KeyboardInterrupt:
+        if node is None:
+            # A half-built world crashes when it is taken down. The system takes back what it holds.
+            sys.stdout.flush()
+            os._exit(0)
     except RlvlaError as error:
         print(f"error: {error}", file=sys.stderr, flush=True)
         code = 1
@@ -55,6 +62,14 @@ def run_node(make: Callable[[], Node], arguments: Sequence[str] | None = None) -
         finally:
             rclpy.try_shutdown()
     return code
+
+
+def _init(arguments: Sequence[str] | None) -> None:
+    given = None if arguments is None else list(arguments)
+    try:
+        rclpy.init(args=given, signal_handler_options=SignalHandlerOptions.NO)
+    except RCLError as error:
+        raise RlvlaError(f"ROS cannot read the arguments: {str(error).splitlines()[0]}") from None
 
 
 class _Stop:

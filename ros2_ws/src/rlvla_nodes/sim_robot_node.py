@@ -29,6 +29,8 @@ from rlvla_sim.config import CONTROL_HZ
 from rlvla_sim.rig import Rig
 
 CAMERA_FRAME = "camera_color_optical_frame"
+SMALL_PICTURE = 128
+"""Pixels: up to this width a pixel is the mean of four drawn ones, as in training."""
 MAX_LAG_S = 0.5
 """Real time: when the physics is this far behind the clock, the clock is set back and the lag counted."""
 MIN_TICK_S = 1e-4
@@ -86,6 +88,8 @@ class SimRobotNode(Node):
                 robot=given.robot,
                 image_width=given.image_width,
                 image_height=given.image_height,
+                # What the policy's own transform makes smaller is smoothed there.
+                supersampling=2 if given.image_width <= SMALL_PICTURE else 1,
                 max_steps=given.max_steps or sys.maxsize,
                 episode_set=given.episode_set,
                 assets=given.assets,

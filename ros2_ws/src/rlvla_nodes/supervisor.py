@@ -22,8 +22,8 @@ from rlvla_nodes.graph import RESPAWN_DELAY_S, NodeSpec, write_parameters
 GRACE_S = 5.0
 """A process that has not ended so long after SIGTERM is killed."""
 NEEDED = {
-    "rclpy": "run `make setup`, or source a distribution of ROS 2 (docs/ros2.md)",
-    "rlvla_msgs": "run scripts/messages.sh, or `colcon build` and source install/setup.bash (docs/ros2.md)",
+    "rclpy": "run `make ros`, or source a distribution of ROS 2 (docs/ros2.md)",
+    "rlvla_msgs": "run `make ros`, or `colcon build` and source install/setup.bash (docs/ros2.md)",
 }
 """Module of every node -> what to do where it is not installed."""
 _LIBC = ctypes.CDLL(None)
@@ -145,8 +145,8 @@ class Supervisor:
 def _prepare(parent: int) -> None:
     """In the new process, before it becomes the node (Linux only).
 
-    A supervisor that is killed must not leave an arm in motion behind it: its end is a SIGTERM to the node. A terminal's
-    Ctrl-C reaches the node as well; until the node has its own handler that would be a traceback.
+    A supervisor that is killed must not leave an arm in motion behind it: its end is a SIGTERM to the node. And a
+    terminal's Ctrl-C reaches the node as well, which would answer with a traceback before it has a handler of its own.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
