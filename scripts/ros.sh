@@ -41,7 +41,7 @@ mend_wheels() {
   numpy_include=$("$python" -c 'import numpy; print(numpy.get_include())')
   [[ -f "$python_include/Python.h" ]] && command -v g++ >/dev/null ||
     fail "the messages need g++ and $python_include/Python.h (Debian, Ubuntu: apt-get install g++ python3-dev)"
-  { grep -rlE '/opt/python/cp3[0-9]+-cp3[0-9]+/' "$venv/share" --include='*.cmake' || true; } | xargs -r sed -i -E \
+  { grep -rlZE '/opt/python/cp3[0-9]+-cp3[0-9]+/' "$venv/share" --include='*.cmake' || true; } | xargs -0 -r sed -i -E \
     -e "s#/opt/python/cp3[0-9]+-cp3[0-9]+/lib/python3\.[0-9]+/site-packages/numpy/_?core/include#$numpy_include#g" \
     -e "s#/opt/python/cp3[0-9]+-cp3[0-9]+/include/python3\.[0-9]+#$python_include#g"
 }
