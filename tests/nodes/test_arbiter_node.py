@@ -147,6 +147,7 @@ def test_a_policy_moves_the_arm_only_with_an_operator(graph, bench):
     bench.driver = bench.camera = True
     bench.operator = False
     assert graph.until(lambda: press(graph, bench, "enable").success, 10)
+    graph.spin(1.2)  # what the operator said before has grown old
     assert "operator's heartbeat" in press(graph, bench, "start").message
     bench.operator = True
     graph.spin(0.2)
