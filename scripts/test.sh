@@ -8,7 +8,16 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 venv=${VENV:-.venv}
 
 bash scripts/check.sh
-printf '[test] running the tests on %s processes: about 10 minutes on 2 cores\n' "${TEST_WORKERS:-2}"
+workers=${TEST_WORKERS:-2}
 # One thread each: two thread pools that spin against each other are slower than one core alone.
 export OMP_NUM_THREADS=1 LP_NUM_THREADS=0
-exec "$venv/bin/python" -m pytest -n "${TEST_WORKERS:-2}" --dist loadfile "$@"
+pytest() { "$venv/bin/python" -m pytest "$@"; }
+
+if (($#)); then
+  pytest -n "$workers" --dist loadfile "$@"
+  exit
+fi
+printf '[test] running the tests on %s processes: about 4 minutes on 2 cores\n' "$workers"
+pytest -n "$workers" --dist loadfile --ignore tests/nodes
+printf '[test] running the tests of the ROS nodes, which keep real time, on their own: about 5 minutes\n'
+pytest tests/nodes
