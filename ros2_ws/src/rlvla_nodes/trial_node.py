@@ -79,7 +79,8 @@ class TrialNode(Node):
         try:
             await self._begin(goal)
             outcome.ended_by, status = await self._watch(handle, began)
-            await self._mode("hold")
+            if outcome.ended_by != "intervention":  # whoever has taken over keeps the arm
+                await self._mode("hold")
             outcome.success, outcome.success_once = status.success, status.success_once
             outcome.steps = status.steps
         except RlvlaError as error:
