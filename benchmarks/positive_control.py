@@ -81,7 +81,9 @@ CONTROLS = {
         teacher=ToyExpertConfig(speed=0.0075, noise=0.003),
         demonstrations=256,
         sft_epochs=30.0,
-        ppo=replace(_REACH_PPO, iterations=390, worlds=128, minibatch=128, gamma=0.95, lam=0.9, lr=6e-4),
+        ppo=replace(
+            _REACH_PPO, iterations=240, worlds=256, minibatch=512, micro_batch=256, gamma=0.95, lam=0.9, lr=1.2e-3
+        ),
     ),
 }
 SFT = SftConfig(batch=32, lr=3e-3, lr_warmup_steps=10, label_sigma=16.0, localisation_weight=0.5)
