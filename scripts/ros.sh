@@ -10,28 +10,14 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 venv=${VENV:-.venv}
 source_folder=ros2_ws/src/rlvla_msgs
 build_folder="build/rlvla_msgs-$(basename "$venv")"
-read -ra pip_args <<<"${PIP_ARGS:-}"
-
-say() { printf '[ros] %s\n' "$*"; }
-fail() {
-  printf '[ros] error: %s\n' "$*" >&2
-  exit 1
-}
+label=ros
+. scripts/pip_install.sh
 
 [[ -x "$venv/bin/python" ]] || fail "there is no environment $venv: run \`make setup\` first"
 venv=$(cd "$venv" && pwd)
 python="$venv/bin/python"
 
-install_wheels() {
-  local log="$venv/install-ros.log" start=$SECONDS
-  say "installing ROS 2 from wheels: about half a minute (progress: $log)"
-  if ! "$python" -m pip install --no-input --disable-pip-version-check \
-    -c constraints.txt ${pip_args[@]+"${pip_args[@]}"} -e ".[ros,ros-build]" >"$log" 2>&1; then
-    grep -v '^WARNING' "$log" | tail -n 15 >&2
-    fail "pip could not install the wheels: the lines above say why, the whole log is $log"
-  fi
-  say "ROS 2 installed in $((SECONDS - start)) s"
-}
+install_wheels() { pip_install "ROS 2 from wheels: about half a minute" install-ros.log ".[ros,ros-build]"; }
 
 # The wheels' CMake files name the include folders of the machine that built them, and CMake stops where they are
 # missing: point them to the folders of this Python.

@@ -11,13 +11,9 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 venv=${VENV:-.venv}
 extras=${EXTRAS:-sim,dev}
-read -ra pip_args <<<"${PIP_ARGS:-}"
+label=setup
+. scripts/pip_install.sh
 
-say() { printf '[setup] %s\n' "$*"; }
-fail() {
-  printf '[setup] error: %s\n' "$*" >&2
-  exit 1
-}
 suits() { "$1" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null; }
 
 find_python() {
@@ -39,17 +35,6 @@ make_venv() {
     fail "$python cannot make environments: install its venv module (Debian, Ubuntu: apt-get install python3-venv)"
 }
 
-install_packages() {
-  local log="$venv/install.log" start=$SECONDS
-  say "installing the packages: about 2 to 5 minutes, most of it torch (progress: $log)"
-  if ! "$venv/bin/python" -m pip install --no-input --disable-pip-version-check \
-    -c constraints.txt ${pip_args[@]+"${pip_args[@]}"} -e ".[$extras]" >"$log" 2>&1; then
-    grep -v '^WARNING' "$log" | tail -n 15 >&2
-    fail "pip could not install the packages: the lines above say why, the whole log is $log"
-  fi
-  say "packages installed in $((SECONDS - start)) s"
-}
-
 stamp="$venv/.rlvla-installed"
 wanted=$({
   cat pyproject.toml setup.py constraints.txt
@@ -60,7 +45,7 @@ if [[ ! -x "$venv/bin/python" ]] || ! suits "$venv/bin/python"; then
   make_venv
 fi
 if [[ ! -f "$stamp" || $(<"$stamp") != "$wanted" ]]; then
-  install_packages
+  pip_install "the packages: about 2 to 5 minutes, most of it torch" install.log ".[$extras]"
   printf '%s\n' "$wanted" >"$stamp"
 fi
 if [[ ",$extras," == *,sim,* && ! -f "$venv/.vulkan-works" ]]; then

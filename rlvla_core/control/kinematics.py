@@ -9,8 +9,8 @@ import pinocchio as pin
 from scipy.linalg.lapack import dposv
 
 from rlvla_core.control.arm import ArmConfig
-from rlvla_core.control.rotations import pose_error
 from rlvla_core.errors import RlvlaError
+from rlvla_core.rotations import pose_error
 
 POSITION_TOLERANCE = 1e-4
 """Metres: inverse kinematics has converged below this and ROTATION_TOLERANCE."""

@@ -52,20 +52,22 @@ class DeploySpec:
 
 
 def check_fits(deploy: DeploySpec, spec: EnvSpec) -> None:
-    """Raise RlvlaError unless the world has the robot, rate, picture size and action space of training."""
-    pairs = (
-        ("robot", deploy.robot, spec.robot),
-        ("control rate in Hz", deploy.control_hz, spec.control_hz),
-        (
-            "picture size",
-            f"{deploy.camera.width}x{deploy.camera.height}",
-            f"{spec.camera.width}x{spec.camera.height}",
-        ),
-        ("action space", deploy.action_space, spec.action_space),
-    )
-    for what, trained, found in pairs:
-        if trained != found:
-            raise RlvlaError(
-                f"the policy was trained with {what} {trained}, this world has {found}: "
-                "use a world or a bundle of the other kind"
-            )
+    """Raise RlvlaError unless the world has the robot, rate, action space and picture size of training."""
+    check_arm(deploy, robot=spec.robot, control_hz=spec.control_hz, action_space=spec.action_space)
+    camera = spec.camera
+    _check_same("picture size", f"{deploy.camera.width}x{deploy.camera.height}", f"{camera.width}x{camera.height}")
+
+
+def check_arm(deploy: DeploySpec, *, robot: str, control_hz: float, action_space: str) -> None:
+    """Raise RlvlaError unless the arm, simulated or not, is the one of training, at its rate, taking its actions."""
+    _check_same("robot", deploy.robot, robot)
+    _check_same("control rate in Hz", deploy.control_hz, control_hz)
+    _check_same("action space", deploy.action_space, action_space)
+
+
+def _check_same(what: str, trained: object, found: object) -> None:
+    if trained != found:
+        raise RlvlaError(
+            f"the policy was trained with {what} {trained}, this world has {found}: "
+            "use a world or a bundle of the other kind"
+        )

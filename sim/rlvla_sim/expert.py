@@ -14,7 +14,8 @@ import torch
 
 from rlvla_core.data.episode import Episode
 from rlvla_core.errors import RlvlaError
-from rlvla_sim.geometry import euler_xyz_of_matrix, rotation_about_z
+from rlvla_core.rotations import euler_xyz_of_matrix, matrix_of_rotation_vector
+from rlvla_sim.geometry import rotation_about_z
 from rlvla_sim.grasp import Grasp, interior_points, plan_grasp
 from rlvla_sim.kinematics import pose_error
 from rlvla_sim.physics import TABLE_HEIGHT
@@ -201,16 +202,6 @@ def downward(approach: tuple[float, float, float], closing: tuple[float, float, 
     tool = np.stack([approach, closing, np.cross(approach, closing)], axis=1)
     down, across = np.array([0.0, 0.0, -1.0]), rotation_about_z(yaw)[:, 0]
     return np.stack([down, across, np.cross(down, across)], axis=1) @ tool.T
-
-
-def matrix_of_rotation_vector(vector: np.ndarray) -> np.ndarray:
-    """Rotation [3, 3] by |vector| radians about vector (Rodrigues)."""
-    angle = float(np.linalg.norm(vector))
-    if angle < 1e-12:
-        return np.eye(3)
-    x, y, z = vector / angle
-    cross = np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
-    return np.eye(3) + math.sin(angle) * cross + (1 - math.cos(angle)) * (cross @ cross)
 
 
 def collect_episodes(env: CpuVecEnv, episode_ids: torch.Tensor, config: ExpertConfig, *, seed: int) -> list[Episode]:

@@ -65,14 +65,6 @@ def matrix_of_euler_xyz(angles: Any) -> Any:
     return xp.stack([xp.stack(row, -1) for row in rows], -2)
 
 
-def euler_xyz_of_matrix(matrix: np.ndarray) -> np.ndarray:
-    """Angles [3] with Rx(a) Ry(b) Rz(c) = matrix; b in [-pi/2, pi/2]."""
-    b = math.asin(min(1.0, max(-1.0, float(matrix[0, 2]))))
-    a = math.atan2(-float(matrix[1, 2]), float(matrix[2, 2]))
-    c = math.atan2(-float(matrix[0, 1]), float(matrix[0, 0]))
-    return np.array([a, b, c])
-
-
 def rigid(rotation: np.ndarray, translation: np.ndarray) -> np.ndarray:
     """Homogeneous transform [4, 4] of a rotation [3, 3] and a translation [3]."""
     transform = np.eye(4)

@@ -8,7 +8,7 @@ import pytest
 from control_arms import NAMES, arm_of, chain_of, start_of
 
 from rlvla_core.control import ArmModel
-from rlvla_core.control.rotations import (
+from rlvla_core.rotations import (
     euler_xyz_of_matrix,
     matrix_of_euler_xyz,
     matrix_of_rotation_vector,

@@ -31,8 +31,8 @@ def bench(graph: Graph) -> PolicyBench:
 MISFITS: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     ({"bundle": ""}, {}, "no bundle: set the parameter `bundle`"),
     ({"bundle": "absent/policy"}, {}, "no policy bundle at absent/policy"),
-    ({"robot": "panda"}, {}, "trained for robot widowx250s, this rig has panda"),
-    ({"control_hz": 10.0}, {}, "acts at 5 Hz, this rig runs at 10 Hz"),
+    ({"robot": "panda"}, {}, "trained with robot widowx250s, this world has panda"),
+    ({"control_hz": 10.0}, {}, "trained with control rate in Hz 5.0, this world has 10.0"),
     ({"device": "gpu"}, {}, "on gpu: "),
     ({}, {"fx": 1.05}, "fx / width"),
     ({}, {"fy": 0.95}, "fy / height"),
@@ -63,7 +63,7 @@ def test_bundles_of_other_actions_and_damaged_ones_are_refused(bench, tmp_path):
     policy = bench.make(tmp_path / "joints")
     bench.lens()
     assert policy.trigger_configure() == FAILURE
-    assert "acts in joints" in bench.line()
+    assert "trained with action space joints" in bench.line()
     bench.graph.remove(policy)
 
     save_small_bundle(tmp_path / "damaged")
@@ -104,7 +104,8 @@ def test_autostart_with_a_misfit_ends_the_process_with_its_line(bench, bundle):
     arm, camera = start("robot:=panda"), start()
     assert arm.wait(30) == 1
     assert [line for line in arm.output.splitlines() if line] == [
-        "error: the bundle was trained for robot widowx250s, this rig has panda: use another bundle"
+        "error: the policy was trained with robot widowx250s, this world has panda: "
+        "use a world or a bundle of the other kind"
     ]
     bench.make(bundle)
     other = bench.lens(fx=1.5)

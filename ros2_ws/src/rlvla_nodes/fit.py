@@ -7,7 +7,7 @@ from sensor_msgs.msg import CameraInfo, Image
 from rlvla_core.environment import ACTION_SPACE
 from rlvla_core.errors import RlvlaError
 from rlvla_core.policy.bundle import load_deploy
-from rlvla_core.policy.deploy import DeploySpec
+from rlvla_core.policy.deploy import DeploySpec, check_arm
 
 VIEW_TOLERANCE = 0.02
 """Largest difference of focal lengths and principal point, as shares of the picture's sides: 2 % of focal length move
@@ -21,23 +21,8 @@ def expected_by(bundle: str, *, robot: str, control_hz: float) -> DeploySpec:
     if not Path(bundle).is_dir():
         raise RlvlaError(f"no policy bundle at {bundle}: set the parameter `bundle` to one")
     deploy = load_deploy(Path(bundle))
-    check_robot(deploy, robot, control_hz)
+    check_arm(deploy, robot=robot, control_hz=control_hz, action_space=ACTION_SPACE)
     return deploy
-
-
-def check_robot(deploy: DeploySpec, robot: str, control_hz: float) -> None:
-    """Raise RlvlaError unless the bundle was trained for this arm, at this rate, in the arbiter's actions."""
-    if deploy.robot != robot:
-        raise RlvlaError(f"the bundle was trained for robot {deploy.robot}, this rig has {robot}: use another bundle")
-    if deploy.control_hz != control_hz:
-        raise RlvlaError(
-            f"the bundle acts at {deploy.control_hz:g} Hz, this rig runs at {control_hz:g} Hz: set control_hz to "
-            f"{deploy.control_hz:g}"
-        )
-    if deploy.action_space != ACTION_SPACE:
-        raise RlvlaError(
-            f"the bundle acts in {deploy.action_space}, the arbiter takes {ACTION_SPACE}: use another bundle"
-        )
 
 
 def check_camera(deploy: DeploySpec, info: CameraInfo) -> None:

@@ -1,5 +1,6 @@
 """How every node process starts, reports a mistake and ends."""
 
+import atexit
 import os
 import signal
 import sys
@@ -43,13 +44,11 @@ def run_node(make: Callable[[], Node], arguments: Sequence[str] | None = None) -
     except ExternalShutdownException:
         pass
     except KeyboardInterrupt:
-        if node is None:
-            # A half-built world crashes when it is taken down. The system takes back what it holds.
-            sys.stdout.flush()
-            os._exit(0)
+        _leave_half_built(node, 0)
     except RlvlaError as error:
         print(f"error: {error}", file=sys.stderr, flush=True)
         code = 1
+        _leave_half_built(node, code)
     finally:
         # Python puts the default handlers back at its very end, but leaves an ignored signal ignored.
         for number in SIGNALS:
@@ -62,6 +61,15 @@ def run_node(make: Callable[[], Node], arguments: Sequence[str] | None = None) -
         finally:
             rclpy.try_shutdown()
     return code
+
+
+def _leave_half_built(node: Node | None, code: int) -> None:
+    """End the process at once where the node was not finished: a half-built world or node may crash when it is taken
+    down beside its context. The system takes back what it holds."""
+    if node is None:
+        atexit._run_exitfuncs()  # a keyboard gives its terminal back there
+        sys.stdout.flush()
+        os._exit(code)
 
 
 def _init(arguments: Sequence[str] | None) -> None:

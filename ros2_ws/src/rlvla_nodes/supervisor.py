@@ -19,9 +19,12 @@ from pathlib import Path
 from rlvla_core.errors import RlvlaError
 from rlvla_nodes.graph import RESPAWN_DELAY_S, NodeSpec, write_parameters
 
+LOOK_S = 0.1
+"""How often the processes are looked at."""
 GRACE_S = 5.0
 """A process that has not ended so long after SIGTERM is killed."""
 NEEDED = {
+    "pinocchio": "pip install 'rlvla[control]'",
     "rclpy": "run `make ros`, or source a distribution of ROS 2 (docs/ros2.md)",
     "rlvla_msgs": "run `make ros`, or `colcon build` and source install/setup.bash (docs/ros2.md)",
 }
@@ -77,7 +80,8 @@ class Supervisor:
                 raise RlvlaError(f"no Python module {module}: {way_out}")
         self._show = show
         self._width = max(len(spec.name) for spec in specs)
-        self._stopping = threading.Event()
+        # Not a threading.Event: a signal that comes while another one sets it would wait for itself for good.
+        self._stopping = False
         self.children = [Child(spec, folder, self._say) for spec in specs]
         self._started: list[Child] = []
 
@@ -96,18 +100,19 @@ class Supervisor:
             for child in self.children:
                 child.start()
                 self._started.append(child)
-            while not self._stopping.wait(0.1):
+            while not self._stopping:
                 failed = self._check()
                 if failed is not None:
                     code = failed
                     break
+                time.sleep(LOOK_S)
         finally:
             self.end()
         return code
 
     def stop(self) -> None:
         """Let `run` end; may be called from a signal handler."""
-        self._stopping.set()
+        self._stopping = True
 
     def _check(self) -> int | None:
         """Bring back what was killed; the exit code of a node that ended with an error."""
