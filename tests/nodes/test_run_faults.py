@@ -7,8 +7,11 @@ import signal
 import time
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
+import yaml
+from PIL import Image
 from rclpy.node import Node
 from ros_graph import Graph, Process
 from sensor_msgs.msg import JointState
@@ -20,6 +23,8 @@ from rlvla_msgs.msg import ArbiterState, PolicyStep
 from rlvla_msgs.srv import SetMode
 from rlvla_nodes import topics
 from rlvla_sim import WorldConfig
+from rlvla_sim.config import scaled_camera
+from rlvla_sim.robots import robot
 from rlvla_sim.vec_env import env_spec
 
 
@@ -88,9 +93,11 @@ class Faults:
         raise AssertionError(f"no process {name}")
 
     def others_run(self, but: str) -> None:
-        running = {word for p in psutil.Process(self.run.popen.pid).children(recursive=True) for word in p.cmdline()}
         for name in {"sim_robot_node", "arbiter_node", "policy_node", "trial_node"} - {but}:
-            assert name in running, f"{name} is gone: {self.run.output}"
+            assert self.runs(name), f"{name} is gone: {self.run.output}"
+
+    def runs(self, name: str) -> bool:
+        return any(name in p.cmdline() for p in psutil.Process(self.run.popen.pid).children(recursive=True))
 
 
 @pytest.fixture
@@ -136,7 +143,7 @@ def test_every_node_may_be_killed_and_ctrl_c_ends_all_with_zero(graph: Graph, bu
     faults.kill("trial_node")
     faults.until(lambda: run.output.count("killed by signal") == 4, 5)
     faults.acts(5)
-    faults.until(lambda: "trial_node" in " ".join(names(run)), 5)
+    faults.until(lambda: faults.runs("trial_node"), 5)
 
     children = psutil.Process(run.popen.pid).children(recursive=True)
     run.signal(signal.SIGINT)
@@ -148,5 +155,27 @@ def test_every_node_may_be_killed_and_ctrl_c_ends_all_with_zero(graph: Graph, bu
     assert not [child for child in children if child.is_running()]
 
 
-def names(run: Process) -> list[str]:
-    return [" ".join(p.cmdline()) for p in psutil.Process(run.popen.pid).children(recursive=True)]
+@pytest.mark.timeout(180, method="thread")
+def test_camera_and_teleop_may_be_killed_too(graph: Graph, bundle: Path, tmp_path: Path):
+    camera = scaled_camera(robot("widowx250s").camera, 64, 64)
+    (tmp_path / "pictures").mkdir()
+    Image.fromarray(np.full((64, 64, 3), 90, np.uint8)).save(tmp_path / "pictures" / "0.png")
+    matrix = {"data": [camera.fx, 0.0, camera.cx, 0.0, camera.fy, camera.cy, 0.0, 0.0, 1.0]}
+    lens = {"image_width": 64, "image_height": 64, "camera_matrix": matrix, "distortion_model": "plumb_bob"}
+    (tmp_path / "lens.yaml").write_text(yaml.safe_dump({**lens, "distortion_coefficients": {"data": [0.0] * 5}}))
+    source = ["--camera", "file", "--camera-source", str(tmp_path / "pictures")]
+    source += ["--camera-info", str(tmp_path / "lens.yaml"), "--teleop", "gamepad"]
+    run = graph.process("rlvla", "run", "--bundle", str(bundle), *source)
+    faults = Faults(graph, run)
+    faults.acts(90)
+    graph.spin(3.0)
+
+    faults.kill("camera_node")
+    assert faults.until(lambda: faults.operator.state.mode == ArbiterState.HOLD, 3) <= 0.7
+    faults.others_run("camera_node")
+    faults.resume()
+
+    faults.kill("teleop_node")
+    faults.until(lambda: run.output.count("killed by signal") == 2, 5)
+    faults.until(lambda: faults.runs("teleop_node"), 5)
+    faults.acts(5)
