@@ -193,6 +193,13 @@ def test_a_bad_target_is_refused_and_moves_nothing(graph, lock_step):
     assert driver.line() == "simulating" and driver.status.level == DiagnosticStatus.OK
 
 
+def test_without_a_camera_of_its_own_the_rig_leaves_the_picture_topic_to_another(graph):
+    robot = graph.make(SimRobotNode, **SMALL, camera=False)
+    assert robot.count_publishers(topics.JOINT_STATES) == 1
+    assert robot.count_publishers(topics.IMAGE) == robot.count_publishers(topics.CAMERA_INFO) == 0
+    graph.spin(0.5)
+
+
 def test_in_real_time_everything_comes_at_its_rate(graph):
     driver = Driver(graph, lock_step=False, camera_hz=10.0)
     rig = driver.robot.rig

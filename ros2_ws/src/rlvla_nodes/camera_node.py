@@ -28,7 +28,9 @@ from rlvla_nodes.parameters import declare_parameters
 from rlvla_nodes.process import run_node
 
 DISCOVERY_S = 1.0
-"""A publisher of another process is known after about half a second."""
+"""A publisher of another process is mostly known so soon; nothing is published before."""
+LATE_DISCOVERY_S = 5.0
+"""By then it is always known: announcements that get lost are repeated every three seconds."""
 UNKNOWN = "_UNKNOWN_"
 """Part of the name that the middleware gives a node it has not heard of yet."""
 RATE_WINDOW_S = 2.0
@@ -68,6 +70,7 @@ class CameraNode(Node):
 
     # rclpy may take a node down whose __init__ raised.
     _thread: Thread | None = None
+    _publishing_since: float | None = None
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__("camera_node", **kwargs)
@@ -85,9 +88,10 @@ class CameraNode(Node):
             self._source.close()
             raise
         self._images = self.create_publisher(Image, topics.IMAGE, topics.STREAM)
+        self._publishing_since = time.monotonic()
         self._infos = self.create_publisher(CameraInfo, topics.CAMERA_INFO, topics.STREAM)
         self._diagnostics = diagnostics.Diagnostics(self, self._report)
-        self.create_timer(0.05, self._raise_failure, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        self.create_timer(0.05, self._look_after, clock=Clock(clock_type=ClockType.STEADY_TIME))
         # A daemon, so that a driver that never returns from a read cannot keep the process alive.
         self._thread = Thread(target=self._run, name="pictures", daemon=True)
         self._thread.start()
@@ -116,16 +120,27 @@ class CameraNode(Node):
 
     def _refuse_a_second_camera(self) -> None:
         """Raise RlvlaError if somebody else publishes pictures: a policy that sees two cameras sees neither."""
-        topic = self.resolve_topic_name(topics.IMAGE)
         end, name = time.monotonic() + DISCOVERY_S, ""
         # The name of a node becomes known a little later than its publisher.
         while time.monotonic() < end and (not name or UNKNOWN in name):
-            for other in self.get_publishers_info_by_topic(topic):
-                name = f"{other.node_namespace.rstrip('/')}/{other.node_name}"
+            name = self._other_publisher()
             time.sleep(0.02)
         if name:
-            name = "another node" if UNKNOWN in name else name
-            raise RlvlaError(f"{name} already publishes {topic}: stop it, or do not start camera_node")
+            raise self._second_camera(name)
+
+    def _other_publisher(self) -> str:
+        """Name of another node that publishes pictures; empty if none is known."""
+        publishers = self.get_publishers_info_by_topic(self.resolve_topic_name(topics.IMAGE))
+        names = [f"{each.node_namespace.rstrip('/')}/{each.node_name}" for each in publishers]
+        own = self.get_fully_qualified_name()
+        if self._publishing_since is not None and own in names:
+            names.remove(own)  # once: the other one may be called the same
+        return names[-1] if names else ""
+
+    def _second_camera(self, name: str) -> RlvlaError:
+        name = "another node" if UNKNOWN in name else name
+        topic = self.resolve_topic_name(topics.IMAGE)
+        return RlvlaError(f"{name} already publishes {topic}: stop it, or do not start camera_node")
 
     def _run(self) -> None:
         try:
@@ -149,9 +164,12 @@ class CameraNode(Node):
         self._pictures += 1
         self._times.append(time.monotonic())
 
-    def _raise_failure(self) -> None:
+    def _look_after(self) -> None:
+        """What ends the node: its thread has failed, or it turns out to be the second camera."""
         if self._failure is not None:
             raise self._failure
+        if time.monotonic() < (self._publishing_since or 0.0) + LATE_DISCOVERY_S and (name := self._other_publisher()):
+            raise self._second_camera(name)
 
     def rate_hz(self) -> float:
         """Pictures a second lately; 0 where there were none."""

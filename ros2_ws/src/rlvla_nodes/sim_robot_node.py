@@ -97,8 +97,9 @@ class SimRobotNode(Node):
         )
         self.joint_names = [*self.rig.robot.arm_joints, *self.rig.robot.finger_joints]
         stream = topics.LATCHED if given.lock_step else topics.STREAM
-        self._images = self.create_publisher(Image, topics.IMAGE, stream)
-        self._infos = self.create_publisher(CameraInfo, topics.CAMERA_INFO, stream)
+        if given.camera:  # a publisher that never publishes would still be taken for a second camera
+            self._images = self.create_publisher(Image, topics.IMAGE, stream)
+            self._infos = self.create_publisher(CameraInfo, topics.CAMERA_INFO, stream)
         self._joint_states = self.create_publisher(JointState, topics.JOINT_STATES, stream)
         self._instruction = self.create_publisher(String, topics.INSTRUCTION, topics.LATCHED)
         self._description = self.create_publisher(String, topics.ROBOT_DESCRIPTION, topics.LATCHED)
