@@ -10,7 +10,7 @@ from rich.console import Console
 from rlvla_core.environment import VecEnv
 from rlvla_core.errors import RlvlaError
 from rlvla_core.evaluation import EpisodeList, EvaluationResult, evaluate
-from rlvla_core.evaluation.pool import evaluate_in_processes
+from rlvla_core.evaluation.pool import EvaluationPool
 from rlvla_core.evaluation.report import Comparison, compare, summary_markdown, summary_table
 from rlvla_core.evaluation.video import contact_sheet, episode_video, paired_video
 from rlvla_core.learning.distributed import default_ranks
@@ -99,15 +99,10 @@ def evaluate_bundle(bundle: Path, options: Evaluate, name: str) -> EvaluationRes
         with Progress(f"evaluate {name}", total=options.episodes, unit="episodes") as progress:
             if in_this_process:
                 return evaluate(policy, env, episodes, **common, progress=progress.update)
-            return evaluate_in_processes(
-                build,
-                (bundle, options, worlds),
-                episodes,
-                num_envs=worlds,
-                processes=processes,
-                **common,
-                progress=progress.update,
-            )
+            with EvaluationPool(min(processes, -(-options.episodes // worlds))) as pool:
+                return pool.evaluate(
+                    build, (bundle, options, worlds), episodes, num_envs=worlds, **common, progress=progress.update
+                )
     finally:
         env.close()
 

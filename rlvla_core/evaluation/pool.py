@@ -1,4 +1,4 @@
-"""One episode list shared by several processes, each with its own worlds and its own copy of the policy."""
+"""Episode lists shared by several processes, each with its own worlds and its own copy of the policy."""
 
 import multiprocessing
 import os
@@ -20,59 +20,75 @@ from rlvla_core.evaluation.evaluate import EvaluationResult, Policy, evaluate, m
 Build = Callable[..., tuple[Policy, VecEnv]]
 """An importable function that makes the policy and its worlds in the process that uses them."""
 
-_own: tuple[Policy, VecEnv] | None = None
-"""What this worker process plays with."""
+_own: tuple[Any, Policy, VecEnv] | None = None
+"""What this worker process plays with, and the arguments that it was made from."""
 
 
-def evaluate_in_processes(
-    build: Build,
-    arguments: tuple[Any, ...],
-    episodes: EpisodeList,
-    *,
-    num_envs: int,
-    processes: int,
-    temperature: float = 0.0,
-    seed: int = 0,
-    record: int = 0,
-    progress: Callable[[int], None] | None = None,
-) -> EvaluationResult:
-    """`evaluate`, with the batches of the list handed out to `processes` workers as they become free.
+class EvaluationPool:
+    """Worker processes that outlive one evaluation: starting one and importing a simulator takes seconds.
 
-    build(*arguments) must make worlds with `num_envs` environments. The result is that of one process (see
-    `evaluate`). A worker computes with one thread. Raises what a worker raises, and RlvlaError when one dies.
+    A context manager. A worker computes with one thread and keeps its policy and worlds as long as they are asked for
+    with the same arguments.
     """
-    batches = episodes.batches(num_envs)
-    parts, done = [], 0
-    start = time.monotonic()
-    context = multiprocessing.get_context("spawn")
-    threads_before = os.environ.get("OMP_NUM_THREADS")
-    os.environ["OMP_NUM_THREADS"] = "1"  # workers read it when they import torch
-    try:
-        with ProcessPoolExecutor(
-            min(processes, len(batches)), mp_context=context, initializer=_start_worker, initargs=(os.getpid(),)
-        ) as pool:
-            jobs = [
-                pool.submit(_run_part, build, arguments, batch, temperature, seed, max(0, record - index * num_envs))
-                for index, batch in enumerate(batches)
-            ]
-            try:
-                for job in as_completed(jobs):
-                    parts.append(job.result())
-                    done += parts[-1].n
-                    if progress is not None:
-                        progress(done)
-            except BrokenProcessPool:
-                raise RlvlaError(
-                    "a worker of the evaluation was killed (often: out of memory): use fewer worlds or processes"
-                ) from None
-            finally:
-                pool.shutdown(wait=False, cancel_futures=True)
-    finally:
-        if threads_before is None:
+
+    def __init__(self, processes: int) -> None:
+        self.processes = processes
+
+    def __enter__(self) -> "EvaluationPool":
+        self._threads_before = os.environ.get("OMP_NUM_THREADS")
+        os.environ["OMP_NUM_THREADS"] = "1"  # workers read it when they import torch
+        self._pool = ProcessPoolExecutor(
+            self.processes,
+            mp_context=multiprocessing.get_context("spawn"),
+            initializer=_start_worker,
+            initargs=(os.getpid(),),
+        )
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        if self._threads_before is None:
             del os.environ["OMP_NUM_THREADS"]
         else:
-            os.environ["OMP_NUM_THREADS"] = threads_before
-    return replace(merge(parts, episodes), seconds=time.monotonic() - start)
+            os.environ["OMP_NUM_THREADS"] = self._threads_before
+
+    def evaluate(
+        self,
+        build: Build,
+        arguments: tuple[Any, ...],
+        episodes: EpisodeList,
+        *,
+        num_envs: int,
+        temperature: float = 0.0,
+        seed: int = 0,
+        record: int = 0,
+        progress: Callable[[int], None] | None = None,
+    ) -> EvaluationResult:
+        """`evaluate`, with the batches of the list handed out to the workers as they become free.
+
+        build(*arguments) must make worlds with `num_envs` environments. The result is that of one process (see
+        `evaluate`). Raises what a worker raises, and RlvlaError when one dies.
+        """
+        parts, done = [], 0
+        start = time.monotonic()
+        jobs = [
+            self._pool.submit(_run_part, build, arguments, batch, temperature, seed, max(0, record - index * num_envs))
+            for index, batch in enumerate(episodes.batches(num_envs))
+        ]
+        try:
+            for job in as_completed(jobs):
+                parts.append(job.result())
+                done += parts[-1].n
+                if progress is not None:
+                    progress(done)
+        except BrokenProcessPool:
+            raise RlvlaError(
+                "a worker of the evaluation was killed (often: out of memory): use fewer worlds or processes"
+            ) from None
+        finally:
+            for job in jobs:
+                job.cancel()
+        return replace(merge(parts, episodes), seconds=time.monotonic() - start)
 
 
 def _start_worker(parent: int) -> None:
@@ -91,8 +107,11 @@ def _run_part(
     build: Build, arguments: tuple[Any, ...], batch: EpisodeList, temperature: float, seed: int, record: int
 ) -> EvaluationResult:
     global _own
-    if _own is None:
+    wanted = (build, arguments)
+    if _own is None or _own[0] != wanted:
+        if _own is not None:
+            _own[2].close()
         # Here and not in the initializer, whose exceptions would not reach the user.
-        _own = build(*arguments)
-    policy, env = _own
+        _own = (wanted, *build(*arguments))
+    _, policy, env = _own
     return evaluate(policy, env, batch, temperature=temperature, seed=seed, record=record)
