@@ -38,6 +38,8 @@ from rlvla_core.toy import ToyConfig, make_toy_env
 from rlvla_core.toy.demonstrations import TOY_NORM_STATS, Demonstrations
 from rlvla_core.toy.expert import ToyExpertConfig, demonstrate
 
+PICTURE_SIZE = 32
+"""Pixels a side."""
 SAMPLES = 256
 """Episodes per measurement at least: every start several times, with other noise."""
 
@@ -75,14 +77,15 @@ CONTROLS = {
         sft_epochs=30.0,
         ppo=_REACH_PPO,
     ),
-    # Going round the puck and pushing takes three times as many steps: longer credit, more worlds an update.
+    # Going round the puck and pushing takes three times as many steps: longer credit, more worlds an update. What has
+    # to be learned is to be quick, and the discount says so: with 0.95 one start of eight stayed unsolved.
     "push": Control(
         max_steps=24,
         teacher=ToyExpertConfig(speed=0.0075, noise=0.003),
         demonstrations=256,
         sft_epochs=30.0,
         ppo=replace(
-            _REACH_PPO, iterations=240, worlds=256, minibatch=512, micro_batch=256, gamma=0.95, lam=0.9, lr=1.2e-3
+            _REACH_PPO, iterations=330, worlds=256, minibatch=512, micro_batch=256, gamma=0.9, lam=0.9, lr=1.2e-3
         ),
     ),
 }
@@ -101,11 +104,15 @@ class Options:
 
 
 def small() -> OpenVLAConfig:
-    """`tiny` with narrower and shallower parts: four patches a side, width 32, two layers."""
+    """`tiny` with narrower and shallower parts: four patches a side, width 32, two layers.
+
+    It reads the toy's pictures at their own size. Enlarging them to the 64 pixels of `tiny` took two thirds of the
+    time that a rollout needs.
+    """
     config = tiny()
 
     def narrow(tower: TowerConfig) -> TowerConfig:
-        return replace(tower, width=16, heads=2, mlp_hidden=32, depth=2, patch_size=16)
+        return replace(tower, width=16, heads=2, mlp_hidden=32, depth=2, image_size=PICTURE_SIZE, patch_size=8)
 
     return replace(
         config,
@@ -131,7 +138,9 @@ def run_control(ranks: Ranks, options: Options, folder: Path) -> None:
     """Warm up, measure, improve, measure; rank 0 prints."""
     began = time.perf_counter()
     control = CONTROLS[options.task]
-    toy = ToyConfig(task=options.task, picture_size=32, max_steps=control.max_steps, num_episodes=options.starts)
+    toy = ToyConfig(
+        task=options.task, picture_size=PICTURE_SIZE, max_steps=control.max_steps, num_episodes=options.starts
+    )
     policy = VLAPolicy.from_config(small(), tiny_tokenizer(), TOY_NORM_STATS, options.seed)
     teaching = make_toy_env(toy, 64)
     noise = seeds.generator(options.seed, "demonstrations")
