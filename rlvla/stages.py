@@ -31,12 +31,14 @@ class Stage:
     """How long it will take, roughly."""
     appears_complete: bool = False
     """The output appears in one step, at the very end: where it is there, the stage has finished."""
+    needs: tuple[str, ...] | None = None
+    """Names of the stages that it builds on; None: all before it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Chain:
-    """Stages in order, each building on those before it. A record says with which settings a stage was begun, and
-    how long it took once it has finished."""
+    """Stages in order, each building on some of those before it. A record says with which settings a stage was begun,
+    and how long it took once it has finished."""
 
     stages: Sequence[Stage]
     """In the order in which they run."""
@@ -90,9 +92,15 @@ class Chain:
         return {name: record["minutes"] for name, record in records.items() if record and record["minutes"] is not None}
 
     def fingerprint(self, stage: Stage) -> str:
-        """SHA-256 of the settings of this stage and of all before it."""
-        until = self.stages[: list(self.stages).index(stage) + 1]
-        settings = [[type(each.command).__name__, dataclasses.asdict(each.command)] for each in until]
+        """SHA-256 of the settings of this stage and of all that it builds on, directly or not."""
+        wanted = {stage.name}
+        before = list(self.stages[: list(self.stages).index(stage) + 1])
+        for each in reversed(before):
+            if each.name in wanted:
+                wanted |= {other.name for other in before} if each.needs is None else set(each.needs)
+        settings = [
+            [type(each.command).__name__, dataclasses.asdict(each.command)] for each in before if each.name in wanted
+        ]
         return hashlib.sha256(json.dumps(settings, default=str, sort_keys=True).encode()).hexdigest()
 
     def _read(self, stage: Stage) -> dict[str, Any] | None:

@@ -110,6 +110,24 @@ def test_a_stage_depends_on_the_settings_of_those_before_it(tmp_path: Path) -> N
     assert plain.fingerprint(plain.stages[0]) == other.fingerprint(other.stages[0])
 
 
+def test_a_stage_that_names_its_needs_does_not_mind_the_others(tmp_path: Path) -> None:
+    def three(first: int, second: int) -> Chain:
+        one, two = chain(tmp_path, first, second).stages
+        work = Work(directory=tmp_path / "three")
+        third = Stage(name="three", purpose="works", command=work, output=work.directory / "result", minutes=1.0)
+        return Chain(
+            stages=[one, dataclasses.replace(two, needs=()), dataclasses.replace(third, needs=("two",))],
+            records=tmp_path / "stages",
+        )
+
+    def prints(chain: Chain) -> list[str]:
+        return [chain.fingerprint(stage) for stage in chain.stages]
+
+    plain, first, second = prints(three(1, 1)), prints(three(2, 1)), prints(three(1, 2))
+    assert plain[0] != first[0] and plain[1:] == first[1:]
+    assert plain[0] == second[0] and plain[1] != second[1] and plain[2] != second[2]
+
+
 def test_failing_stage_stops_the_chain_and_leaves_no_record(tmp_path: Path) -> None:
     with pytest.raises(RlvlaError, match="stage one ended with 3"):
         run(chain(tmp_path, first=-1))
