@@ -44,6 +44,8 @@ class Chain:
     """In the order in which they run."""
     records: Path
     """Folder of the records."""
+    way_out: str = "start over with --fresh, or choose another --name"
+    """What to do about records of other settings."""
 
     def plan(self) -> list[str]:
         """One line a stage, and the sum."""
@@ -74,10 +76,7 @@ class Chain:
         """Raises RlvlaError where a record was left by a stage of other settings."""
         for stage in self.stages:
             if (record := self._read(stage)) and record["fingerprint"] != self.fingerprint(stage):
-                raise RlvlaError(
-                    f"{self.records.parent} holds {stage.name} of other settings: start over with --fresh, or choose "
-                    "another --name"
-                )
+                raise RlvlaError(f"{self.records.parent} holds {stage.name} of other settings: {self.way_out}")
 
     def is_done(self, stage: Stage) -> bool:
         """Whether the stage has finished with these settings and its output is still there."""

@@ -1,6 +1,7 @@
 """`rlvla evaluate BUNDLE`: success rates with n and interval, a video, and a paired comparison with another bundle."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -64,7 +65,7 @@ class Evaluate:
 
     def run(self) -> int:
         """Evaluate, print, write. Raises RlvlaError for a bundle that is missing, broken or of another world."""
-        _check_options(self)
+        check_options(self)
         console = Console()
         bundles = [self.bundle] if self.against is None else [self.against, self.bundle]
         names = bundle_names(bundles)
@@ -88,29 +89,40 @@ class Evaluate:
 
 def evaluate_bundle(bundle: Path, options: Evaluate, name: str) -> EvaluationResult:
     """Run one bundle on the options' episodes, with a progress bar titled by `name`."""
-    processes = options.processes or default_ranks("cpu")
-    worlds = min(options.worlds, options.episodes)
-    in_this_process = options.device != "cpu" or processes == 1 or options.episodes <= worlds
-    # With workers this process only reads the grid off its world, so a single one is enough here.
-    policy, env = build(bundle, options, worlds if in_this_process else 1)
+    options = replace(options, bundle=bundle)
+    _, env = build(options, 1)
     episodes = EpisodeList.draw(env.spec, options.episodes, seed=options.seed)
+    env.close()
+    processes = min(options.processes or default_ranks("cpu"), len(episodes.batches(options.worlds)))
+    in_this_process = options.device != "cpu" or processes == 1
+    with Progress(f"evaluate {name}", total=options.episodes, unit="episodes") as progress:
+        if in_this_process:
+            return evaluate_list(options, episodes, None, progress.update)
+        with EvaluationPool(processes) as pool:
+            return evaluate_list(options, episodes, pool, progress.update)
+
+
+def evaluate_list(
+    options: Evaluate, episodes: EpisodeList, pool: EvaluationPool | None, progress: Callable[[int], None]
+) -> EvaluationResult:
+    """Run the options' bundle on these episodes: by the workers of `pool`, or without one in this process."""
+    worlds = min(options.worlds, len(episodes))
     common: dict[str, Any] = {"temperature": options.temperature, "seed": options.seed, "record": options.video}
+    if pool is not None:
+        # Temperature and seed are no part of what a worker builds.
+        same = replace(options, temperature=0.0, seed=0)
+        return pool.evaluate(build, (same, worlds), episodes, num_envs=worlds, **common, progress=progress)
+    policy, env = build(options, worlds)
     try:
-        with Progress(f"evaluate {name}", total=options.episodes, unit="episodes") as progress:
-            if in_this_process:
-                return evaluate(policy, env, episodes, **common, progress=progress.update)
-            with EvaluationPool(min(processes, -(-options.episodes // worlds))) as pool:
-                return pool.evaluate(
-                    build, (bundle, options, worlds), episodes, num_envs=worlds, **common, progress=progress.update
-                )
+        return evaluate(policy, env, episodes, **common, progress=progress)
     finally:
         env.close()
 
 
-def build(bundle: Path, options: Evaluate, num_envs: int) -> tuple[VLAPolicy, VecEnv]:
+def build(options: Evaluate, num_envs: int) -> tuple[VLAPolicy, VecEnv]:
     """The bundle's policy and the world that its deploy.json describes; they are checked to fit each other."""
-    deploy = load_deploy(bundle)
-    policy = load_bundle(bundle, device=options.device)
+    deploy = load_deploy(options.bundle)
+    policy = load_bundle(options.bundle, device=options.device)
     env = make_world(deploy, options, num_envs)
     check_fits(deploy, env.spec)
     return policy, env
@@ -158,7 +170,8 @@ def bundle_names(bundles: list[Path]) -> list[str]:
     raise RlvlaError(f"--against {bundles[0]} is the same bundle: give another one")
 
 
-def _check_options(options: Evaluate) -> None:
+def check_options(options: Evaluate) -> None:
+    """Raises RlvlaError for bundles that are not there and for numbers that are too small."""
     for path in (options.bundle, options.against):
         if path is not None and not path.is_dir():
             raise RlvlaError(f"there is no policy bundle at {path}: give a directory such as runs/demo/policy")

@@ -192,12 +192,15 @@ def format_p(p_value: float) -> str:
     return "< 1e-4" if p_value < 1e-4 else f"{p_value:.2g}"
 
 
+def format_acting(temperature: float) -> str:
+    """`greedy`, or `sampled at T = 0.6`."""
+    return "greedy" if temperature == 0 else f"sampled at T = {temperature:g}"
+
+
 def describe_run(result: EvaluationResult) -> str:
     """Episode list and way of acting: `train x 128 (sha256 0a1b2c3d), greedy`."""
-    acting = (
-        "greedy" if result.temperature == 0 else f"sampled at temperature {result.temperature:g}, seed {result.seed}"
-    )
-    return f"{result.episodes.describe()}, {acting}"
+    noise = f", seed {result.seed}" if result.temperature else ""
+    return f"{result.episodes.describe()}, {format_acting(result.temperature)}{noise}"
 
 
 def few_episodes_note(n: int) -> str:

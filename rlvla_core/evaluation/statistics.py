@@ -19,14 +19,59 @@ def wilson(successes: int, n: int, confidence: float = 0.95) -> tuple[float, flo
     Inside 0..1 also for 0 and n successes. Raises RlvlaError for n < 1 or successes outside 0..n.
     """
     _check_counts(successes, n)
-    z = _z(confidence)
-    rate = successes / n
-    centre = (rate + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * math.sqrt(rate * (1 - rate) / n + z * z / (4 * n * n))
-    # Exact at the ends, where rounding would leave 1e-17.
-    low = 0.0 if successes == 0 else max(0.0, centre - half)
-    high = 1.0 if successes == n else min(1.0, centre + half)
-    return low, high
+    return _score_interval(successes / n, n, _z(confidence))
+
+
+def clustered_wilson(rates: np.ndarray, flags: float = 1.0, confidence: float = 0.95) -> tuple[float, float]:
+    """Interval of the mean of n cluster rates, float [n] in 0..1, each the mean of `flags` flags of one cluster.
+
+    For flags that hang together, such as the outcomes of several policies in the same episode: Wilson's interval with
+    the effective number of flags p (1 - p) / Var(mean), Kish's design effect (L. Kish, Survey Sampling, 1965; on
+    Wilson's interval: C. Franco et al., Journal of Survey Statistics and Methodology 7, 2019, 334-364). That number
+    lies between n (the flags of a cluster always agree) and n * flags (they are independent; never more, though
+    flags that repel each other would allow it). With one flag a cluster it is `wilson`. At rates of 0 and 1 nothing
+    can be estimated and n is taken. Raises RlvlaError for anything that is not a list of rates.
+    """
+    values = np.asarray(rates, dtype=np.float64)
+    if values.ndim != 1 or values.size == 0 or values.min() < 0 or values.max() > 1 or flags < 1:
+        raise RlvlaError(
+            f"clusters need rates between 0 and 1 of 1 flag or more, got {list(values.shape)} of {flags:g}"
+        )
+    n, rate = values.size, float(values.mean())
+    variance = float(values.var()) / n
+    at_an_end = rate * (1 - rate) < 1e-12
+    effective = n if at_an_end else rate * (1 - rate) / max(variance, rate * (1 - rate) / (n * flags))
+    return _score_interval(rate, effective, _z(confidence))
+
+
+def combined_interval(
+    weights: Sequence[float], rates: Sequence[float], intervals: Sequence[tuple[float, float]]
+) -> tuple[float, float]:
+    """Interval of sum(weights * rates), rates of independent samples, from the interval of each.
+
+    Square-and-add of the distances to the limits (MOVER; G. Y. Zou, A. Donner, Statistics in Medicine 27, 2008,
+    1693-1702), of which `unpaired_difference` is the case (1, -1).
+    """
+    total, down, up = 0.0, 0.0, 0.0
+    for weight, rate, limits in zip(weights, rates, intervals, strict=True):
+        low, high = sorted(weight * limit for limit in limits)
+        total += weight * rate
+        down += (weight * rate - low) ** 2
+        up += (high - weight * rate) ** 2
+    return total - math.sqrt(down), total + math.sqrt(up)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """p-values adjusted for their number, in the given order (S. Holm, Scandinavian Journal of Statistics 6, 1979).
+
+    Step-down: the i-th smallest of m, times m - i + 1, at least as large as the one before it, at most 1. Rejecting
+    those <= 0.05 keeps the chance of any false rejection under 5 %, whatever the dependence.
+    """
+    adjusted, largest = [0.0] * len(p_values), 0.0
+    for rank, index in enumerate(sorted(range(len(p_values)), key=lambda i: p_values[i])):
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[index]))
+        adjusted[index] = largest
+    return adjusted
 
 
 def mcnemar(a: Outcomes, b: Outcomes) -> float:
@@ -82,6 +127,16 @@ def paired_counts(a: Outcomes, b: Outcomes) -> tuple[int, int, int, int]:
     both = int((left & right).sum())
     only_a, only_b = int((left & ~right).sum()), int((~left & right).sum())
     return both, only_a, only_b, left.size - both - only_a - only_b
+
+
+def _score_interval(rate: float, n: float, z: float) -> tuple[float, float]:
+    """Wilson's interval; n may be an effective number and need not be whole."""
+    centre = (rate + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * math.sqrt(rate * (1 - rate) / n + z * z / (4 * n * n))
+    # Exact at the ends, where rounding would leave 1e-17.
+    low = 0.0 if rate == 0 else max(0.0, centre - half)
+    high = 1.0 if rate == 1 else min(1.0, centre + half)
+    return low, high
 
 
 def _phi(both: int, only_a: int, only_b: int, neither: int) -> float:

@@ -12,6 +12,7 @@ A bundle appears whole or not at all: it is written beside its place and renamed
 """
 
 import hashlib
+import json
 import os
 import shutil
 from datetime import datetime, timezone
@@ -182,6 +183,12 @@ def fingerprint(directory: Path) -> str:
         with path.open("rb") as file:
             digest.update(f"{path.name} {path.stat().st_size}".encode() + file.read(1 << 16))
     return digest.hexdigest()
+
+
+def identity(directory: Path) -> str:
+    """SHA-256 over the names and hashes of a bundle's files: the same for the same content, wherever it lies."""
+    recorded = read_json(directory / PROVENANCE, AGAIN).get("files", {})
+    return hashlib.sha256(json.dumps(recorded, sort_keys=True).encode()).hexdigest()
 
 
 def _verify(directory: Path) -> None:

@@ -3,11 +3,14 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rlvla_core.errors import RlvlaError
 from rlvla_core.evaluation.statistics import (
+    clustered_wilson,
+    combined_interval,
+    holm,
     mcnemar,
     paired_counts,
     paired_difference,
@@ -67,6 +70,7 @@ def test_paired_difference_and_mcnemar_equal_the_published_numbers(
     assert mcnemar(a, b) == pytest.approx(p_value, abs=6e-5)
 
 
+@settings(deadline=None)
 @given(successes=st.integers(0, 300), failures=st.integers(0, 300))
 def test_wilson_holds_the_rate_and_mirrors(successes: int, failures: int) -> None:
     n = successes + failures
@@ -77,6 +81,7 @@ def test_wilson_holds_the_rate_and_mirrors(successes: int, failures: int) -> Non
     assert wilson(failures, n) == pytest.approx((1 - high, 1 - low), abs=1e-12)
 
 
+@settings(deadline=None)
 @given(st.tuples(*[st.integers(0, 40)] * 4).filter(any))
 def test_paired_difference_holds_the_estimate_and_turns_with_the_arms(table: tuple[int, int, int, int]) -> None:
     a, b = pairs(*table)
@@ -128,3 +133,45 @@ def test_torch_and_lists_are_outcomes_too_and_nonsense_is_refused() -> None:
             wilson(successes, n)
     with pytest.raises(RlvlaError, match="confidence"):
         wilson(1, 2, confidence=95)
+
+
+def test_one_flag_a_cluster_and_clusters_that_agree_give_wilson() -> None:
+    a, _ = pairs(3, 2, 9, 4)
+    assert clustered_wilson(a) == pytest.approx(wilson(5, 18))
+    # Two policies with equal outcomes in every episode are no more evidence than one.
+    assert clustered_wilson(a, 2) == pytest.approx(wilson(5, 18))
+    # Two that never agree count as independent, not as more than that.
+    assert clustered_wilson(np.full(18, 0.5), 2) == pytest.approx(wilson(18, 36))
+    assert clustered_wilson(np.ones(18), 2) == pytest.approx(wilson(18, 18))
+    for rates, flags in ((np.array([0.5, 1.5]), 2.0), (np.array([]), 1.0), (np.array([0.5]), 0.5)):
+        with pytest.raises(RlvlaError, match="clusters need rates"):
+            clustered_wilson(rates, flags)
+
+
+def test_clustered_wilson_covers_where_pooling_does_not() -> None:
+    generator = np.random.default_rng(2)
+    n, draws, hits, pooled = 100, 1000, 0, 0
+    for _ in range(draws):
+        # An episode is easy or hard for both policies: 0.8 * [0.9, 0.1] mixed, rate 0.5.
+        difficulty = np.where(generator.random(n) < 0.5, 0.9, 0.1)
+        flags = generator.random((2, n)) < difficulty
+        low, high = clustered_wilson(flags.mean(axis=0), 2)
+        hits += low <= 0.5 <= high
+        low, high = wilson(int(flags.sum()), 2 * n)
+        pooled += low <= 0.5 <= high
+    assert hits / draws == pytest.approx(0.95, abs=0.025)  # standard error 0.7 points
+    assert pooled / draws < 0.91
+
+
+def test_combined_interval_of_a_difference_and_of_one_rate() -> None:
+    intervals = [wilson(48, 80), wilson(56, 70)]
+    _, low, high = unpaired_difference(48, 80, 56, 70)
+    assert combined_interval([-1, 1], [48 / 80, 56 / 70], intervals) == pytest.approx((low, high))
+    assert combined_interval([1], [0.6], intervals[:1]) == pytest.approx(intervals[0])
+
+
+def test_holm_equals_a_worked_example() -> None:
+    # Sorted 0.005, 0.01, 0.03, 0.04 times 4, 3, 2, 1, never falling.
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.8, 0.9]) == [1.0, 1.0]
+    assert holm([]) == []

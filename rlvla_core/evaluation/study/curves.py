@@ -1,0 +1,48 @@
+"""Learning curves of the trained policies, read from their journals."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from rlvla_core.evaluation.study.folder import Study
+from rlvla_core.evaluation.study.records import Trained
+from rlvla_core.runs.journal import Journal, flat_scalars
+from rlvla_core.runs.plots import with_minutes
+
+COLUMNS = ("iteration", "env_steps", "minutes", "success_at_end", "success_once", "loss", "accuracy")
+"""Scalars of a journal that the report keeps."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Curve:
+    """The journal of one policy."""
+
+    policy: Trained
+    records: tuple[dict[str, float], ...]
+    """Those of COLUMNS that each record has."""
+
+    def points(self, x: str, y: str) -> tuple[np.ndarray, np.ndarray]:
+        """Values of two columns, float [m] each, of the records that have both."""
+        pairs = [(record[x], record[y]) for record in self.records if x in record and y in record]
+        columns = np.array(pairs, dtype=np.float64).reshape(-1, 2)
+        return columns[:, 0], columns[:, 1]
+
+
+def read_curves(study: Study) -> tuple[list[Curve], list[Trained]]:
+    """Curves of the policies, and the policies that should have a journal and have none (yet).
+
+    A policy whose plan names no journal has no curve and misses none. Raises RlvlaError for a broken journal.
+    """
+    curves, missing = [], []
+    for policy in study.plan.policies:
+        if policy.journal is None:
+            continue
+        rows = with_minutes(
+            [flat_scalars(row) for row in Journal(study.folder / policy.journal, read_only=True).read()]
+        )
+        records = tuple({name: row[name] for name in COLUMNS if name in row} for row in rows)
+        if any(records):
+            curves.append(Curve(policy=policy, records=records))
+        else:
+            missing.append(policy)
+    return curves, missing

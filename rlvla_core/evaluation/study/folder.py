@@ -1,0 +1,151 @@
+"""The folder of a study: study.json says what was planned, results/ holds what was measured, one file a result.
+
+<study>/study.json
+<study>/results/<method>-<training seed>/<test>-T<temperature>.json
+"""
+
+import dataclasses
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from rlvla_core.errors import RlvlaError
+from rlvla_core.evaluation.episode_list import EpisodeList
+from rlvla_core.evaluation.evaluate import EvaluationResult
+from rlvla_core.evaluation.study.records import StudyPlan, TestInfo, TestRecord, Trained
+from rlvla_core.evaluation.study.strict_json import build, read_json
+from rlvla_core.runs.files import replace_json
+
+FORMAT = 1
+"""Of study.json."""
+
+Key = tuple[str, str, float]
+"""(policy, test, temperature)"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """A plan and the results that are there so far: all of one world, and of one list of episodes for each test."""
+
+    folder: Path
+    plan: StudyPlan
+    results: Mapping[Key, EvaluationResult]
+
+    def result(self, method: str, seed: int, test: str, temperature: float) -> EvaluationResult | None:
+        """None where it has not been measured."""
+        return self.results.get((f"{method}-{seed}", test, temperature))
+
+    def outcomes(self, method: str, seed: int, test: str, temperature: float, metric: str) -> np.ndarray | None:
+        """bool [n]; None where it has not been measured, or the world does not report the metric."""
+        result = self.result(method, seed, test, temperature)
+        return None if result is None or metric not in result.metrics() else result.outcomes(metric)
+
+    @functools.cached_property
+    def missing(self) -> tuple[tuple[Trained, TestInfo, float], ...]:
+        """What was planned and has not been measured."""
+        return tuple(
+            (policy, test, temperature)
+            for policy in self.plan.policies
+            for temperature in self.plan.temperatures
+            for test in self.plan.tests
+            if (policy.name, test.name, temperature) not in self.results
+        )
+
+
+def write_plan(study: Path, plan: StudyPlan) -> Path:
+    """Write study.json in one step."""
+    value = dataclasses.asdict(plan)
+    for policy in value["policies"]:
+        policy["journal"] = None if policy["journal"] is None else policy["journal"].as_posix()
+    study.mkdir(parents=True, exist_ok=True)
+    replace_json(study / "study.json", {"format": FORMAT, **value})
+    return study / "study.json"
+
+
+def write_record(study: Path, record: TestRecord) -> Path:
+    """Write one result to its place in one step."""
+    path = record_path(study, record.method, record.training_seed, record.test, record.result.temperature)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    replace_json(path, record.to_json())
+    return path
+
+
+def record_path(study: Path, method: str, training_seed: int, test: str, temperature: float) -> Path:
+    """Where a result belongs."""
+    return study / "results" / f"{method}-{training_seed}" / f"{test}-T{temperature:g}.json"
+
+
+def read_record(path: Path) -> TestRecord:
+    """Read one result. Raises RlvlaError, naming the file, if it is missing, broken or changed by hand."""
+    value = read_json(path, "evaluate the policy again")
+    try:
+        return TestRecord.from_json(value)
+    except RlvlaError as error:
+        raise RlvlaError(f"{path}: {error}") from None
+
+
+def read_plan(study: Path) -> StudyPlan:
+    """Read study.json. Raises RlvlaError, naming the file, if it is missing, broken or of another format."""
+    path = study / "study.json"
+    value = read_json(path, "name the folder of a study")
+    if not isinstance(value, dict) or value.get("format") != FORMAT:
+        found = value.get("format") if isinstance(value, dict) else None
+        raise RlvlaError(f"{path} has format {found!r}, not {FORMAT}: write the study again with this version")
+    try:
+        return build(StudyPlan, {name: entry for name, entry in value.items() if name != "format"}, "study")
+    except RlvlaError as error:
+        raise RlvlaError(f"{path}: {error}") from None
+
+
+def read_study(study: Path) -> Study:
+    """Read plan and results; what is missing is left out and listed in `Study.missing`.
+
+    Raises RlvlaError, naming the file, for results that are broken, changed by hand or not of the plan, and for two
+    results that must not stand in one table: other worlds, episode lists, evaluation seeds, numbers of episodes, or
+    another bundle of the same policy.
+    """
+    plan = read_plan(study)
+    results: dict[Key, EvaluationResult] = {}
+    lists: dict[str, EpisodeList] = {}
+    bundles: dict[str, str] = {}
+    for path in sorted((study / "results").glob("*/*.json")):
+        record = read_record(path)
+        policy = f"{record.method}-{record.training_seed}"
+        try:
+            _check_belongs(record, plan, path)
+            if bundles.setdefault(policy, record.bundle) != record.bundle:
+                raise RlvlaError(f"it is of another bundle than the other results of {policy}: evaluate it again")
+            lists.setdefault(record.test, record.result.episodes).require_same(record.result.episodes)
+        except RlvlaError as error:
+            raise RlvlaError(f"{path}: {error}") from None
+        results[policy, record.test, record.result.temperature] = record.result
+    return Study(folder=study, plan=plan, results=results)
+
+
+def _check_belongs(record: TestRecord, plan: StudyPlan, path: Path) -> None:
+    policy = f"{record.method}-{record.training_seed}"
+    result = record.result
+    for what, found, known in (
+        ("policy", policy, [entry.name for entry in plan.policies]),
+        ("test", record.test, [test.name for test in plan.tests]),
+        ("temperature", result.temperature, plan.temperatures),
+    ):
+        if found not in known:
+            raise RlvlaError(f"study.json has no {what} {found}, it has {', '.join(map(str, known))}: move it away")
+    place = record_path(Path(), record.method, record.training_seed, record.test, result.temperature)
+    if path.parts[-2:] != place.parts[-2:]:
+        raise RlvlaError(f"the result inside belongs to {place}: the file was moved, put it back")
+    if record.world != plan.world:
+        raise RlvlaError(
+            f"it was measured in {record.world.describe()}, the study in {plan.world.describe()}: evaluate it again"
+        )
+    if (longest := int(result.lengths.max())) > plan.world.max_steps:
+        raise RlvlaError(f"an episode took {longest} steps, the limit is {plan.world.max_steps}: evaluate it again")
+    if (result.n, result.seed) != (plan.episodes, plan.evaluation_seed):
+        raise RlvlaError(
+            f"it has {result.n} episodes of evaluation seed {result.seed}, the study has {plan.episodes} of seed "
+            f"{plan.evaluation_seed}: evaluate it again"
+        )
