@@ -42,8 +42,9 @@ class Evaluate:
     """Another bundle to compare with: the one before (a warm-up, an older run)."""
     episodes: int = 128
     """How many episodes."""
-    episode_set: Literal["train", "test", "single", "unseen-positions", "unseen-start-pose"] = "train"
-    """Grid of the put-X-on-Y world that the episodes come from; `test`: objects and tables that training never saw."""
+    episode_set: str = "train"
+    """Grid of the put-X-on-Y world that the episodes come from: train, test (objects and tables that training never
+    saw), single, or one of the sixteen tests of docs/tests.md, e.g. unseen-tables."""
     max_steps: int = 80
     """Time limit of a put-X-on-Y episode, control steps; the paper's is 80."""
     assets: Literal["procedural", "paper"] = "procedural"

@@ -5,6 +5,8 @@ from typing import Literal
 
 from rlvla_core.environment import CameraSpec
 from rlvla_core.errors import RlvlaError
+from rlvla_sim.episodes import EpisodeSet
+from rlvla_sim.grids import episode_set
 
 CONTROL_HZ = 5.0
 """Actions a second (paper, section 1.1)."""
@@ -25,7 +27,11 @@ class WorldConfig:
     max_steps: int = 80
     """Time limit of an episode, control steps."""
     episode_set: str = "train"
-    """Grid that episode ids index: `train`, `test`, `single`, `unseen-positions` or `unseen-start-pose`."""
+    """Grid that episode ids index: `train`, `test`, `single`, one of the sixteen tests (docs/tests.md), e.g.
+    `unseen-tables`, or several of those joined by `+`."""
+    as_released: bool = False
+    """Run the tests with the mistakes of the paper's released code, where it has any (docs/tests.md); the grid's name
+    then ends in `/as-released`. Only for comparisons with published numbers."""
     end_on_success: bool = False
     """Terminate an episode once the object, grasped before, is on the receptacle. The paper does not: all episodes run
     to the time limit."""
@@ -45,6 +51,11 @@ class WorldConfig:
             raise RlvlaError(f"max_steps {self.max_steps}: an episode needs at least one step")
         if self.physics_hz < 30 or self.physics_hz % CONTROL_HZ:
             raise RlvlaError(f"physics_hz {self.physics_hz}: use a multiple of {CONTROL_HZ:g} that is at least 30")
+
+    @property
+    def grid(self) -> EpisodeSet:
+        """The grid of this world's episodes. Raises RlvlaError for a name that there is not."""
+        return episode_set(self.episode_set, self.as_released)
 
     @property
     def substeps(self) -> int:

@@ -1,16 +1,18 @@
 """The grid of episodes: one integer describes one start completely (paper, section 1.4).
 
-An id is decoded by mixed radix, most significant first: object, receptacle, table, position pair, yaw, start pose.
-Positions are in the world frame, metres; they are the cells of a 6 x 6 grid around (-0.16, 0), and object and
-receptacle never start closer than 0.070 m.
+An id is decoded by mixed radix, most significant first: object, receptacle, companion, texture, template, table,
+places, yaw, start pose (`Digits`). Most grids have one choice only for most of them. Positions are in the world frame,
+metres; they are the cells of a 6 x 6 grid around (-0.16, 0), and object and receptacle never start closer than 0.070 m.
 """
 
-import itertools
 import math
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import numpy as np
 
 from rlvla_core.errors import RlvlaError
+from rlvla_sim.veil import Veil
 
 CENTRE = (-0.16, 0.0)
 """Middle of the workspace, world frame, metres."""
@@ -20,11 +22,23 @@ MIN_DISTANCE = 0.070
 """Object and receptacle start further apart than this, metres."""
 YAWS = (0.0, math.pi / 4, math.pi / 2, 3 * math.pi / 4)
 """Start yaws of the object, radians."""
-UNSEEN_YAWS = tuple(math.radians(angle) for angle in (-22.5, -67.5, -112.5, -157.5))
-"""Yaws of the test of unseen positions, radians."""
 TEMPLATE = "put {object} on {receptacle}"
 
 Position = tuple[float, float]
+Kind = Literal["object", "receptacle"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Extra:
+    """A second body on the table, which the instruction does not name."""
+
+    kind: Kind
+    index: int
+    """Index in the catalogue's objects or receptacles."""
+    xy: Position
+    """Metres, world frame."""
+    yaw: float
+    """Radians about the vertical."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,74 +63,164 @@ class Episode:
     """Sentence with `{object}` and `{receptacle}`."""
     joint_offset: tuple[float, ...] = ()
     """Radians added to the start angles of the arm's first five joints and of its last; empty for none."""
+    extra: Extra | None = None
+    """A second object or receptacle."""
+    texture: int | None = None
+    """Index in the catalogue's textures; blended into the pictures by `veil`."""
+    veil: Veil | None = None
+    move_to: Position | None = None
+    """Where the object is put in the middle of the episode, metres, world frame."""
 
     def instruction(self, object_name: str, receptacle_name: str) -> str:
         """The sentence that the policy hears."""
         return self.template.format(object=object_name, receptacle=receptacle_name)
 
+    def start_joints(self, arm_start: tuple[float, ...]) -> np.ndarray:
+        """Start angles of the arm, float64 [d], radians, from the robot's own `arm_start`."""
+        joints = np.array(arm_start)
+        if self.joint_offset:
+            joints[[0, 1, 2, 3, 4, -1]] += self.joint_offset
+        return joints
+
+
+class Digits(NamedTuple):
+    """Which of its set's choices an episode has, or how many there are; the most significant digit first."""
+
+    object: int = 0
+    receptacle: int = 0
+    companion: int = 0
+    texture: int = 0
+    template: int = 0
+    table: int = 0
+    places: int = 0
+    yaw: int = 0
+    start: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Companion:
+    """How a set chooses the second body of its episodes: `steps` places after the target in a ring of assets."""
+
+    kind: Kind
+    ring: tuple[int, ...]
+    """Catalogue indices; every target of the set is among them."""
+    steps: tuple[int, ...]
+    """One digit of the id chooses among these."""
+
+    def of(self, target: int, choice: int) -> int:
+        """Catalogue index of the second body."""
+        return self.ring[(self.ring.index(target) + self.steps[choice]) % len(self.ring)]
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EpisodeSet:
-    """A finite grid of episodes: the product of its six lists."""
+    """A finite grid of episodes: the product of its lists."""
 
     name: str
     objects: tuple[int, ...]
     receptacles: tuple[int, ...]
     tables: tuple[int, ...]
-    positions: tuple[tuple[Position, Position], ...]
-    """(object, receptacle) pairs."""
+    positions: tuple[tuple[Position, ...], ...]
+    """(object, receptacle) or (object, receptacle, third): the third place is the companion's, or, where there is none,
+    the one that the object is moved to in the middle of the episode."""
     yaws: tuple[float, ...]
     joint_offsets: tuple[tuple[float, ...], ...] = ((),)
     """See `Episode.joint_offset`."""
+    companion: Companion | None = None
+    textures: tuple[int, ...] = ()
+    """Indices in the catalogue's textures, blended in by `veil`."""
+    veil: Veil | None = None
+    templates: tuple[str, ...] = (TEMPLATE,)
+
+    def __post_init__(self) -> None:
+        """Raises RlvlaError where the lists do not fit one another."""
+        if bool(self.textures) != (self.veil is not None):
+            raise RlvlaError(f"the grid `{self.name}` needs both textures and a veil, or neither")
+        if self.companion is not None:
+            targets = self.objects if self.companion.kind == "object" else self.receptacles
+            if not set(targets) <= set(self.companion.ring) or any(len(places) != 3 for places in self.positions):
+                raise RlvlaError(
+                    f"the grid `{self.name}` lacks a second {self.companion.kind} for each of its own, or a third place"
+                )
 
     @property
-    def radices(self) -> tuple[int, ...]:
-        """Lengths of the digits, most significant first."""
-        lists = (self.objects, self.receptacles, self.tables, self.positions, self.yaws, self.joint_offsets)
-        return tuple(len(choices) for choices in lists)
+    def radices(self) -> Digits:
+        """Number of choices of each digit."""
+        return Digits(
+            object=len(self.objects),
+            receptacle=len(self.receptacles),
+            companion=len(self.companion.steps) if self.companion else 1,
+            texture=len(self.textures) or 1,
+            template=len(self.templates),
+            table=len(self.tables),
+            places=len(self.positions),
+            yaw=len(self.yaws),
+            start=len(self.joint_offsets),
+        )
 
     def __len__(self) -> int:
         return math.prod(self.radices)
 
-    def digits(self, episode_id: int) -> tuple[int, ...]:
-        """Positions in the six lists; raises RlvlaError for an id outside the set."""
+    def digits(self, episode_id: int) -> Digits:
+        """The choices that an id stands for; raises RlvlaError for an id outside the set."""
         if not 0 <= episode_id < len(self):
             raise RlvlaError(f"episode id {episode_id} is outside the grid `{self.name}`: use 0 .. {len(self) - 1}")
         digits, rest = [], episode_id
         for radix in reversed(self.radices):
             rest, digit = divmod(rest, radix)
             digits.append(digit)
-        return tuple(reversed(digits))
+        return Digits(*reversed(digits))
 
-    def encode(self, digits: tuple[int, ...]) -> int:
-        """The id of positions in the six lists; inverse of `digits`."""
+    def encode(self, digits: Digits) -> int:
+        """The id of these choices; inverse of `digits`. Raises RlvlaError for a choice that there is not."""
         episode_id = 0
         for digit, radix in zip(digits, self.radices, strict=True):
             if not 0 <= digit < radix:
-                raise RlvlaError(f"digits {digits} are outside the grid `{self.name}` of radices {self.radices}")
+                raise RlvlaError(f"{digits} is outside the grid `{self.name}` of radices {tuple(self.radices)}")
             episode_id = episode_id * radix + digit
         return episode_id
 
     def decode(self, episode_id: int) -> Episode:
         """The episode of an id; raises RlvlaError for an id outside the set."""
-        what, where, table, pair, yaw, start = self.digits(episode_id)
-        object_xy, receptacle_xy = self.positions[pair]
+        at = self.digits(episode_id)
+        target, receptacle, yaw = self.objects[at.object], self.receptacles[at.receptacle], self.yaws[at.yaw]
+        object_xy, receptacle_xy, *third = self.positions[at.places]
+        extra = None
+        if self.companion is not None:
+            kind = self.companion.kind
+            named = target if kind == "object" else receptacle
+            index = self.companion.of(named, at.companion)
+            if index != named:
+                extra = Extra(kind=kind, index=index, xy=third[0], yaw=yaw if kind == "object" else 0.0)
+            else:
+                # Only as released: the second body is the target itself, which then stands at the second place alone.
+                object_xy = third[0]
         return Episode(
             episode_id=episode_id,
-            object=self.objects[what],
-            receptacle=self.receptacles[where],
-            table=self.tables[table],
+            object=target,
+            receptacle=receptacle,
+            table=self.tables[at.table],
             object_xy=object_xy,
-            object_yaw=self.yaws[yaw],
+            object_yaw=yaw,
             receptacle_xy=receptacle_xy,
-            joint_offset=self.joint_offsets[start],
+            template=self.templates[at.template],
+            joint_offset=self.joint_offsets[at.start],
+            extra=extra,
+            texture=self.textures[at.texture] if self.textures else None,
+            veil=self.veil,
+            move_to=third[0] if third and self.companion is None else None,
         )
+
+
+def grid_line(first: int = 0, last: int = CELLS_PER_SIDE - 1) -> list[float]:
+    """Offsets from the grid's centre along one axis, metres, of cells `first` .. `last`; 0 .. 5 are the grid itself."""
+    pitch = 2 * HALF_WIDTH / (CELLS_PER_SIDE - 1)
+    return [-HALF_WIDTH + i * pitch for i in range(first, last + 1)]
 
 
 def cells() -> list[Position]:
     """The 36 cells of the grid, x slowest."""
-    pitch = 2 * HALF_WIDTH / (CELLS_PER_SIDE - 1)
-    line = [-HALF_WIDTH + i * pitch for i in range(CELLS_PER_SIDE)]
+    line = grid_line()
     return [(CENTRE[0] + x, CENTRE[1] + y) for x in line for y in line]
 
 
@@ -125,48 +229,13 @@ def position_pairs(grid: list[Position]) -> tuple[tuple[Position, Position], ...
     return tuple((a, b) for a in grid for b in grid if math.dist(a, b) > MIN_DISTANCE)
 
 
-def outer_cells() -> list[Position]:
-    """The 28 cells of the ring around the training grid (paper, test 14)."""
-    pitch = 2 * HALF_WIDTH / (CELLS_PER_SIDE - 1)
-    line = [-HALF_WIDTH + i * pitch for i in range(-1, CELLS_PER_SIDE + 1)]
-    rim = (line[0], line[-1])
-    return [(CENTRE[0] + x, CENTRE[1] + y) for x in line for y in line if x in rim or y in rim]
-
-
-def start_offsets() -> tuple[tuple[float, ...], ...]:
-    """14,375 disturbed start poses (paper, test 15), the undisturbed one among them."""
-    joints, wrist = (-0.15, -0.08, 0.0, 0.08, 0.15), (-0.6, -0.3, 0.0, 0.3, 0.6)
-    every = itertools.product(*[joints] * 5, wrist)
-    return tuple(offset for offset in every if abs(offset[1] + offset[2]) <= 0.25)
-
-
-@lru_cache(maxsize=1)
-def episode_sets() -> dict[str, EpisodeSet]:
-    """Every set by its name. `test`: unseen objects and tables together; `single`: one object, one table;
-    `unseen-positions` and `unseen-start-pose`: things of the training split where training never had them."""
-    pairs = position_pairs(cells())
-    unseen, unseen_tables = tuple(range(16, 25)), tuple(range(16, 21))
-    train = EpisodeSet(
+def training_grid() -> EpisodeSet:
+    """The grid `train`: 16 objects, one receptacle, 16 tables, 784 pairs of places, 4 yaws (802,816 episodes)."""
+    return EpisodeSet(
         name="train",
         objects=tuple(range(16)),
         receptacles=(0,),
         tables=tuple(range(16)),
-        positions=pairs,
+        positions=position_pairs(cells()),
         yaws=YAWS,
     )
-    sets = [
-        train,
-        replace(train, name="test", objects=unseen, tables=unseen_tables),
-        replace(train, name="single", objects=(0,), tables=(0,)),
-        replace(train, name="unseen-positions", positions=position_pairs(outer_cells()), yaws=UNSEEN_YAWS),
-        replace(train, name="unseen-start-pose", joint_offsets=start_offsets()),
-    ]
-    return {s.name: s for s in sets}
-
-
-def episode_set(name: str) -> EpisodeSet:
-    """The set of this name; raises RlvlaError that lists the names there are."""
-    sets = episode_sets()
-    if name not in sets:
-        raise RlvlaError(f"unknown episode set `{name}`: use one of {', '.join(sets)}")
-    return sets[name]

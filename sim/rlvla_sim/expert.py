@@ -23,6 +23,8 @@ from rlvla_sim.vec_env import CpuVecEnv
 from rlvla_sim.world import World
 
 OPEN, CLOSED = 1.0, -1.0
+MOVED = 0.05
+"""Metres: an object that has moved further than this since its grasp was planned has been taken away."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,6 +84,7 @@ class Expert:
         self.points = interior_points(world.object)
         self._enter(Phase.REACH)
         self.grasp: Grasp | None = None
+        self.planned_for = np.zeros(3)
 
     def _enter(self, phase: Phase) -> None:
         self.phase = phase
@@ -94,7 +97,10 @@ class Expert:
         thing = world.in_base(world.object_body.entity.pose)
         plate = world.in_base(world.receptacle_body.entity.pose)[:3, 3]
         self._advance(tool, thing, plate)
+        if self.phase in (Phase.REACH, Phase.DESCEND) and math.dist(thing[:3, 3], self.planned_for) > MOVED:
+            self._retry()
         if self.grasp is None:
+            self.planned_for = thing[:3, 3]
             self.grasp = plan_grasp(
                 world.object, thing, world.spec, self.table, closing_yaw(tool, world.spec.closing_axis)
             )

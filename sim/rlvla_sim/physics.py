@@ -1,4 +1,4 @@
-"""The physics of one world: robot, object, receptacle and table in a SAPIEN scene without a renderer.
+"""The physics of one world: robot, objects, receptacles and table in a SAPIEN scene without a renderer.
 
 Building the scene takes about a millisecond, so every reset builds it anew. That is what makes a start independent of
 all that was played before: no contact cache, no sleep counter, no insertion order survives an episode.
@@ -26,6 +26,12 @@ SETTLE_SECONDS = 0.5
 MAX_SETTLE_SECONDS = 2.0
 REST_SPEED = 0.005
 """Metres and radians per second below which the object rests."""
+MOVE_STEP = 5
+"""Control step after which an object that is moved in the middle of the episode is taken away (paper, section 2)."""
+MOVE_HEIGHT = 1.0
+"""Metres, world frame: where its origin appears; 0.13 m above the table."""
+MOVE_SECONDS = 0.1
+"""It falls for this long before anything is judged or seen; the arm holds its target meanwhile."""
 ROBOT_GROUPS = [1, 1, 1, 0]
 """Collision groups: links of the robot share an ignore bit, so they meet everything but one another."""
 
@@ -56,6 +62,11 @@ def drop_pose(asset: ObjectAsset, xy: tuple[float, float], yaw: float) -> sapien
     """Start pose of an asset: its lowest point just above the table."""
     bottom = min(float(part[:, 2].min()) for part in asset.collision)
     return sapien.Pose([*xy, TABLE_HEIGHT + DROP - bottom], list(quaternion_about_z(yaw)))
+
+
+def move_pose(xy: tuple[float, float], yaw: float) -> sapien.Pose:
+    """Pose at which an object appears that is moved in the middle of the episode."""
+    return sapien.Pose([*xy, MOVE_HEIGHT], list(quaternion_about_z(yaw)))
 
 
 class Physics:

@@ -5,7 +5,6 @@ import numpy as np
 from rlvla_core.errors import RlvlaError
 from rlvla_sim.assets import catalogue
 from rlvla_sim.config import WorldConfig
-from rlvla_sim.episodes import episode_set
 from rlvla_sim.world import World
 
 
@@ -15,7 +14,7 @@ class Rig:
 
     def __init__(self, config: WorldConfig) -> None:
         self.config = config
-        self.episodes = episode_set(config.episode_set)
+        self.episodes = config.grid
         self.world = World(config, catalogue(config.assets))
         self.robot = self.world.spec
         self.camera = self.world.stage.camera

@@ -1,6 +1,6 @@
 """The picture of one world: a SAPIEN scene with visuals only, drawn by the paper's camera over a table picture.
 
-The stage is never simulated: bodies are put where the physics has them. Robot, object and receptacle are all there is
+The stage is never simulated: bodies are put where the physics has them. Robot, objects and receptacles are all there is
 to draw; what the renderer leaves transparent is the table picture (the green screen of the paper, section 1.2).
 Lights cast no shadow, as nothing that could catch one is drawn.
 """
@@ -16,6 +16,7 @@ from rlvla_core.environment import CameraSpec
 from rlvla_core.errors import RlvlaError
 from rlvla_sim.assets.asset import Mesh
 from rlvla_sim.robots import RobotSpec
+from rlvla_sim.veil import Veil, foreground_box, veiled
 
 AMBIENT = 0.3
 LIGHTS = (((0.0, 0.0, -1.0), 1.5), ((-1.0, -0.5, -1.0), 0.6), ((1.0, 1.0, -1.0), 0.6))
@@ -79,6 +80,7 @@ class Stage:
         self.links = {name: self._add(body) for name, body in _robot_visuals(spec)}
         self.props: list[sapien.Entity] = []
         self.background = np.zeros((camera.height, camera.width, 3), dtype=np.float32)
+        self.texture: tuple[Veil, np.ndarray] | None = None
         self.eye = self._add_camera(spec)
         self.place_camera(camera)
 
@@ -106,19 +108,25 @@ class Stage:
         pose = sapien.Pose(list(camera.position_in_base), list(camera.quaternion_in_base))
         self.eye.entity.set_pose(self.base * pose)
 
-    def dress(self, meshes: list[Mesh], background: np.ndarray) -> None:
-        """Show these meshes as props 0, 1, ... and this picture (uint8 [height, width, 3]) behind everything."""
+    def dress(self, meshes: list[Mesh], background: np.ndarray, texture: tuple[Veil, np.ndarray] | None = None) -> None:
+        """Show these meshes as props 0, 1, ... and this picture (uint8 [height, width, 3]) behind everything, with a
+        texture (from `Veil.texture`) blended in where one is given."""
         for entity in self.props:
             self.scene.remove_entity(entity)
         self.props = [self._add(asset_visual(mesh)) for mesh in meshes]
         self.background = background.astype(np.float32)
+        self.texture = texture
 
-    def draw(self, links: list[tuple[str, sapien.Pose]], props: list[sapien.Pose]) -> np.ndarray:
-        """The picture, uint8 [height, width, 3], with links and props at these world poses."""
+    def pose(self, links: list[tuple[str, sapien.Pose]], props: list[sapien.Pose]) -> None:
+        """Put links and props at these world poses."""
         for name, pose in links:
             self.links[name].set_pose(pose)
         for entity, pose in zip(self.props, props, strict=True):
             entity.set_pose(pose)
+
+    def draw(self, links: list[tuple[str, sapien.Pose]], props: list[sapien.Pose]) -> np.ndarray:
+        """The picture, uint8 [height, width, 3], with links and props at these world poses."""
+        self.pose(links, props)
         return self.compose(self.render())
 
     def render(self) -> np.ndarray:
@@ -127,27 +135,43 @@ class Stage:
         self.eye.take_picture()
         return self.eye.get_picture("Color")
 
-    def compose(self, foreground: np.ndarray) -> np.ndarray:
-        """`render`'s picture over the background, uint8 [height, width, 3]."""
-        return overlay(foreground, self.background)
+    def compose(self, foreground: np.ndarray, span: tuple[int, int] | None = None) -> np.ndarray:
+        """`render`'s picture over the background, uint8 [height, width, 3]; `span`: see `veiled`."""
+        if self.texture is None:
+            return overlay(foreground, self.background)
+        veil, texture = self.texture
+        front, alpha = shrunk(foreground, self.camera.height)
+        sizes = None if span is None else (np.array(span[:1]), np.array(span[1:]))
+        picture = veiled(front[None], alpha[None], self.background[None], texture[None], veil, sizes)[0]
+        return (picture + 0.5).astype(np.uint8)
+
+    def box_size(self, foreground: np.ndarray) -> tuple[int, int]:
+        """Height and width of the box around what `render` drew, pixels of the picture."""
+        _, alpha = shrunk(foreground, self.camera.height)
+        _, _, height, width = foreground_box(alpha[None])
+        return int(height[0]), int(width[0])
 
 
-def overlay(colour: np.ndarray, background: np.ndarray) -> np.ndarray:
-    """Rendered foreground over a background picture, uint8 [H, W, 3].
+def shrunk(colour: np.ndarray, height: int) -> tuple[np.ndarray, np.ndarray]:
+    """Means over blocks of s x s rendered pixels: colour times coverage, float32 [H, W, 3] in 0..255, and coverage,
+    float32 [H, W, 1] in 0..1.
 
-    `colour` is uint8 [sH, sW, 4] with alpha 255 where something was drawn and 0 elsewhere (colour 0 there, too),
-    `background` is float32 [H, W, 3] in 0..255; blocks of s x s rendered pixels are averaged.
+    `colour` is uint8 [sH, sW, 4] with alpha 255 where something was drawn and 0 elsewhere (colour 0 there, too).
     """
-    height, width, _ = background.shape
     scale = colour.shape[0] // height
     # Adding slices, rows first, is three times as fast as a mean over the axes of blocks.
     rows = colour[0::scale].astype(np.uint16)
     for i in range(1, scale):
         rows += colour[i::scale]
-    columns = rows.reshape(height, width, scale, 4)
+    columns = rows.reshape(height, -1, scale, 4)
     total = columns[:, :, 0].astype(np.float32)
     for j in range(1, scale):
         total += columns[:, :, j]
     total *= 1.0 / scale**2
-    share = 1.0 - total[..., 3:] * (1.0 / 255.0)
-    return (total[..., :3] + share * background + 0.5).astype(np.uint8)
+    return total[..., :3], total[..., 3:] * (1.0 / 255.0)
+
+
+def overlay(colour: np.ndarray, background: np.ndarray) -> np.ndarray:
+    """Rendered foreground (see `shrunk`) over a background picture, float32 [H, W, 3] in 0..255: uint8 [H, W, 3]."""
+    front, alpha = shrunk(colour, len(background))
+    return (front + (1.0 - alpha) * background + 0.5).astype(np.uint8)

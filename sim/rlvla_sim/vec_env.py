@@ -7,7 +7,6 @@ from rlvla_core.environment import ACTION_DIM, EnvSpec, Observation, StepResult,
 from rlvla_core.errors import RlvlaError
 from rlvla_sim.assets import catalogue
 from rlvla_sim.config import CONTROL_HZ, WorldConfig, scaled_camera
-from rlvla_sim.episodes import episode_set
 from rlvla_sim.kinematics import Chain, DeltaPoseController
 from rlvla_sim.robots import RobotSpec, robot
 from rlvla_sim.world import STATE_DIM, STATE_SLICES, World
@@ -22,8 +21,8 @@ def env_spec(config: WorldConfig) -> EnvSpec:
         camera=scaled_camera(robot(config.robot).camera, config.image_width, config.image_height),
         control_hz=CONTROL_HZ,
         max_steps=config.max_steps,
-        episode_set=config.episode_set,
-        num_episodes=len(episode_set(config.episode_set)),
+        episode_set=config.grid.name,
+        num_episodes=len(config.grid),
         state_dim=STATE_DIM,
         state_points=tuple((name.removesuffix("_position"), STATE_SLICES[name].start) for name in STATE_POINTS),
     )
@@ -54,7 +53,7 @@ class CpuVecEnv:
         self.config = config
         self.num_envs = num_envs
         self.spec = env_spec(config)
-        self.episodes = episode_set(config.episode_set)
+        self.episodes = config.grid
         self.robot = robot(config.robot, config.assets)
         assets = catalogue(config.assets)
         self.worlds = [World(config, assets) for _ in range(num_envs)]
@@ -62,6 +61,9 @@ class CpuVecEnv:
         size = (num_envs, config.image_height, config.image_width, 3)
         self._images = torch.zeros(size, dtype=torch.uint8)
         self._state = torch.zeros((num_envs, STATE_DIM), dtype=torch.float32)
+        veil = self.episodes.veil
+        self._coupled = veil is not None and veil.coupled
+        self._boxes = np.zeros((num_envs, 2), dtype=np.int64)
         self._started = False
 
     def reset(self, episode_ids: torch.Tensor) -> Observation:
@@ -117,10 +119,21 @@ class CpuVecEnv:
         """Fresh pictures and states of these environments; the others keep their last ones."""
         self._images, self._state = self._images.clone(), self._state.clone()
         images, state = self._images.numpy(), self._state.numpy()
-        for row in rows:
-            images[row] = self.worlds[row].picture()
+        pictures = self._coupled_pictures(rows) if self._coupled else (self.worlds[row].picture() for row in rows)
+        for row, picture in zip(rows, pictures, strict=True):
+            images[row] = picture
             state[row] = self.worlds[row].state()
         return Observation(images=self._images, instructions=[w.instruction for w in self.worlds], state=self._state)
+
+    def _coupled_pictures(self, rows: range | list[int]) -> list[np.ndarray]:
+        """Pictures of these environments, whose textures all have the size of the largest box in any environment; see
+        `Veil.coupled`."""
+        stages = [self.worlds[row].stage for row in rows]
+        drawn = [self.worlds[row].render() for row in rows]
+        for row, stage, foreground in zip(rows, stages, drawn, strict=True):
+            self._boxes[row] = stage.box_size(foreground)
+        height, width = self._boxes.max(axis=0)
+        return [stage.compose(foreground, (height, width)) for stage, foreground in zip(stages, drawn, strict=True)]
 
     def close(self) -> None:
         """Free the simulator."""

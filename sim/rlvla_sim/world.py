@@ -8,11 +8,11 @@ import sapien
 from sapien import physx
 
 from rlvla_sim import reward
-from rlvla_sim.assets.asset import Catalogue, ObjectAsset
+from rlvla_sim.assets.asset import Catalogue, Mesh, ObjectAsset
 from rlvla_sim.config import WorldConfig, scaled_camera
-from rlvla_sim.episodes import Episode
+from rlvla_sim.episodes import Episode, Extra, Position
 from rlvla_sim.geometry import matrix_of_quaternion, rigid, rigid_inverse
-from rlvla_sim.physics import Physics
+from rlvla_sim.physics import MOVE_SECONDS, MOVE_STEP, Physics, move_pose
 from rlvla_sim.robots import RobotSpec, robot
 from rlvla_sim.stage import Stage
 
@@ -71,29 +71,38 @@ class World:
         self.base_from_world = rigid_inverse(self.spec.world_from_base)
 
     def start(self, episode: Episode) -> None:
-        """Build the episode's world and let object and receptacle settle."""
+        """Build the episode's world and let the bodies settle."""
         self.episode = episode
         self.object: ObjectAsset = self.assets.objects[episode.object]
         self.receptacle: ObjectAsset = self.assets.receptacles[episode.receptacle]
         self.instruction = episode.instruction(self.object.name, self.receptacle.name)
         self.physics = physics = Physics(self.spec, 1.0 / self.config.physics_hz)
-        self.start_joints = np.array(self.spec.arm_start)
-        if episode.joint_offset:
-            self.start_joints[[0, 1, 2, 3, 4, -1]] += episode.joint_offset
+        self.start_joints = episode.start_joints(self.spec.arm_start)
         physics.place_robot(self.start_joints)
         self.receptacle_body = physics.add_body(self.receptacle, episode.receptacle_xy, 0.0)
         self.object_body = physics.add_body(self.object, episode.object_xy, episode.object_yaw)
-        physics.settle([self.object_body, self.receptacle_body])
+        self.bodies = [self.object_body, self.receptacle_body]
+        meshes = [self.object.visual, self.receptacle.visual]
+        if episode.extra is not None:
+            extra = extra_asset(self.assets, episode.extra)
+            self.bodies.append(physics.add_body(extra, episode.extra.xy, episode.extra.yaw))
+            meshes.append(extra.visual)
+        physics.settle(self.bodies)
         physics.place_robot(self.start_joints)
         self.shown_links = [link for link in physics.links if link.name in self.stage.links]
-        camera = self.stage.camera
-        picture = self.assets.tables[episode.table].picture(camera.width, camera.height)
-        self.stage.dress([self.object.visual, self.receptacle.visual], picture)
+        self._dress(episode, meshes)
         self.object_half = self._half(self.object, self.object_body)
         self.receptacle_half = self._half(self.receptacle, self.receptacle_body)
         self.steps = self.grasp_streak = 0
         self.score = 0.0
         self.grasped = self.grasped_firmly = self.grasped_now = self.success = False
+
+    def _dress(self, episode: Episode, meshes: list[Mesh]) -> None:
+        size = (self.stage.camera.width, self.stage.camera.height)
+        texture = None
+        if episode.veil is not None and episode.texture is not None:
+            texture = (episode.veil, episode.veil.texture(self.assets.textures[episode.texture], *size))
+        self.stage.dress(meshes, self.assets.tables[episode.table].picture(*size), texture)
 
     @staticmethod
     def _half(asset: ObjectAsset, body: physx.PhysxRigidDynamicComponent) -> np.ndarray:
@@ -112,10 +121,17 @@ class World:
     def conclude(self) -> Outcome:
         """End a control step: count it, judge it, score it."""
         self.steps += 1
+        if self.steps == MOVE_STEP and self.episode.move_to is not None:
+            self._move_object(self.episode.move_to)
         self.judge()
         score = reward.stage_score(self.grasped, self.grasped_firmly, self.success)
         gain, self.score = score - self.score, score
         return Outcome(gain, self.success, self.grasped_now)
+
+    def _move_object(self, xy: Position) -> None:
+        """Drop the object somewhere else, upright and as fast as it was; the drives keep their targets meanwhile."""
+        self.object_body.entity.set_pose(move_pose(xy, self.episode.object_yaw))
+        self.physics.step(round(MOVE_SECONDS * self.config.physics_hz))
 
     def judge(self) -> None:
         """Update the grasp and success flags from the contacts of the last physics step."""
@@ -146,10 +162,15 @@ class World:
         total = sum((force for body, force in forces if body is self.receptacle_body), np.zeros(3))
         return bool(total @ total > RECEPTACLE_FORCE**2)
 
+    def render(self) -> np.ndarray:
+        """Robot and bodies alone, as they stand now; see `Stage.render`."""
+        links = [(link.name, link.entity.pose) for link in self.shown_links]
+        self.stage.pose(links, [body.entity.pose for body in self.bodies])
+        return self.stage.render()
+
     def picture(self) -> np.ndarray:
         """What the camera sees now, uint8 [H, W, 3]."""
-        links = [(link.name, link.entity.pose) for link in self.shown_links]
-        return self.stage.draw(links, [self.object_body.entity.pose, self.receptacle_body.entity.pose])
+        return self.stage.compose(self.render())
 
     def state(self) -> np.ndarray:
         """Privileged state, float32 [STATE_DIM]; see STATE_FIELDS."""
@@ -165,6 +186,11 @@ class World:
     def in_base(self, pose: sapien.Pose) -> np.ndarray:
         """A world pose as a transform [4, 4] in the base frame."""
         return self.base_from_world @ rigid(matrix_of_quaternion(pose.q.astype(np.float64)), pose.p)
+
+
+def extra_asset(assets: Catalogue, extra: Extra) -> ObjectAsset:
+    """The asset of a second body."""
+    return (assets.objects if extra.kind == "object" else assets.receptacles)[extra.index]
 
 
 def half_extents(asset: ObjectAsset, rotation: np.ndarray) -> np.ndarray:

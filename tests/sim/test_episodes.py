@@ -1,5 +1,6 @@
 """The episode grid: the paper's counts, and ids that decode and encode."""
 
+import itertools
 import math
 
 import pytest
@@ -7,7 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rlvla_core.errors import RlvlaError
-from rlvla_sim.episodes import cells, episode_set, episode_sets, outer_cells, position_pairs, start_offsets
+from rlvla_sim.episodes import Digits, cells, position_pairs
+from rlvla_sim.grids import episode_set, set_names
+from rlvla_sim.shifts.unseen_positions import outer_cells
+from rlvla_sim.shifts.unseen_start_pose import start_offsets
 
 
 def test_counts_are_the_papers() -> None:
@@ -54,14 +58,38 @@ def test_test_set_shares_neither_objects_nor_tables_with_training() -> None:
     assert not set(train.tables) & set(test.tables)
 
 
-@given(name=st.sampled_from(sorted(episode_sets())), fraction=st.floats(0, 1, exclude_max=True))
+@given(name=st.sampled_from(sorted(set_names())), fraction=st.floats(0, 1, exclude_max=True))
 def test_encode_inverts_digits(name: str, fraction: float) -> None:
     grid = episode_set(name)
     episode_id = int(fraction * len(grid))
     assert grid.encode(grid.digits(episode_id)) == episode_id
     start = grid.decode(episode_id)
     assert start.episode_id == episode_id
-    assert math.dist(start.object_xy, start.receptacle_xy) > 0.070
+    places = [start.object_xy, start.receptacle_xy]
+    places += [start.extra.xy] if start.extra else []
+    places += [start.move_to] if start.move_to else []
+    assert all(math.dist(a, b) > 0.070 for a, b in itertools.combinations(places, 2))
+
+
+@given(
+    name=st.sampled_from(["train", "test", "single", "unseen-positions", "unseen-start-pose"]),
+    fraction=st.floats(0, 1, exclude_max=True),
+)
+def test_ids_of_the_first_sets_mean_what_they_always_did(name: str, fraction: float) -> None:
+    """Decoded here by the six digits that there were before any other test: object .. start pose."""
+    grid = episode_set(name)
+    lists = (grid.objects, grid.receptacles, grid.tables, grid.positions, grid.yaws, grid.joint_offsets)
+    assert math.prod(len(choices) for choices in lists) == len(grid)
+    rest, chosen = int(fraction * len(grid)), []
+    start = grid.decode(rest)
+    for choices in reversed(lists):
+        rest, digit = divmod(rest, len(choices))
+        chosen.append(choices[digit])
+    offset, yaw, (object_xy, receptacle_xy), table, receptacle, thing = chosen
+    assert (start.object, start.receptacle, start.table) == (thing, receptacle, table)
+    assert (start.object_xy, start.receptacle_xy, start.object_yaw) == (object_xy, receptacle_xy, yaw)
+    assert start.joint_offset == offset and start.template == "put {object} on {receptacle}"
+    assert start.extra is None and start.veil is None and start.texture is None and start.move_to is None
 
 
 def test_yaw_is_the_lowest_digit_and_object_the_highest() -> None:
@@ -79,4 +107,4 @@ def test_bad_input_names_the_value() -> None:
     with pytest.raises(RlvlaError, match="trian"):
         episode_set("trian")
     with pytest.raises(RlvlaError, match="radices"):
-        episode_set("train").encode((16, 0, 0, 0, 0, 0))
+        episode_set("train").encode(Digits(object=16))

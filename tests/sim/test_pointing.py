@@ -5,7 +5,7 @@ import pytest
 
 from rlvla_sim.assets import catalogue
 from rlvla_sim.config import WorldConfig
-from rlvla_sim.episodes import episode_set
+from rlvla_sim.grids import episode_set
 from rlvla_sim.pointing import ANSWER, Scenes
 
 

@@ -1,5 +1,7 @@
 """The rig plays what the world plays, only at another rate."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -11,8 +13,10 @@ from rlvla_sim.rig import Rig
 CONFIG = WorldConfig(max_steps=6)
 
 
-def test_step_targets_give_the_world_of_training_bit_for_bit():
-    env, rig = make_env(CONFIG, 1), Rig(CONFIG)
+@pytest.mark.parametrize("name", ["train", "moved-object"])
+def test_step_targets_give_the_world_of_training_bit_for_bit(name):
+    config = replace(CONFIG, episode_set=name)
+    env, rig = make_env(config, 1), Rig(config)
     observation = env.reset(torch.tensor([77]))
     rig.reset(77)
     generator = torch.Generator().manual_seed(0)

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from rlvla_sim.maniskill.env import overlay_batch
+from rlvla_sim.maniskill.overlay import overlay_batch
 from rlvla_sim.stage import overlay
 
 

@@ -7,6 +7,7 @@ import torch
 from rlvla_core.errors import RlvlaError
 from rlvla_sim import WorldConfig, make_env
 from rlvla_sim.expert import ExpertConfig, collect_episodes
+from rlvla_sim.frozen import frozen_episodes
 from rlvla_sim.maniskill.vec_env import ManiSkillVecEnv
 from rlvla_sim.vec_env import CpuVecEnv
 
@@ -35,6 +36,34 @@ def test_a_demonstration_replays_alike() -> None:
     assert total == pytest.approx(1.2, abs=1e-5)
     frozen = theirs.step(torch.zeros(1, 7), torch.tensor([False]))
     assert torch.equal(frozen.observation.images, result.observation.images)
+    theirs.close()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "dynamic-texture-strong",
+        "dynamic-noise-weak",
+        "unseen-instructions",
+        "multi-object-unseen",
+        "multi-receptacle",
+        "unseen-start-pose",
+        "moved-object",
+    ],
+)
+def test_the_tests_start_and_go_on_alike(name: str) -> None:
+    """Past the fifth step, after which one of them moves the object."""
+    config = WorldConfig(episode_set=name, image_width=32, image_height=24)
+    ours, theirs = make_env(config, 1), ManiSkillVecEnv(config, 1, device="cpu")
+    ids = frozen_episodes(name, 1).tensor()
+    one, other = ours.reset(ids), theirs.reset(ids)
+    assert one.instructions == other.instructions
+    action = torch.tensor([[0.01, 0.01, 0.01, 0.0, 0.0, 0.05, 1.0]])
+    for _ in range(7):
+        assert one.state is not None and other.state is not None
+        assert other.state.numpy() == pytest.approx(one.state.numpy(), abs=2e-3)
+        assert (one.images.float() - other.images.float()).abs().mean() < 0.5
+        one, other = ours.step(action).observation, theirs.step(action).observation
     theirs.close()
 
 

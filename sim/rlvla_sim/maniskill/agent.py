@@ -85,9 +85,9 @@ class Arm(BaseAgent):
         self.fingers = [self.robot.links_map[name] for name in self.spec.finger_links]
         self.tcp = self.robot.links_map[self.spec.tcp_link]
 
-    def start_qpos(self) -> np.ndarray:
-        """Start positions of all active joints in the articulation's own order, float32 [dof]."""
-        start = dict(zip(self.spec.arm_joints, self.spec.arm_start, strict=True))
+    def start_qpos(self, arm: np.ndarray) -> np.ndarray:
+        """Start positions of all active joints in the articulation's own order, float32 [dof], for arm angles [d]."""
+        start = dict(zip(self.spec.arm_joints, arm.tolist(), strict=True))
         start |= dict.fromkeys(self.spec.finger_joints, self.spec.finger_start)
         return np.array([start[joint.name] for joint in self.robot.active_joints], dtype=np.float32)
 

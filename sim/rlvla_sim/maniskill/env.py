@@ -1,7 +1,7 @@
 """The put-X-on-Y task as the ManiSkill environment `RlvlaPutOn-v1`.
 
 All environments start together (`reset(options={"episode_ids": ...})`) and every reset rebuilds the scene: each
-environment then holds only its own object and receptacle, and nothing of earlier episodes survives.
+environment then holds only its own objects and receptacles, and nothing of earlier episodes survives.
 """
 
 from typing import Any
@@ -14,6 +14,7 @@ from mani_skill.sensors.camera import CameraConfig
 from mani_skill.utils.building.actor_builder import ActorBuilder
 from mani_skill.utils.registration import register_env
 from mani_skill.utils.structs.actor import Actor
+from mani_skill.utils.structs.pose import Pose
 from mani_skill.utils.structs.types import SceneConfig, SimConfig
 from sapien import physx
 
@@ -21,10 +22,20 @@ from rlvla_sim import reward
 from rlvla_sim.assets import catalogue
 from rlvla_sim.assets.asset import ObjectAsset
 from rlvla_sim.config import CONTROL_HZ, WorldConfig, scaled_camera
-from rlvla_sim.episodes import Episode, episode_set
 from rlvla_sim.geometry import matrix_of_quaternion, rigid, rigid_inverse
 from rlvla_sim.maniskill.agent import AGENTS, CONTROL_MODE, Arm, agent_uid
-from rlvla_sim.physics import OBJECT_FRICTION, TABLE_CENTRE_XY, TABLE_HALF_SIZE, TABLE_HEIGHT, drop_pose, rigid_body
+from rlvla_sim.maniskill.overlay import overlay_batch
+from rlvla_sim.physics import (
+    MOVE_SECONDS,
+    MOVE_STEP,
+    OBJECT_FRICTION,
+    TABLE_CENTRE_XY,
+    TABLE_HALF_SIZE,
+    TABLE_HEIGHT,
+    drop_pose,
+    move_pose,
+    rigid_body,
+)
 from rlvla_sim.robots import robot
 from rlvla_sim.stage import AMBIENT, FAR, LIGHTS, NEAR, asset_visual
 from rlvla_sim.world import (
@@ -33,6 +44,7 @@ from rlvla_sim.world import (
     MARGIN_XY,
     MARGIN_Z,
     RECEPTACLE_FORCE,
+    extra_asset,
     half_extents,
 )
 
@@ -71,7 +83,7 @@ class PutOnEnv(BaseEnv):
         self.config = config
         self.spec_robot = robot(config.robot, config.assets)
         self.camera = scaled_camera(self.spec_robot.camera, config.image_width, config.image_height)
-        self.episodes = episode_set(config.episode_set)
+        self.episodes = config.grid
         self.assets = catalogue(config.assets)
         base = rigid(
             matrix_of_quaternion(np.array(self.spec_robot.base_quaternion)), np.array(self.spec_robot.base_position)
@@ -140,37 +152,47 @@ class PutOnEnv(BaseEnv):
         self.object = self._build(
             "object", objects, [start.object_xy for start in self.starts], [start.object_yaw for start in self.starts]
         )
-        pictures = [self._table_picture(start) for start in self.starts]
-        self.background = torch.from_numpy(np.stack(pictures)).to(self.device, torch.float32)
+        self._build_extras()
+        size = (self.camera.width, self.camera.height)
+        self.background = self._pictures([self.assets.tables[start.table].picture(*size) for start in self.starts])
+        self.textures = None
+        if veil := self.episodes.veil:
+            textures = [self.assets.textures[start.texture] for start in self.starts if start.texture is not None]
+            self.textures = self._pictures([veil.texture(texture, *size) for texture in textures])
         self.base_from_world = torch.as_tensor(self.base_from_world_np, dtype=torch.float32, device=self.device)
 
-    def _table_picture(self, start: Episode) -> np.ndarray:
-        return self.assets.tables[start.table].picture(self.camera.width, self.camera.height)
+    def _pictures(self, pictures: list[np.ndarray]) -> torch.Tensor:
+        return torch.from_numpy(np.stack(pictures)).to(self.device, torch.float32)
 
     def _build(self, name: str, assets: list[ObjectAsset], places: list, yaws: list[float]) -> Actor:
         """One actor an environment, seen as one batched actor."""
         actors = []
         for i, (asset, place, yaw) in enumerate(zip(assets, places, yaws, strict=True)):
-            builder = AssetBuilder(asset)
-            builder.set_scene(self.scene)
-            builder.set_scene_idxs([i])
-            builder.set_initial_pose(drop_pose(asset, place, yaw))
-            builder.set_physx_body_type("dynamic")
-            actor = builder.build(name=f"{name}-{i}")
-            self.remove_from_state_dict_registry(actor)
-            actors.append(actor)
+            actors.append(self._build_one(f"{name}-{i}", i, asset, drop_pose(asset, place, yaw)))
         merged = Actor.merge(actors, name=name)
         self.add_to_state_dict_registry(merged)
         return merged
 
+    def _build_one(self, name: str, environment: int, asset: ObjectAsset, pose: sapien.Pose) -> Actor:
+        builder = AssetBuilder(asset)
+        builder.set_scene(self.scene)
+        builder.set_scene_idxs([environment])
+        builder.set_initial_pose(pose)
+        builder.set_physx_body_type("dynamic")
+        actor = builder.build(name=name)
+        self.remove_from_state_dict_registry(actor)
+        return actor
+
+    def _build_extras(self) -> None:
+        """The second bodies, of the environments that have one: nothing is ever asked of them, so they stay single."""
+        for i, start in enumerate(self.starts):
+            if start.extra is not None:
+                asset = extra_asset(self.assets, start.extra)
+                self._build_one(f"extra-{i}", i, asset, drop_pose(asset, start.extra.xy, start.extra.yaw))
+
     def _initialize_episode(self, env_idx: torch.Tensor, options: dict) -> None:
         self._place_robot()
-        if self.gpu_sim_enabled:
-            self.scene._gpu_apply_all()
-        for _ in range(round(SETTLE_SECONDS * self.config.physics_hz)):
-            self.scene.step()
-        if self.gpu_sim_enabled:
-            self.scene._gpu_fetch_all()
+        self._run_physics(SETTLE_SECONDS)
         self._place_robot()
         halves = [
             (half_extents(self.assets.objects[s.object], o), half_extents(self.assets.receptacles[s.receptacle], r))
@@ -186,9 +208,18 @@ class PutOnEnv(BaseEnv):
         self.gain = torch.zeros(self.num_envs, device=self.device)
         self.judged_steps = 0
 
+    def _run_physics(self, seconds: float) -> None:
+        """Apply what was set, let time pass, read what became of it."""
+        if self.gpu_sim_enabled:
+            self.scene._gpu_apply_all()
+        for _ in range(round(seconds * self.config.physics_hz)):
+            self.scene.step()
+        if self.gpu_sim_enabled:
+            self.scene._gpu_fetch_all()
+
     def _place_robot(self) -> None:
-        qpos = torch.from_numpy(self.agent.start_qpos()).to(self.device)
-        self.agent.reset(qpos.expand(self.num_envs, -1).clone())
+        angles = [self.agent.start_qpos(start.start_joints(self.spec_robot.arm_start)) for start in self.starts]
+        self.agent.reset(torch.from_numpy(np.stack(angles)).to(self.device))
         self.agent.robot.set_pose(self._base_pose)
         self.agent.controller.reset()
 
@@ -203,6 +234,8 @@ class PutOnEnv(BaseEnv):
         steps = int(self.elapsed_steps.max())
         if steps > self.judged_steps:
             self.judged_steps = steps
+            if steps == MOVE_STEP:
+                self._move_objects()
             self._judge()
         return {
             "on_receptacle": self.success,
@@ -210,6 +243,13 @@ class PutOnEnv(BaseEnv):
             "grasped": self.grasped,
             "grasped_firmly": self.grasped_firmly,
         }
+
+    def _move_objects(self) -> None:
+        """Drop the objects somewhere else where the episodes say so; all episodes of a grid do, or none."""
+        poses = [move_pose(start.move_to, start.object_yaw) for start in self.starts if start.move_to is not None]
+        if poses:
+            self.object.set_pose(Pose.create(poses, device=self.device))
+            self._run_physics(MOVE_SECONDS)
 
     def _judge(self) -> None:
         self.grasped_now = self._is_grasped()
@@ -243,23 +283,11 @@ class PutOnEnv(BaseEnv):
     def _get_obs_sensor_data(self, apply_texture_transforms: bool = True) -> dict:
         data = super()._get_obs_sensor_data(apply_texture_transforms)
         seen = data[self.camera.name]
-        data[self.camera.name] = {"rgb": overlay_batch(seen["rgb"], seen["segmentation"] > 0, self.background)}
+        mask = seen["segmentation"] > 0
+        picture = overlay_batch(seen["rgb"], mask, self.background, self.episodes.veil, self.textures)
+        data[self.camera.name] = {"rgb": picture}
         return data
 
     def in_base(self, pose: Any) -> torch.Tensor:
         """World poses as transforms [N, 4, 4] in the base frame."""
         return self.base_from_world @ pose.to_transformation_matrix()
-
-
-def overlay_batch(colour: torch.Tensor, mask: torch.Tensor, background: torch.Tensor) -> torch.Tensor:
-    """Rendered foreground over pictures, uint8 [N, H, W, 3]; see `rlvla_sim.stage.overlay`.
-
-    `colour` uint8 [N, sH, sW, 3], `mask` bool [N, sH, sW, 1], `background` float32 [N, H, W, 3] in 0..255.
-    """
-    number, height, width, _ = background.shape
-    scale = colour.shape[1] // height
-    alpha = mask.float()
-    blocks = (number, height, scale, width, scale, -1)
-    front = (colour[..., :3].float() * alpha).reshape(blocks).mean(dim=(2, 4))
-    alpha = alpha.reshape(blocks).mean(dim=(2, 4))
-    return (front + (1.0 - alpha) * background + 0.5).to(torch.uint8)

@@ -1,0 +1,34 @@
+"""Every grid of episodes by its name."""
+
+from dataclasses import replace
+from functools import cache
+
+from rlvla_core.errors import RlvlaError
+from rlvla_sim.episodes import EpisodeSet, training_grid
+from rlvla_sim.shifts import combine, shifts
+
+
+def set_names() -> tuple[str, ...]:
+    """The names that `episode_set` knows: three grids for training, then the tests in the order of their numbers."""
+    return ("train", "test", "single", *(shift.name for shift in shifts()))
+
+
+@cache
+def episode_set(name: str, as_released: bool = False) -> EpisodeSet:
+    """The grid of this name: `train`; `test`, unseen objects and tables together; `single`, one object and one table;
+    a shift; or several shifts joined by `+`.
+
+    `as_released`: with the mistakes of the paper's released code, where the shift has any; the grid's name then ends in
+    `/as-released`. Raises RlvlaError that lists the names there are, and for shifts that exclude one another.
+    """
+    known = {shift.name: shift for shift in shifts()}
+    if name == "train":
+        return training_grid()
+    if name == "single":
+        return replace(training_grid(), name=name, objects=(0,), tables=(0,))
+    if name == "test":
+        return replace(combine([known["unseen-objects"], known["unseen-tables"]]), name=name)
+    parts = name.split("+")
+    if unknown := [part for part in parts if part not in known]:
+        raise RlvlaError(f"unknown episode set `{unknown[0]}`: use one of {', '.join(set_names())}")
+    return combine([known[part] for part in parts], as_released=as_released)

@@ -1,0 +1,32 @@
+"""The green screen of many environments at once, on the simulator's device."""
+
+import torch
+
+from rlvla_sim.veil import Veil, foreground_box, veiled
+
+
+def overlay_batch(
+    colour: torch.Tensor,
+    mask: torch.Tensor,
+    background: torch.Tensor,
+    veil: Veil | None = None,
+    textures: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """Rendered foreground over pictures, uint8 [N, H, W, 3]; see `rlvla_sim.stage.overlay`.
+
+    `colour` uint8 [N, sH, sW, 3], `mask` bool [N, sH, sW, 1], `background` float32 [N, H, W, 3] in 0..255; `textures`
+    float32 [N, ...] from `Veil.texture` are blended in by `veil`.
+    """
+    number, height, width, _ = background.shape
+    scale = colour.shape[1] // height
+    alpha = mask.float()
+    blocks = (number, height, scale, width, scale, -1)
+    front = (colour[..., :3].float() * alpha).reshape(blocks).mean(dim=(2, 4))
+    alpha = alpha.reshape(blocks).mean(dim=(2, 4))
+    if veil is None or textures is None:
+        picture = front + (1.0 - alpha) * background
+    else:
+        _, _, *sizes = foreground_box(alpha)
+        span = tuple(size.amax().expand(number) for size in sizes) if veil.coupled else None
+        picture = veiled(front, alpha, background, textures, veil, span)
+    return (picture + 0.5).to(torch.uint8)

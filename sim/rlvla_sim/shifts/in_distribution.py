@@ -1,0 +1,13 @@
+"""What training saw: the number that all others are compared with."""
+
+from rlvla_sim.shifts.shift import Change, Shift
+
+SHIFTS = (
+    Shift(
+        name="in-distribution",
+        number=6,
+        axis="in-distribution",
+        summary="nothing: the training grid itself, with the same ids as `train`",
+        change=Change(),
+    ),
+)

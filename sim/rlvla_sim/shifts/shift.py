@@ -1,0 +1,61 @@
+"""What a shift is: a name, its place in the paper's table, and what changes against training."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal, TypedDict
+
+from rlvla_core.errors import RlvlaError
+from rlvla_sim.episodes import Companion, EpisodeSet, Position, training_grid
+from rlvla_sim.veil import Veil
+
+Axis = Literal["in-distribution", "vision", "semantics", "execution"]
+AS_RELEASED = "/as-released"
+"""Ends the name of a grid that has a peculiarity of the released code."""
+
+
+class Change(TypedDict, total=False):
+    """Fields of `EpisodeSet` with the values that they get."""
+
+    objects: tuple[int, ...]
+    receptacles: tuple[int, ...]
+    tables: tuple[int, ...]
+    positions: tuple[tuple[Position, ...], ...]
+    yaws: tuple[float, ...]
+    joint_offsets: tuple[tuple[float, ...], ...]
+    companion: Companion
+    textures: tuple[int, ...]
+    veil: Veil
+    templates: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Shift:
+    """One test: the training grid with a change."""
+
+    name: str
+    """Kebab case; the name of its grid."""
+    number: int
+    """1 .. 16 of the paper's table."""
+    axis: Axis
+    summary: str
+    """What changes against training, in one line."""
+    change: Change
+    as_released: Change = field(default_factory=Change)
+    """What the released code has instead, where we take that for a mistake: wins over `change` if asked for."""
+
+
+def combine(shifts: Sequence[Shift], *, as_released: bool = False) -> EpisodeSet:
+    """The training grid with all these changes, named `a+b` in the order of the shifts' numbers.
+
+    `as_released`: with the mistakes of the released code; where there are any, the name ends in `/as-released`, so that
+    ids of the two grids are never taken for one another. Raises RlvlaError for shifts that change the same thing.
+    """
+    name, whole = "", Change()
+    for shift in sorted(shifts, key=lambda each: each.number):
+        change: Change = {**shift.change, **(shift.as_released if as_released else Change())}
+        if both := whole.keys() & change.keys():
+            raise RlvlaError(f"`{shift.name}` and `{name}` both change {', '.join(sorted(both))}: use one of them")
+        whole, name = {**whole, **change}, f"{name}+{shift.name}" if name else shift.name
+    if as_released and any(shift.as_released for shift in shifts):
+        name += AS_RELEASED
+    return replace(training_grid(), name=name, **whole)

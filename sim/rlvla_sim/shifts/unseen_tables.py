@@ -1,0 +1,15 @@
+"""Other table pictures."""
+
+from rlvla_sim.shifts.shift import Change, Shift
+
+UNSEEN_TABLES = tuple(range(16, 21))
+
+SHIFTS = (
+    Shift(
+        name="unseen-tables",
+        number=1,
+        axis="vision",
+        summary="5 table pictures that training never showed",
+        change=Change(tables=UNSEEN_TABLES),
+    ),
+)

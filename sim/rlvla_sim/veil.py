@@ -1,0 +1,120 @@
+"""A texture blended into the pictures: the shifts "dynamic texture" and "dynamic noise" (paper, section 2).
+
+The paper's constants are in pixels of a 640 x 480 picture; here they scale with the picture, so that a small picture
+is the small version of the paper's. Functions take N pictures at once, as numpy or torch arrays of one device.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from rlvla_sim.assets.asset import PICTURE_SIZE, TextureAsset
+from rlvla_sim.geometry import array_module
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Veil:
+    """How an episode's texture gets into its pictures."""
+
+    over: Literal["foreground", "picture"]
+    """`foreground`: robot and props, the texture stretched over the box around them, frame by frame. `picture`: all of
+    it, by a window of the texture at twice the picture's size that moves with that box."""
+    share: float
+    """Weight of the texture, 0 .. 1."""
+    coupled: bool = False
+    """As released: the texture is stretched to the largest box of the worlds that are drawn together and cut off at
+    each world's own box, so that a world's pictures depend on its neighbours."""
+
+    def texture(self, asset: TextureAsset, width: int, height: int) -> np.ndarray:
+        """The texture as `veiled` needs it for pictures of this size, float32 [h, w, 3] in 0..255."""
+        scale = 2 if self.over == "picture" else 1
+        return asset.picture(scale * width, scale * height).astype(np.float32)
+
+
+def foreground_box(alpha: Any) -> tuple[Any, Any, Any, Any]:
+    """Top, left, height and width, int [N] each, of the box around alpha > 0 in [N, H, W, 1]; the whole picture where
+    nothing is drawn. Pixels."""
+    xp = array_module(alpha)
+    seen = alpha[..., 0] > 0
+    sides = []
+    for axis in (1, 2):
+        size = seen.shape[axis]
+        occupied = seen.any(3 - axis)
+        index = _arange(alpha, size)[None]
+        first = xp.amin(xp.where(occupied, index, size), 1)
+        last = xp.amax(xp.where(occupied, index, -1), 1)
+        empty = last < 0
+        sides.append((xp.where(empty, 0, first), xp.where(empty, size, last + 1 - first)))
+    (top, height), (left, width) = sides
+    return top, left, height, width
+
+
+def stretched(texture: Any, top: Any, left: Any, height: Any, width: Any) -> Any:
+    """Textures [N, H, W, 3], resized bilinearly to `height` x `width` with their corner at (top, left): [N, H, W, 3].
+
+    The four are int [N], pixels. Outside of that box the texture's edge is repeated; nothing is to be shown there.
+    """
+    number, tall, wide, _ = texture.shape
+    world = _arange(texture, number)[:, None]
+    above, below, down = _between(_arange(texture, tall)[None], top[:, None], height[:, None], tall)
+    rows = texture[world, above] * (1.0 - down[..., None, None]) + texture[world, below] * down[..., None, None]
+    world, line = world[..., None], _arange(texture, tall)[None, :, None]
+    before, after, across = _between(_arange(texture, wide)[None], left[:, None], width[:, None], wide)
+    before, after, across = before[:, None], after[:, None], across[:, None, :, None]
+    return rows[world, line, before] * (1.0 - across) + rows[world, line, after] * across
+
+
+def _between(pixel: Any, start: Any, length: Any, size: int) -> tuple[Any, Any, Any]:
+    """The two texels [N, P] around each pixel [1, P] of a line of `size` texels that is stretched over `length` pixels
+    from `start` (int [N, 1]), and the weight of the second, float32."""
+    xp = array_module(length)
+    place = xp.clip((pixel - start + 0.5) * (size / length) - 0.5, 0, size - 1)
+    low = _whole(xp.floor(place))
+    return low, xp.clip(low + 1, None, size - 1), _single(place - low)
+
+
+def window(texture: Any, top: Any, left: Any, height: Any, width: Any) -> Any:
+    """The parts [N, H, W, 3] of textures [N, 2H, 2W, 3] that start at the box's centre: a picture in the middle of its
+    texture sees the part around that centre. The four are int [N], pixels of the picture."""
+    number, tall, wide = texture.shape[0], texture.shape[1] // 2, texture.shape[2] // 2
+    xp = array_module(top)
+    rows, columns = (
+        _whole(xp.floor(xp.clip(start + length / 2, size / pixels, size - size / pixels)))[:, None]
+        + _arange(texture, size)[None]
+        for start, length, size, pixels in (
+            (top, height, tall, PICTURE_SIZE[1]),
+            (left, width, wide, PICTURE_SIZE[0]),
+        )
+    )
+    return texture[_arange(texture, number)[:, None, None], rows[:, :, None], columns[:, None, :]]
+
+
+def veiled(
+    front: Any, alpha: Any, background: Any, texture: Any, veil: Veil, span: tuple[Any, Any] | None = None
+) -> Any:
+    """Foreground over background with the texture blended in, float32 [N, H, W, 3] in 0..255.
+
+    `front` [N, H, W, 3] is the rendered colour times its coverage `alpha` [N, H, W, 1] in 0..1; `texture` comes from
+    `Veil.texture`. `span`: height and width, int [N], that the texture is stretched to instead of the box's own.
+    """
+    top, left, height, width = foreground_box(alpha)
+    if veil.over == "foreground":
+        pattern = stretched(texture, top, left, *(span or (height, width)))
+        return front + veil.share * (alpha * pattern - front) + (1.0 - alpha) * background
+    picture = front + (1.0 - alpha) * background
+    return picture + veil.share * (window(texture, top, left, height, width) - picture)
+
+
+def _arange(like: Any, size: int) -> Any:
+    """0 .. size - 1 on the device of an array."""
+    xp = array_module(like)
+    return xp.arange(size) if xp is np else xp.arange(size, device=like.device)
+
+
+def _whole(x: Any) -> Any:
+    return x.astype(np.int64) if isinstance(x, np.ndarray) else x.long()
+
+
+def _single(x: Any) -> Any:
+    return x.astype(np.float32) if isinstance(x, np.ndarray) else x.float()
