@@ -55,7 +55,13 @@ def _command(group: str, name: str, path: str, summary: str) -> Command:
     return Command(group=group, words=tuple(name.split()), summary=summary, path=f"rlvla.commands.{path}")
 
 
-START, LEARN, DEPLOY, CHECK = "Start here", "Learn and measure", "Run on an arm", "Check and time"
+START, LEARN, STUDY, DEPLOY, CHECK = (
+    "Start here",
+    "Learn and measure",
+    "Study generalisation",
+    "Run on an arm",
+    "Check and time",
+)
 COMMANDS = (
     _command(START, "demo", "demo:Demo", "the whole way: collect, warm up, PPO, compare, film (make demo)"),
     _command(START, "doctor", "doctor:Doctor", "what works on this machine, and what to do about the rest"),
@@ -63,7 +69,12 @@ COMMANDS = (
     _command(LEARN, "collect", "collect:Collect", "let the scripted expert write demonstrations (LeRobot v3)"),
     _command(LEARN, "train sft", "train_sft:TrainSft", "warm a policy up on demonstrations"),
     _command(LEARN, "train ppo", "train_ppo:TrainPpo", "improve a policy by reinforcement learning"),
+    _command(LEARN, "train grpo", "train_grpo:TrainGrpo", "the same without a critic, by groups of episodes"),
+    _command(LEARN, "train dpo", "train_dpo:TrainDpo", "the same by preferring episodes that succeed"),
     _command(LEARN, "evaluate", "evaluate:Evaluate", "success rate of a policy bundle, with interval and video"),
+    _command(STUDY, "study", "study:Study", "every method, sixteen out-of-distribution tests, one report; resumable"),
+    _command(STUDY, "study tests", "study_tests:StudyTests", "the sixteen tests of one policy bundle"),
+    _command(STUDY, "study report", "study_report:StudyReport", "page, tables and figures of a study, finished or not"),
     _command(DEPLOY, "run", "run:Run", "the ROS 2 graph on a simulated arm: camera, policy, arbiter, teleop"),
     _command(CHECK, "parity", "parity:Parity", "compare our OpenVLA graph with recorded numbers of the original"),
     _command(CHECK, "bench sim", "bench_sim:BenchSim", "simulator steps per second, against stock ManiSkill"),
@@ -71,7 +82,8 @@ COMMANDS = (
 )
 """Every command there is. A new one is a module in rlvla/commands and a line here."""
 
-GROUPS = tuple(dict.fromkeys(command.words[0] for command in COMMANDS if len(command.words) > 1))
+_ALONE = {command.words[0] for command in COMMANDS if len(command.words) == 1}
+GROUPS = tuple(dict.fromkeys(command.words[0] for command in COMMANDS if command.words[0] not in _ALONE))
 """First words that alone name no command."""
 
 PURPOSE = "Vision-Language-Action policies: warmed up on demonstrations, improved by reinforcement learning."
@@ -106,7 +118,7 @@ def help_text(group_word: str | None = None) -> str:
 
 def find(arguments: Sequence[str]) -> tuple[Command, list[str]]:
     """The command that the first words name, and what is left for it. Raises RlvlaError for an unknown one."""
-    for command in COMMANDS:
+    for command in sorted(COMMANDS, key=lambda each: -len(each.words)):  # `study tests` before `study`
         if tuple(arguments[: len(command.words)]) == command.words:
             return command, list(arguments[len(command.words) :])
     names = [command.name for command in COMMANDS]

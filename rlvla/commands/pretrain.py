@@ -6,7 +6,7 @@ import os
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from rlvla.commands.train_ppo import resolved
+from rlvla.commands.train_in_world import resolved
 from rlvla_core.data.scenes import SceneDataset, ScenePlan, collect_scenes
 from rlvla_core.errors import RlvlaError
 from rlvla_core.learning.distributed import Ranks, launch

@@ -4,14 +4,17 @@ import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rlvla.commands.train_ppo import resolved
+import torch
+
+from rlvla.commands.train_in_world import defaults, resolved
 from rlvla_core.data.dataset import Dataset
 from rlvla_core.errors import RlvlaError
 from rlvla_core.learning.distributed import Ranks, launch
 from rlvla_core.learning.gate import save_same_tokens_bundle
 from rlvla_core.learning.job import open_run, start_policy
 from rlvla_core.learning.localisation import ProjectedPoints
-from rlvla_core.learning.sft import SftConfig, train_sft
+from rlvla_core.learning.sft import Frames, SftConfig, train_sft
+from rlvla_core.learning.subset import Subset
 from rlvla_core.policy.lora import LoraConfig
 from rlvla_core.policy.norm_stats import NormStats
 
@@ -22,6 +25,9 @@ class TrainSft:
 
     data: Path
     """Dataset directory in LeRobot v3 layout, as `rlvla collect` writes it."""
+    episodes: int = 0
+    """Learn from so many of its episodes, drawn by the seed, those of a smaller number among those of a larger; 0: all.
+    Action statistics are those of the whole dataset, so that two sizes differ in data alone."""
     directory: Path = Path("runs/sft")
     """Run directory: configuration, journal, checkpoints, TensorBoard, bundle."""
     policy: str = "tiny"
@@ -50,6 +56,9 @@ def _train(ranks: Ranks, command: TrainSft) -> None:
     spec = dataset.env_spec
     if spec is None:
         raise RlvlaError(f"{command.data} does not say which world it is from: a bundle needs robot, rate and camera")
+    frames: Frames = dataset
+    if command.episodes:
+        frames = Subset(dataset, command.episodes, seed=command.sft.seed)
     policy = start_policy(
         command.policy,
         norm_stats=NormStats.from_json(dataset.norm_stats()),
@@ -59,20 +68,25 @@ def _train(ranks: Ranks, command: TrainSft) -> None:
     )
     config = resolved(command)
     with open_run(
-        command.directory, config, ranks, resume=command.resume, may_change=("sft.minutes", "sft.epochs")
+        command.directory,
+        config,
+        ranks,
+        resume=command.resume,
+        may_change=("sft.minutes", "sft.epochs"),
+        defaults=defaults(command),
     ) as run:
         labels = ProjectedPoints(spec) if command.sft.localisation_weight else None
-        summary = train_sft(policy, dataset, command.sft, run, ranks, labels=labels)
+        summary = train_sft(policy, frames, command.sft, run, ranks, labels=labels)
         if ranks.is_main:
-            frames = dataset.frames(list(range(min(32, dataset.num_frames))))
+            seen = frames.frames(torch.arange(min(32, frames.num_frames)))
             provenance = {"command": "train sft", "config": config, "data": dataset.provenance}
-            save_same_tokens_bundle(policy, frames, run.policy_dir, spec=spec, provenance=provenance)
+            save_same_tokens_bundle(policy, seen, run.policy_dir, spec=spec, provenance=provenance)
             line = {
                 "command": "train sft",
                 **summary.to_json(),
                 "ranks": ranks.size,
-                "episodes": dataset.num_episodes,
-                "frames": dataset.num_frames,
+                "episodes": command.episodes or dataset.num_episodes,
+                "frames": frames.num_frames,
                 "policy": str(run.policy_dir),
             }
             print(json.dumps(line), flush=True)

@@ -1,1 +1,1 @@
-"""Learning: supervised warm-up and PPO for Vision-Language-Action policies, on one or many ranks."""
+"""Learning: supervised warm-up, PPO, GRPO and DPO for Vision-Language-Action policies, on one or many ranks."""

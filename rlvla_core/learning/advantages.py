@@ -1,8 +1,9 @@
-"""Generalised advantage estimation (Schulman et al. 2016, eq. 16) with time limits treated as what they are.
+"""Advantages: from rewards and a critic (GAE, for PPO), or from outcomes alone (GRPO).
 
-A time limit is not a fact of the task: the episode is cut, the world would go on. So the last step of a truncated
-episode bootstraps from the value of the observation after it (Pardo et al. 2018), and only a true termination has no
-future. The paper this project follows treats its time limit as a terminal; `time_limit_as_terminal` does the same.
+Generalised advantage estimation (Schulman et al. 2016, eq. 16) treats time limits as what they are. A time limit is not
+a fact of the task: the episode is cut, the world would go on. So the last step of a truncated episode bootstraps from
+the value of the observation after it (Pardo et al. 2018), and only a true termination has no future. The paper this
+project follows treats its time limit as a terminal; `time_limit_as_terminal` does the same.
 """
 
 import torch
@@ -59,3 +60,30 @@ def moments_of(samples: torch.Tensor) -> torch.Tensor:
     wide = samples.double()
     count = torch.tensor(float(wide.numel()), dtype=torch.float64, device=wide.device)
     return torch.stack([count, wide.sum(), wide.square().sum()])
+
+
+def group_advantages(outcomes: torch.Tensor, group: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Advantages float32 [N] of N episodes, and bool [N] whether the episode's group has any spread.
+
+    Â = (outcome - mean of the group) / (std of the group + 1e-5), as in GRPO (Shao et al. 2024, section 4.1.2; outcome
+    supervision); each `group` neighbours of `outcomes` float32 [N] are a group, and its std is the population's. Where
+    all outcomes of a group are equal but for rounding (1e-6), the advantages are exactly 0: it says nothing about
+    which actions were good.
+    """
+    groups = outcomes.double().unflatten(0, (-1, group))
+    spread = groups.amax(1, keepdim=True) - groups.amin(1, keepdim=True) > 1e-6
+    normal = (groups - groups.mean(1, keepdim=True)) / (groups.std(1, correction=0, keepdim=True) + 1e-5)
+    advantages = torch.where(spread, normal, torch.zeros_like(normal))
+    return advantages.flatten().float(), spread.expand_as(groups).flatten()
+
+
+def flat_advantages(rewards: torch.Tensor, moments: torch.Tensor) -> torch.Tensor:
+    """Advantages float32 [T, N] as the paper's released GRPO code computes them, without groups.
+
+    The non-zero step rewards of the whole rollout are standardised with `moments` (see `moments_of`, over all ranks),
+    zeros stay zero, and a step's advantage is the undiscounted sum of what follows, its own included. `rewards`
+    float32 [T, N] are 0 where no step was taken; mask the result there. (The released code divides by the sample's
+    deviation, this by the population's, which also exists for a single reward: it then gives 0.)
+    """
+    standardised = torch.where(rewards != 0, normalise(rewards, moments), torch.zeros_like(rewards))
+    return standardised.flip(0).cumsum(0).flip(0)

@@ -1,6 +1,7 @@
 """What every training command does before it trains: the run directory, and the policy to start from."""
 
-from collections.abc import Collection
+import json
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +23,42 @@ MAY_CHANGE = ("resume", "ranks")
 
 
 def open_run(
-    path: Path, config: dict[str, Any], ranks: Ranks, *, resume: bool, may_change: Collection[str] = ()
+    path: Path,
+    config: dict[str, Any],
+    ranks: Ranks,
+    *,
+    resume: bool,
+    may_change: Collection[str] = (),
+    defaults: Mapping[str, Any] | None = None,
 ) -> RunDirectory:
-    """Rank 0 creates or reopens the run and locks it; the others then read along."""
+    """Rank 0 creates or reopens the run and locks it; the others then read along.
+
+    defaults: `config` with every option at its default. A run that was started before an option existed ran with what
+    is its default now, and may be resumed with that.
+    """
     run = None
     if ranks.is_main:
-        run = RunDirectory.create(path, config, resume=resume, may_change=(*MAY_CHANGE, *may_change))
+        allowed = [*MAY_CHANGE, *may_change]
+        if resume and defaults is not None and (path / "config.json").is_file():
+            recorded = json.loads((path / "config.json").read_text(encoding="utf-8"))
+            allowed += options_added_since(recorded, config, defaults)
+        run = RunDirectory.create(path, config, resume=resume, may_change=allowed)
     ranks.barrier()
     return run if run is not None else RunDirectory.open_read_only(path)
+
+
+def options_added_since(
+    recorded: Mapping[str, Any], config: Mapping[str, Any], defaults: Mapping[str, Any]
+) -> list[str]:
+    """Dotted keys of `config` that `recorded` does not have and that are at their default."""
+    found = []
+    for key, value in config.items():
+        default = defaults.get(key)
+        if key not in recorded:
+            found += [key] if value == default else []
+        elif all(isinstance(each, Mapping) for each in (recorded[key], value, default)):
+            found += [f"{key}.{name}" for name in options_added_since(recorded[key], value, default or {})]
+    return found
 
 
 def start_policy(

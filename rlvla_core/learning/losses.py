@@ -2,7 +2,7 @@
 
 Every loss returns one number per sample, never a mean: the caller divides sums by the number of samples that the whole
 minibatch holds on all ranks and micro-batches, so that the split of the work never changes the gradient.
-Letters: B samples, A = 7 action tokens, K = 256 bins.
+Letters: B samples (steps, frames or pairs), A = 7 action tokens, K = 256 bins.
 """
 
 import torch
@@ -41,6 +41,22 @@ def value_loss(
     plain_error = F.huber_loss(value, returns, reduction="none", delta=delta)
     clipped_error = F.huber_loss(clipped, returns, reduction="none", delta=delta)
     return torch.maximum(plain_error, clipped_error)
+
+
+def dpo_loss(winner: torch.Tensor, loser: torch.Tensor, *, beta: float) -> torch.Tensor:
+    """-log σ(β (w - l)) per pair [B] (Rafailov et al. 2023, eq. 7; here of whole episodes, as in Liu et al. 2025).
+
+    `winner` and `loser` are log π(ζ) - log π_ref(ζ) of the better and the worse episode, each log-probability the sum
+    over the episode's steps and tokens.
+    """
+    check_equal_float32(winner=winner, loser=loser)
+    return -F.logsigmoid(beta * (winner - loser))
+
+
+def dpo_slope(winner: torch.Tensor, loser: torch.Tensor, *, beta: float) -> torch.Tensor:
+    """-β σ(-β (w - l)) per pair [B]: `dpo_loss` derived by the winner's log π; less that, by the loser's."""
+    check_equal_float32(winner=winner, loser=loser)
+    return -beta * torch.sigmoid(-beta * (winner - loser))
 
 
 def soft_labels(bins: torch.Tensor, *, sigma: float, num_bins: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""One full episode in every world, in lock-step: what PPO learns from.
+"""One full episode in every world, in lock-step: what the algorithms learn from.
 
 Shape letters: T steps, N worlds of this rank, H W picture, A = 7 action tokens, S privileged state.
 """
@@ -32,6 +32,8 @@ class RolloutBatch:
     """float32 [N]: value of the picture after the last step, 0 for worlds that terminated."""
     final_states: torch.Tensor | None
     """float32 [N, S]: the state after the last step."""
+    final_images: torch.Tensor
+    """uint8 [N, H, W, 3]: the picture after the last step."""
     rewards: torch.Tensor
     """float32 [T, N]."""
     terminated: torch.Tensor
@@ -140,6 +142,7 @@ def collect(
         values=values,
         final_values=final_values,
         final_states=observation.state,
+        final_images=observation.images,
         rewards=rewards,
         terminated=terminated,
         truncated=truncated,

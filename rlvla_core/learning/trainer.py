@@ -1,4 +1,5 @@
-"""The PPO loop: play, learn, write down, save; and at the end prove that what was saved is what was trained."""
+"""The loop of every algorithm: play, learn, write down, save; and at the end prove that what was saved is what was
+trained."""
 
 import contextlib
 import time
@@ -9,8 +10,10 @@ import torch
 
 from rlvla_core.environment import VecEnv
 from rlvla_core.learning import seeds, snapshot
+from rlvla_core.learning.config import TrainingConfig
 from rlvla_core.learning.distributed import Ranks
 from rlvla_core.learning.gate import save_checked_bundle
+from rlvla_core.learning.learner import Learner
 from rlvla_core.learning.ppo import PpoConfig, PpoLearner
 from rlvla_core.learning.rollout import RolloutBatch, collect
 from rlvla_core.policy.policy import VLAPolicy
@@ -32,28 +35,28 @@ class TrainingSummary:
 def train_ppo(
     policy: VLAPolicy, env: VecEnv, config: PpoConfig, run: RunDirectory, ranks: Ranks, *, provenance: dict[str, Any]
 ) -> TrainingSummary:
-    """Train `policy` in place in `env`, which holds this rank's share of `config.worlds`.
+    """`train` with PPO."""
+    learner = PpoLearner(policy, config, ranks, state_dim=env.spec.state_dim)
+    return train(learner, env, run, provenance=provenance)
+
+
+def train(learner: Learner, env: VecEnv, run: RunDirectory, *, provenance: dict[str, Any]) -> TrainingSummary:
+    """Train `learner.policy` in place in `env`, which holds this rank's share of `config.worlds`.
 
     Goes on from the newest checkpoint of `run`, if there is one: on a CPU the journal is then the same, bit for bit,
     as that of a run that was never interrupted, timings apart. The bundle ends up in `run.policy_dir`.
     """
-    learner = PpoLearner(policy, config, ranks, state_dim=env.spec.state_dim)
+    config, policy, ranks = learner.config, learner.policy, learner.ranks
     count = ranks.share(config.worlds, "worlds")
     if env.num_envs != count:
         raise ValueError(f"rank {ranks.rank} got {env.num_envs} worlds, its share is {count}")
-    iteration, env_steps, seconds = _resume(learner, run, ranks)
+    iteration, env_steps, seconds = _resume(learner, run)
     start = time.perf_counter() - seconds
-    with _progress(config, ranks, iteration, seconds) as progress:
+    with _progress(learner, iteration, seconds) as progress:
         while iteration < config.iterations and not _out_of_time(config, ranks, time.perf_counter() - start):
             iteration += 1
             began = time.perf_counter()
-            batch = collect(
-                policy,
-                env,
-                seeds.episode_ids(config.seed, iteration, ranks.rank * count, count, env.spec.num_episodes),
-                temperature=config.temperature,
-                generator=seeds.generator(config.seed, "sample", iteration, ranks.rank, device=policy.device),
-            )
+            batch = _play(learner, env, iteration)
             played = time.perf_counter()
             figures = learner.update(batch, iteration)
             ended = time.perf_counter()
@@ -77,8 +80,7 @@ def train_ppo(
                     success=f"{record['success_at_end']:.0%}",
                     steps=env_steps,
                     rate=f"{record['steps_per_second']:.0f} steps/s",
-                    kl=record["kl"],
-                    explained=record["explained_variance"],
+                    **{name: figures[name] for name in learner.headline},
                 )
     seconds = time.perf_counter() - start
     if ranks.is_main and iteration % config.checkpoint_every:
@@ -95,35 +97,48 @@ def train_ppo(
     return TrainingSummary(iterations=iteration, env_steps=env_steps, seconds=seconds, gate_success=success)
 
 
-def _modules(learner: PpoLearner) -> dict[str, torch.nn.Module]:
-    modules: dict[str, torch.nn.Module] = {"policy": learner.policy}
-    if learner.critic is not None:
-        modules["critic"] = learner.critic
-    return modules
+def _play(learner: Learner, env: VecEnv, iteration: int) -> RolloutBatch:
+    """One episode in each of this rank's worlds, from the starts that the iteration's number gives."""
+    config, ranks = learner.config, learner.ranks
+    first = ranks.rank * env.num_envs
+    return collect(
+        learner.policy,
+        env,
+        seeds.episode_ids(
+            config.seed,
+            iteration,
+            first,
+            env.num_envs,
+            env.spec.num_episodes,
+            worlds_per_start=config.worlds_per_start,
+        ),
+        temperature=config.temperature,
+        generator=seeds.generator(config.seed, "sample", iteration, ranks.rank, device=learner.policy.device),
+    )
 
 
-def _save(learner: PpoLearner, run: RunDirectory, iteration: int, env_steps: int, seconds: float) -> None:
-    tensors, state = snapshot.take(_modules(learner), learner.optimizer)
-    state |= {"updates": learner.updates, "env_steps": env_steps, "seconds": seconds}
+def _save(learner: Learner, run: RunDirectory, iteration: int, env_steps: int, seconds: float) -> None:
+    tensors, state = snapshot.take(learner.modules(), learner.descent.optimizer)
+    state |= {"updates": learner.descent.updates, "env_steps": env_steps, "seconds": seconds}
     run.checkpoints.save(iteration, tensors, state)
 
 
-def _resume(learner: PpoLearner, run: RunDirectory, ranks: Ranks) -> tuple[int, int, float]:
+def _resume(learner: Learner, run: RunDirectory) -> tuple[int, int, float]:
     """(iterations, environment steps, seconds) done so far; every rank reads the same checkpoint."""
     checkpoint = run.checkpoints.latest()
     iteration = checkpoint.step if checkpoint is not None else 0
     env_steps, seconds = 0, 0.0
     if checkpoint is not None:
-        snapshot.restore(_modules(learner), learner.optimizer, checkpoint.tensors, checkpoint.state)
-        learner.updates = checkpoint.state["updates"]
+        snapshot.restore(learner.modules(), learner.descent.optimizer, checkpoint.tensors, checkpoint.state)
+        learner.descent.updates = checkpoint.state["updates"]
         env_steps, seconds = checkpoint.state["env_steps"], checkpoint.state["seconds"]
-    if ranks.is_main:
+    if learner.ranks.is_main:
         run.journal.truncate_after("iteration", iteration)
-    ranks.barrier()  # before rank 0 can write a newer checkpoint that another rank would then load
+    learner.ranks.barrier()  # before rank 0 can write a newer checkpoint that another rank would then load
     return iteration, env_steps, seconds
 
 
-def _out_of_time(config: PpoConfig, ranks: Ranks, seconds: float) -> bool:
+def _out_of_time(config: TrainingConfig, ranks: Ranks, seconds: float) -> bool:
     return config.minutes > 0 and ranks.any(seconds > 60.0 * config.minutes)
 
 
@@ -150,9 +165,16 @@ def _rollout_figures(batch: RolloutBatch, ranks: Ranks) -> dict[str, float]:
     }
 
 
-def _progress(config: PpoConfig, ranks: Ranks, done: int, seconds: float) -> Any:
-    if not ranks.is_main:
+def _progress(learner: Learner, done: int, seconds: float) -> Any:
+    if not learner.ranks.is_main:
         return contextlib.nullcontext()
+    config = learner.config
     minutes = config.minutes or None
-    total = config.iterations
-    return Progress("PPO", total=total, unit="iterations", minutes=minutes, done=done, elapsed_seconds=seconds)
+    return Progress(
+        learner.title,
+        total=config.iterations,
+        unit="iterations",
+        minutes=minutes,
+        done=done,
+        elapsed_seconds=seconds,
+    )

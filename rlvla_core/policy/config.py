@@ -12,6 +12,7 @@ from rlvla_core.errors import RlvlaError
 from rlvla_core.policy.norm_stats import NormStats
 
 Decoding = Literal["autoregressive", "parallel"]
+CriticInput = Literal["first", "last", "all"]
 ACTION_TOKENS = 7
 
 
@@ -183,6 +184,9 @@ class OpenVLAConfig:
     """Action statistics by dataset name, as the checkpoint carries them."""
     value_hidden: tuple[int, int] = (512, 128)
     """Hidden widths of the value head."""
+    critic_input: CriticInput = "first"
+    """What the value head reads: the final state that predicts the first action token, the one that predicts the last,
+    or all seven side by side."""
     decoding: Decoding = "autoregressive"
     """autoregressive: each action token sees the ones before it (OpenVLA). parallel: the six further positions are fed
     the empty token, so that one forward pass gives all seven."""
@@ -197,6 +201,8 @@ class OpenVLAConfig:
             raise RlvlaError(f"image_resize_strategy {self.image_resize_strategy!r}: use resize-naive or letterbox")
         if self.decoding not in ("autoregressive", "parallel"):
             raise RlvlaError(f"decoding {self.decoding!r}: use autoregressive or parallel")
+        if self.critic_input not in ("first", "last", "all"):
+            raise RlvlaError(f"critic_input {self.critic_input!r}: use first, last or all")
 
     @property
     def image_size(self) -> int:
@@ -215,6 +221,11 @@ class OpenVLAConfig:
     @property
     def projector_width(self) -> int:
         return self.projector_hidden or 4 * self.feature_width
+
+    @property
+    def value_width(self) -> int:
+        """Width of the value head's input."""
+        return self.text.hidden_size * (ACTION_TOKENS if self.critic_input == "all" else 1)
 
     @property
     def action_token_end(self) -> int:
@@ -252,6 +263,7 @@ class OpenVLAConfig:
             image_resize_strategy=data.get("image_resize_strategy", "resize-naive"),
             norm_stats={name: NormStats.from_json(stats) for name, stats in (data.get("norm_stats") or {}).items()},
             value_hidden=tuple(own.get("value_hidden", (512, 128))),
+            critic_input=own.get("critic_input", "first"),
             decoding=own.get("decoding", "autoregressive"),
         )
 
@@ -273,6 +285,7 @@ class OpenVLAConfig:
                 "decoding": self.decoding,
                 "projector_hidden": self.projector_hidden,
                 "value_hidden": list(self.value_hidden),
+                "critic_input": self.critic_input,
             },
         }
         if (self.dino, self.siglip) != (DINOV2_LARGE, SIGLIP_SO400M):

@@ -24,8 +24,8 @@ class Decoded:
     """int64 [B, A], vocabulary ids."""
     logprobs: torch.Tensor
     """float32 [B, A], at temperature 1 over the action tokens."""
-    state: torch.Tensor
-    """[B, D]: the final hidden state that predicts the first action token."""
+    hidden: torch.Tensor
+    """[B, A, D]: the final hidden states that predict the action tokens."""
 
 
 def token_logprobs(logits: torch.Tensor, bins: torch.Tensor) -> torch.Tensor:
@@ -90,15 +90,16 @@ def decode(
         hidden = action_hidden(model, sequence, None, decoding, empty_token_id)
         logits = model.action_logits(hidden)
         bins = pick_bins(logits, temperature, generator)
-        return Decoded(tokens=bins + begin, logprobs=token_logprobs(logits, bins), state=hidden[:, 0])
+        return Decoded(tokens=bins + begin, logprobs=token_logprobs(logits, bins), hidden=hidden)
 
     visible, positions = sequence.visible, sequence.positions
     cache = KVCache(visible.shape[1] + ACTION_TOKENS - 1)
     hidden = model.hidden(sequence.embeddings, visible, positions, last=1, cache=cache)
-    state, position = hidden[:, 0], positions[:, -1:]
-    columns, logprobs = [], []
+    position = positions[:, -1:]
+    columns, logprobs, states = [], [], []
     for index in range(ACTION_TOKENS):
-        logits = model.action_logits(hidden[:, 0])
+        states.append(hidden[:, 0])
+        logits = model.action_logits(states[-1])
         bins = pick_bins(logits, temperature, generator)
         columns.append(bins + begin)
         logprobs.append(token_logprobs(logits, bins))
@@ -106,4 +107,6 @@ def decode(
             visible = torch.cat((visible, visible.new_ones(len(visible), 1)), dim=1)
             position = position + 1
             hidden = model.hidden(model.embed_tokens(columns[-1][:, None]), visible, position, last=1, cache=cache)
-    return Decoded(tokens=torch.stack(columns, dim=1), logprobs=torch.stack(logprobs, dim=1), state=state)
+    return Decoded(
+        tokens=torch.stack(columns, dim=1), logprobs=torch.stack(logprobs, dim=1), hidden=torch.stack(states, dim=1)
+    )

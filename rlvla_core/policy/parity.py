@@ -259,7 +259,7 @@ def _rollout(group: str, arrays: Arrays, model: OpenVLA, value_head: ValueHead) 
     yield _close(
         group, "rollout: log-probability", result.logprobs.sum(1), arrays[f"{group}.greedy_logprob_sum"], LOGPROB_SUM
     )
-    yield _scaled(group, "rollout: value", value_head(result.state), arrays[f"{group}.value"], VALUES)
+    yield _scaled(group, "rollout: value", value_head(result.hidden[:, 0]), arrays[f"{group}.value"], VALUES)
 
 
 def _evaluation(group: str, part: str, arrays: Arrays, model: OpenVLA, value_head: ValueHead) -> Iterator[Item]:

@@ -4,7 +4,7 @@ Shapes: B batch, H W picture, A = 7 action tokens, 256 action bins, D Llama widt
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -14,7 +14,7 @@ from rlvla_core.errors import RlvlaError
 from rlvla_core.policy import openvla
 from rlvla_core.policy.action_codec import ActionCodec
 from rlvla_core.policy.checkpoint import check_sight, load_config, load_model
-from rlvla_core.policy.config import OpenVLAConfig
+from rlvla_core.policy.config import CriticInput, OpenVLAConfig
 from rlvla_core.policy.decode import action_hidden, decode, token_entropies, token_logprobs
 from rlvla_core.policy.files import read_json
 from rlvla_core.policy.image_transform import ImageTransform
@@ -22,7 +22,7 @@ from rlvla_core.policy.initialise import initialise
 from rlvla_core.policy.norm_stats import NormStats
 from rlvla_core.policy.presets import preset
 from rlvla_core.policy.tokenizer import PromptTokenizer, tiny_tokenizer
-from rlvla_core.policy.value_head import ValueHead
+from rlvla_core.policy.value_head import ValueHead, critic_state
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,7 +52,7 @@ class TokenScore:
     values: torch.Tensor
     """float32 [B]."""
     state: torch.Tensor
-    """[B, D]: final hidden state that predicts the first action token; input of the value head."""
+    """[B, D], or [B, A·D] where the critic reads all states: input of the value head."""
     patches: torch.Tensor
     """[B, P, D]: projected patch features (the picture as the language model gets it), for auxiliary losses."""
 
@@ -92,7 +92,7 @@ class VLAPolicy(nn.Module):
         generator = torch.Generator().manual_seed(seed)
         with torch.random.fork_rng(devices=[]):
             model = openvla.OpenVLA(config)
-            value_head = ValueHead(config.text.hidden_size, config.value_hidden)
+            value_head = ValueHead(config.value_width, config.value_hidden)
         initialise(model, generator)
         value_head.initialise(generator)
         return cls(model, value_head, tokenizer, norm_stats)
@@ -132,7 +132,7 @@ class VLAPolicy(nn.Module):
         tokenizer = PromptTokenizer.from_file(directory / "tokenizer.json")
         model = load_model(directory, config, dtype=dtype, device=device)
         check_sight(model, tokenizer.empty_token_id)
-        value_head = ValueHead(config.text.hidden_size, config.value_hidden)
+        value_head = ValueHead(config.value_width, config.value_hidden)
         value_head.initialise(torch.Generator().manual_seed(seed))
         transform = ImageTransform(size=config.image_size, dtype=dtype)
         policy = cls(model, value_head.to(device), tokenizer, statistics[key], transform)
@@ -181,7 +181,7 @@ class VLAPolicy(nn.Module):
                 actions=self.codec.decode(decoded.tokens),
                 tokens=decoded.tokens,
                 logprobs=decoded.logprobs,
-                values=self.value_head(decoded.state),
+                values=self.value_head(critic_state(decoded.hidden, self.config.critic_input)),
             )
 
     def score(self, images: torch.Tensor, instructions: Sequence[str], tokens: torch.Tensor) -> TokenScore:
@@ -189,7 +189,7 @@ class VLAPolicy(nn.Module):
         sequence = self._sequence(images, instructions)
         hidden = action_hidden(self.model, sequence, tokens, self.config.decoding, self.tokenizer.empty_token_id)
         logits = self.model.action_logits(hidden)
-        state = hidden[:, 0]
+        state = critic_state(hidden, self.config.critic_input)
         return TokenScore(
             logits=logits,
             logprobs=token_logprobs(logits, self.codec.bin_of(tokens)),
@@ -199,11 +199,32 @@ class VLAPolicy(nn.Module):
             patches=sequence.patches,
         )
 
-    def value(self, images: torch.Tensor, instructions: Sequence[str]) -> torch.Tensor:
-        """float32 [B], from the prompt alone (no action is decoded)."""
+    def value(
+        self, images: torch.Tensor, instructions: Sequence[str], tokens: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """float32 [B]. The `first` state needs the prompt alone: no action is decoded.
+
+        For the other critic inputs of an autoregressive policy, `tokens` int64 [B, 7] are the action; without them it
+        is the most likely one.
+        """
         sequence = self._sequence(images, instructions)
-        hidden = self.model.hidden(sequence.embeddings, sequence.visible, sequence.positions, last=1)
-        return self.value_head(hidden[:, 0])
+        if self.config.critic_input == "first":
+            hidden = self.model.hidden(sequence.embeddings, sequence.visible, sequence.positions, last=1)
+        else:
+            decoding, empty = self.config.decoding, self.tokenizer.empty_token_id
+            if tokens is None and decoding == "autoregressive":
+                tokens = decode(self.model, sequence, decoding=decoding, empty_token_id=empty, temperature=0.0).tokens
+            hidden = action_hidden(self.model, sequence, tokens, decoding, empty)
+        return self.value_head(critic_state(hidden, self.config.critic_input))
+
+    def read_values_from(self, critic_input: CriticInput, *, seed: int) -> None:
+        """Give the policy a fresh value head on another input; the one it has stays where its input is this already."""
+        if critic_input != self.config.critic_input:
+            device = self.device
+            self.config = replace(self.config, critic_input=critic_input)
+            head = ValueHead(self.config.value_width, self.config.value_hidden)
+            head.initialise(torch.Generator().manual_seed(seed))
+            self.value_head = head.to(device)
 
     def patches(self, images: torch.Tensor) -> torch.Tensor:
         """Projected patch features [B, P, D] of pictures uint8 [B, H, W, 3], without the language model."""

@@ -1,4 +1,8 @@
-"""The critic: one number from the state that predicts the first action token (paper, section 3)."""
+"""The critic: one number from the states that predict the action tokens (paper, section 3).
+
+The paper's choice is the first of them alone, which has seen the picture and the prompt and no action yet; the last one
+and all seven side by side are its ablations (figure 4).
+"""
 
 from pathlib import Path
 
@@ -8,15 +12,16 @@ from safetensors.torch import save_file
 from torch import nn
 
 from rlvla_core.errors import RlvlaError
+from rlvla_core.policy.config import CriticInput
 from rlvla_core.policy.files import read_tensors
 
 
 class ValueHead(nn.Module):
-    """[.., hidden] -> [..] float32, through 512 and 128 units with exact GELU; the last layer has no bias."""
+    """[.., width] -> [..] float32, through 512 and 128 units with exact GELU; the last layer has no bias."""
 
-    def __init__(self, hidden_size: int, hidden: tuple[int, int] = (512, 128)) -> None:
+    def __init__(self, width: int, hidden: tuple[int, int] = (512, 128)) -> None:
         super().__init__()
-        self.head_l1 = nn.Linear(hidden_size, hidden[0])
+        self.head_l1 = nn.Linear(width, hidden[0])
         self.head_l2 = nn.Linear(hidden[0], hidden[1])
         self.head_l3 = nn.Linear(hidden[1], 1, bias=False)
 
@@ -31,6 +36,13 @@ class ValueHead(nn.Module):
             layer.weight.normal_(0.0, 0.02, generator=generator)
             if layer.bias is not None:
                 layer.bias.zero_()
+
+
+def critic_state(hidden: torch.Tensor, critic_input: CriticInput) -> torch.Tensor:
+    """The head's input [B, D] (or [B, A·D] for `all`) among the states [B, A, D] that predict the action tokens."""
+    if critic_input == "all":
+        return hidden.flatten(1)
+    return hidden[:, 0 if critic_input == "first" else -1]
 
 
 def load_value_head(path: Path) -> ValueHead:

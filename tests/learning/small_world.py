@@ -5,11 +5,15 @@ from pathlib import Path
 
 import torch
 
+from rlvla_core.learning import seeds
 from rlvla_core.learning.distributed import Ranks
+from rlvla_core.learning.dpo import DpoConfig, DpoLearner
+from rlvla_core.learning.grpo import GrpoConfig, GrpoLearner
 from rlvla_core.learning.localisation import ProjectedPoints
-from rlvla_core.learning.ppo import PpoConfig
+from rlvla_core.learning.ppo import PpoConfig, PpoLearner
+from rlvla_core.learning.rollout import collect
 from rlvla_core.learning.sft import SftConfig, train_sft
-from rlvla_core.learning.trainer import train_ppo
+from rlvla_core.learning.trainer import train
 from rlvla_core.policy.policy import VLAPolicy
 from rlvla_core.policy.presets import tiny
 from rlvla_core.policy.tokenizer import tiny_tokenizer
@@ -29,6 +33,9 @@ PPO = PpoConfig(
     lr_warmup_updates=1,
     gate_episodes=8,
 )
+SMALL = {"iterations": 4, "worlds": 16, "group": 4, "micro_batch": 8, "lr": 1e-3, "lr_warmup_updates": 1}
+GRPO = GrpoConfig(**SMALL, minibatch=32, gate_episodes=8)
+DPO = DpoConfig(**(SMALL | {"lr": 1e-4}), minibatch=1, gate_episodes=8)
 SFT = SftConfig(
     epochs=2.0,
     batch=16,
@@ -58,11 +65,45 @@ def open_run(path: Path, ranks: Ranks):
     return run or RunDirectory.open_read_only(path)
 
 
-def run_ppo(ranks, path, config=PPO, **world):
+def make_learner(config, ranks, policy=None):
+    policy = policy or small_policy()
+    match config:
+        case PpoConfig():
+            return PpoLearner(policy, config, ranks, state_dim=make_toy_env(TOY, 1).spec.state_dim)
+        case GrpoConfig():
+            return GrpoLearner(policy, config, ranks)
+        case DpoConfig():
+            return DpoLearner(policy, config, ranks)
+
+
+def run_training(ranks, path, config=PPO, policy=None):
     torch.set_num_threads(1)
-    env = make_toy_env(replace(TOY, **world), ranks.share(config.worlds, "worlds"))
+    env = make_toy_env(TOY, ranks.share(config.worlds, "worlds"))
     with open_run(path, ranks) as run:
-        return train_ppo(small_policy(), env, config, run, ranks, provenance={})
+        return train(make_learner(config, ranks, policy), env, run, provenance={})
+
+
+def play(policy, config, rank, size):
+    """The rollout of one rank of `size`; the noise comes from that rank's own generator."""
+    torch.set_num_threads(1)
+    count = config.worlds // size
+    env = make_toy_env(TOY, count)
+    ids = seeds.episode_ids(0, 1, rank * count, count, env.spec.num_episodes, worlds_per_start=config.worlds_per_start)
+    return collect(policy, env, ids, temperature=1.0, generator=seeds.generator(0, "test", rank))
+
+
+def joined(batches):
+    """The rollouts of several ranks as that of one rank with all their worlds."""
+    over_worlds = ("images", "states", "tokens", "logprobs", "values", "rewards", "terminated", "truncated", "valid")
+    parts = {name: torch.cat([getattr(batch, name) for batch in batches], dim=1) for name in over_worlds}
+    ends = ("final_values", "final_states", "final_images", "success_at_end", "success_once")
+    parts |= {name: torch.cat([getattr(batch, name) for batch in batches]) for name in ends}
+    return replace(batches[0], **parts, instructions=[word for batch in batches for word in batch.instructions])
+
+
+def gradients(learner):
+    """Of the policy, left by the last optimiser step; nothing may have been clipped for comparisons."""
+    return torch.cat([p.grad.flatten() for p in learner.descent.parameters if p.grad is not None])
 
 
 def demonstrations(episodes=64):

@@ -1,9 +1,11 @@
-"""GAE against a slow loop per episode and against closed forms."""
+"""GAE and the critic-free advantages against slow loops and closed forms."""
+
+import statistics
 
 import pytest
 import torch
 
-from rlvla_core.learning.advantages import gae, moments_of, normalise
+from rlvla_core.learning.advantages import flat_advantages, gae, group_advantages, moments_of, normalise
 
 GAMMA, LAM = 0.97, 0.9
 
@@ -95,3 +97,46 @@ def test_refuses_shapes_that_would_broadcast_and_other_dtypes():
         gae(**(data | {"values": data["values"][:, :1]}), gamma=GAMMA, lam=LAM)
     with pytest.raises(ValueError, match="float32"):
         gae(**(data | {"rewards": data["rewards"].bfloat16()}), gamma=GAMMA, lam=LAM)
+
+
+def test_group_advantages_standardise_each_group_by_itself():
+    outcomes = torch.randn(24, generator=torch.Generator().manual_seed(0)) * 3 + 5
+    advantages, informs = group_advantages(outcomes, 8)
+    assert informs.all()
+    for first in range(0, 24, 8):
+        group = outcomes[first : first + 8].tolist()
+        mean, deviation = statistics.fmean(group), statistics.pstdev(group)
+        expected = [(outcome - mean) / (deviation + 1e-5) for outcome in group]
+        assert advantages[first : first + 8].tolist() == pytest.approx(expected, rel=1e-5, abs=1e-6)
+
+
+def test_one_success_among_four_stands_out_by_the_root_of_three_and_equal_outcomes_say_nothing():
+    # mean 1/4, deviation sqrt(3)/4: the success is (3/4) / (sqrt(3)/4) above it, each failure a third of that below.
+    outcomes = torch.tensor([0.0, 1.0, 0.0, 0.0, 0.7, 0.7, 0.7, 0.7, 1.0, 1.0, 1.0, 1.0])
+    outcomes[5] += 6e-8  # rewards that were added up in another order
+    assert outcomes[5] != outcomes[4]
+    advantages, informs = group_advantages(outcomes, 4)
+    root = 3**0.5
+    assert advantages[:4].tolist() == pytest.approx([-1 / root, root, -1 / root, -1 / root], rel=1e-4)
+    assert (advantages[4:] == 0).all()
+    assert informs.tolist() == [True] * 4 + [False] * 8
+
+
+def test_flat_advantages_match_a_slow_loop():
+    g = torch.Generator().manual_seed(1)
+    rewards = torch.randn(12, 9, generator=g) * (torch.rand(12, 9, generator=g) < 0.3)
+    given = [reward for reward in rewards.flatten().tolist() if reward != 0]
+    mean, deviation = statistics.fmean(given), statistics.pstdev(given)
+    # Two ranks of other sizes: the moments add up.
+    moments = sum(moments_of(part[part != 0]) for part in (rewards[:, :4], rewards[:, 4:]))
+    advantages = flat_advantages(rewards, moments)
+    for world in range(9):
+        for t in range(12):
+            following = [reward for reward in rewards[t:, world].tolist() if reward != 0]
+            expected = sum((reward - mean) / (deviation + 1e-5) for reward in following)
+            assert float(advantages[t, world]) == pytest.approx(expected, rel=1e-4, abs=1e-5)
+
+
+def test_a_single_reward_has_nothing_to_be_compared_with():
+    rewards = torch.tensor([[0.0, 0.0], [0.0, 0.7]])
+    assert (flat_advantages(rewards, moments_of(rewards[rewards != 0])) == 0).all()

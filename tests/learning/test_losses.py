@@ -47,6 +47,29 @@ def test_value_loss_matches_a_slow_loop():
         assert float(loss[i]) == pytest.approx(max(huber(r - v), huber(r - clipped)), rel=1e-4, abs=1e-4)
 
 
+def test_preference_loss_matches_a_slow_loop_and_its_slope_is_its_derivative():
+    winner, loser = (5 * draw(200, seed=seed) for seed in (1, 2))
+    winner.requires_grad_(True)
+    loser.requires_grad_(True)
+    loss = losses.dpo_loss(winner, loser, beta=0.3)
+    for i in range(200):
+        margin = 0.3 * (winner[i] - loser[i]).item()
+        assert loss[i].item() == pytest.approx(math.log1p(math.exp(-margin)), rel=1e-4)
+    loss.sum().backward()
+    slope = losses.dpo_slope(winner.detach(), loser.detach(), beta=0.3)
+    torch.testing.assert_close(slope, winner.grad)
+    torch.testing.assert_close(-slope, loser.grad)
+
+
+def test_preference_loss_of_no_opinion_is_log_two_and_a_wrong_one_costs_its_margin():
+    zero, far = torch.zeros(1), torch.full((1,), 1e4)
+    assert float(losses.dpo_loss(zero, zero, beta=0.1)) == pytest.approx(math.log(2))
+    assert float(losses.dpo_slope(zero, zero, beta=0.1)) == pytest.approx(-0.05)
+    assert float(losses.dpo_loss(far, zero, beta=0.1)) == pytest.approx(0.0, abs=1e-6)
+    assert float(losses.dpo_loss(zero, far, beta=0.1)) == pytest.approx(1000.0)
+    assert float(losses.dpo_slope(zero, far, beta=0.1)) == pytest.approx(-0.1)
+
+
 def test_soft_labels_are_distributions_centred_on_the_label_and_leave_the_gripper_hard():
     bins = torch.tensor([[128, 100, 60, 40, 200, 128, 255]])
     labels = losses.soft_labels(bins, sigma=3.0, num_bins=256)
@@ -107,6 +130,7 @@ def test_losses_refuse_other_shapes_and_dtypes(bad):
         lambda: losses.ppo_policy_loss(good, bad, good, clip=0.2),
         lambda: losses.value_loss(good, good, bad, clip=0.2),
         lambda: losses.approx_kl(bad, good),
+        lambda: losses.dpo_loss(good, bad, beta=0.1),
         lambda: losses.sft_loss(torch.zeros(1, 7, 256), torch.zeros(1, 7, 1)),
     ):
         with pytest.raises(ValueError, match="float32 tensors of one shape"):

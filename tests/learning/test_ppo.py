@@ -5,27 +5,18 @@ from dataclasses import replace
 
 import pytest
 import torch
-from small_world import PPO, TOY, run_ppo, small_policy
+from small_world import PPO, gradients, joined, make_learner, play, run_training
 
 from rlvla_core.errors import RlvlaError
-from rlvla_core.learning import seeds
 from rlvla_core.learning.distributed import Ranks, launch
 from rlvla_core.learning.ppo import PpoConfig, PpoLearner
-from rlvla_core.learning.rollout import collect
 from rlvla_core.runs import RunDirectory
-from rlvla_core.toy import make_toy_env
 
 
 def learner_and_batch(config=PPO, ranks=None):
-    torch.set_num_threads(1)
     ranks = ranks or Ranks()
-    count = ranks.share(config.worlds, "worlds")
-    env = make_toy_env(TOY, count)
-    policy = small_policy()
-    learner = PpoLearner(policy, config, ranks, state_dim=env.spec.state_dim)
-    ids = seeds.episode_ids(0, 1, ranks.rank * count, count, env.spec.num_episodes)
-    batch = collect(policy, env, ids, temperature=1.0, generator=seeds.generator(0, "test", ranks.rank))
-    return learner, batch
+    learner = make_learner(config, ranks)
+    return learner, play(learner.policy, config, ranks.rank, ranks.size)
 
 
 def weights(learner):
@@ -42,7 +33,7 @@ def test_micro_batches_do_not_change_the_update():
     for micro_batch in (3, 1000):
         learner, batch = learner_and_batch(one_big_step(micro_batch=micro_batch))
         learner.update(batch, 1)
-        results.append(torch.cat([p.grad.flatten() for p in learner.policy_parameters if p.grad is not None]))
+        results.append(gradients(learner))
     torch.testing.assert_close(*results, atol=1e-6, rtol=1e-4)
 
 
@@ -51,11 +42,11 @@ def test_a_likelier_good_action_after_the_step_and_none_touched_in_value_warm_up
     before = {name: p.clone() for name, p in learner.policy.named_parameters()}
     learner.config = replace(learner.config, value_warmup_iterations=1)
     figures = learner.update(batch, 1)
-    assert figures["kl"] == 0.0 and learner.updates == 0
+    assert figures["kl"] == 0.0 and learner.descent.updates == 0
     changed = {name for name, p in learner.policy.named_parameters() if not torch.equal(p, before[name])}
     assert changed and all(name.startswith("value_head") for name in changed)
     figures = learner.update(batch, 2)
-    assert learner.updates == 1
+    assert learner.descent.updates == 1
     assert figures["first_ratio_error"] < 1e-3
     advantage = batch.rewards.sum(0) - batch.rewards.sum(0).mean()
     rows = batch.valid[0].nonzero().squeeze(-1)
@@ -77,7 +68,7 @@ def test_annealed_rates_fall_linearly_to_one_iterations_share():
     for iteration, share in ((1, 1.0), (6, 0.5), (10, 0.1)):
         figures = learner.update(batch, iteration)
         assert figures["lr"] == pytest.approx(PPO.lr * share)
-        assert learner.optimizer.param_groups[1]["lr"] == pytest.approx(PPO.value_lr * share)
+        assert learner.descent.optimizer.param_groups[1]["lr"] == pytest.approx(PPO.value_lr * share)
         learner, batch = learner_and_batch(learner.config)
 
 
@@ -85,40 +76,26 @@ def two_rank_gradients(ranks, path):
     learner, batch = learner_and_batch(one_big_step(critic="privileged"), ranks)
     learner.update(batch, 1)
     if ranks.is_main:
-        flat = [p.grad.flatten() for p in learner.policy_parameters if p.grad is not None]
-        path.write_text(json.dumps(torch.cat(flat).tolist()))
+        path.write_text(json.dumps(gradients(learner).tolist()))
 
 
 def test_two_ranks_compute_the_gradient_of_one_with_their_worlds_together(tmp_path):
     launch(two_rank_gradients, (tmp_path / "gradients",), ranks=2)
     two = torch.tensor(json.loads((tmp_path / "gradients").read_text()))
     config = one_big_step(critic="privileged")
-    learner, first = learner_and_batch(config)
-    # One rank that plays what the two played: the noise of each half is drawn from that rank's own generator.
-    halves = []
-    for rank in (0, 1):
-        env = make_toy_env(TOY, 4)
-        ids = seeds.episode_ids(0, 1, 4 * rank, 4, env.spec.num_episodes)
-        noise = seeds.generator(0, "test", rank)
-        halves.append(collect(learner.policy, env, ids, temperature=1.0, generator=noise))
-    names = ("images", "states", "tokens", "logprobs", "values", "rewards", "terminated", "truncated", "valid")
-    joined = {name: torch.cat([getattr(half, name) for half in halves], dim=1) for name in names}
-    ends = ("final_values", "final_states", "success_at_end", "success_once")
-    joined |= {name: torch.cat([getattr(half, name) for half in halves]) for name in ends}
-    batch = replace(first, **joined, instructions=halves[0].instructions + halves[1].instructions)
-    learner.update(batch, 1)
-    one = torch.cat([p.grad.flatten() for p in learner.policy_parameters if p.grad is not None])
-    torch.testing.assert_close(two, one, atol=1e-6, rtol=0)
+    learner = make_learner(config, Ranks())
+    learner.update(joined([play(learner.policy, config, rank, 2) for rank in (0, 1)]), 1)
+    torch.testing.assert_close(two, gradients(learner), atol=1e-6, rtol=0)
 
 
 def test_the_released_scale_multiplies_the_policy_gradient_alone():
-    gradients = {}
+    found = {}
     for scale in (0.0, 1.0, 7.0):
         learner, batch = learner_and_batch(one_big_step(policy_loss_scale=scale, max_grad_norm=1e9))
         learner.update(batch, 1)
-        gradients[scale] = torch.cat([p.grad.flatten() for p in learner.policy_parameters if p.grad is not None])
-    policy = gradients[1.0] - gradients[0.0]
-    torch.testing.assert_close(gradients[7.0] - gradients[0.0], 7 * policy, atol=1e-5, rtol=1e-3)
+        found[scale] = gradients(learner)
+    policy = found[1.0] - found[0.0]
+    torch.testing.assert_close(found[7.0] - found[0.0], 7 * policy, atol=1e-5, rtol=1e-3)
 
 
 def test_a_rollout_by_another_policy_is_refused():
@@ -141,16 +118,16 @@ def test_a_number_that_is_not_finite_stops_the_run_before_it_spoils_the_weights(
 
 
 def test_a_run_that_turns_nan_leaves_its_last_checkpoint(tmp_path, monkeypatch):
-    run_ppo(Ranks(), tmp_path / "run", replace(PPO, iterations=2))
-    original = PpoLearner._minibatch
+    run_training(Ranks(), tmp_path / "run", replace(PPO, iterations=2))
+    original = PpoLearner._parts
 
-    def poisoned(self, steps, *rest):
-        steps.returns.fill_(float("inf"))
-        return original(self, steps, *rest)
+    def poisoned(self, steps, targets, *rest):
+        targets.returns.fill_(float("inf"))
+        return original(self, steps, targets, *rest)
 
-    monkeypatch.setattr(PpoLearner, "_minibatch", poisoned)
+    monkeypatch.setattr(PpoLearner, "_parts", poisoned)
     with pytest.raises(RlvlaError, match="iteration 3: the value loss is not a finite number"):
-        run_ppo(Ranks(), tmp_path / "run", replace(PPO, iterations=4))
+        run_training(Ranks(), tmp_path / "run", replace(PPO, iterations=4))
     latest = RunDirectory.open_read_only(tmp_path / "run").checkpoints.latest()
     assert latest.step == 2
     assert all(torch.isfinite(tensor).all() for tensor in latest.tensors.values() if tensor.is_floating_point())

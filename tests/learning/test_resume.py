@@ -7,10 +7,12 @@ from dataclasses import replace
 
 import pytest
 import torch
-from small_world import PPO, SFT, journal, run_ppo, run_sft
+from small_world import DPO, GRPO, PPO, SFT, journal, run_sft, run_training
 
 from rlvla_core.learning import sft
 from rlvla_core.learning.distributed import Ranks, launch
+from rlvla_core.learning.dpo import DpoLearner
+from rlvla_core.learning.grpo import GrpoLearner
 from rlvla_core.policy.bundle import load_bundle
 from rlvla_core.runs import RunDirectory
 
@@ -30,14 +32,14 @@ def assert_same(left, right):
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
     path = tmp_path_factory.mktemp("runs") / "undisturbed"
-    summary = run_ppo(Ranks(), path, LONGER)
+    summary = run_training(Ranks(), path, LONGER)
     assert summary.iterations == 8 and summary.gate_success is not None
     assert [record["iteration"] for record in journal(path)] == list(range(1, 9))
     return path
 
 
 def train_in_a_process(path):
-    run_ppo(Ranks(), path, LONGER)
+    run_training(Ranks(), path, LONGER)
 
 
 def test_ppo_killed_again_and_again_continues_the_same_curve(undisturbed, tmp_path):
@@ -54,7 +56,7 @@ def test_ppo_killed_again_and_again_continues_the_same_curve(undisturbed, tmp_pa
         time.sleep(moments.uniform(0.0, 0.5))
         process.kill()
         process.join()
-    run_ppo(Ranks(), path, LONGER)
+    run_training(Ranks(), path, LONGER)
     assert len(RunDirectory.open_read_only(path).provenance["starts"]) == 4
     assert_same(path, undisturbed)
 
@@ -66,17 +68,17 @@ def _lines(path):
 
 def test_checkpoints_that_are_further_apart_cost_repeated_work_not_another_curve(undisturbed, tmp_path):
     sparse = replace(LONGER, checkpoint_every=3)
-    run_ppo(Ranks(), tmp_path / "run", replace(sparse, iterations=4, gate_episodes=0))
+    run_training(Ranks(), tmp_path / "run", replace(sparse, iterations=4, gate_episodes=0))
     assert RunDirectory.open_read_only(tmp_path / "run").checkpoints.steps() == [3, 4]
-    run_ppo(Ranks(), tmp_path / "run", sparse)
+    run_training(Ranks(), tmp_path / "run", sparse)
     assert_same(tmp_path / "run", undisturbed)
 
 
 def whole_and_in_parts(ranks, folder):
     config = replace(PPO, iterations=3, critic="privileged", gate_episodes=0)
-    run_ppo(ranks, folder / "whole", config)
-    run_ppo(ranks, folder / "parts", replace(config, iterations=1))
-    run_ppo(ranks, folder / "parts", config)
+    run_training(ranks, folder / "whole", config)
+    run_training(ranks, folder / "parts", replace(config, iterations=1))
+    run_training(ranks, folder / "parts", config)
 
 
 def test_two_ranks_with_a_privileged_critic_resume_exactly_too(tmp_path):
@@ -84,12 +86,38 @@ def test_two_ranks_with_a_privileged_critic_resume_exactly_too(tmp_path):
     assert_same(tmp_path / "whole", tmp_path / "parts")
 
 
+class Killed(BaseException):
+    pass
+
+
+@pytest.mark.parametrize(("config", "learner"), [(GRPO, GrpoLearner), (DPO, DpoLearner)], ids=["grpo", "dpo"])
+def test_grpo_and_dpo_resume_exactly(config, learner, tmp_path, monkeypatch):
+    """Stopped within the fourth update, with a checkpoint of the second: the third is repeated."""
+    config = replace(config, worlds=64)  # so many that even the untrained policy succeeds somewhere in every rollout
+    run_training(Ranks(), tmp_path / "whole", config)
+    original = learner.update
+
+    def dies(self, batch, iteration):
+        if iteration == 4:
+            raise Killed
+        return original(self, batch, iteration)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(learner, "update", dies)
+        with pytest.raises(Killed):
+            run_training(Ranks(), tmp_path / "parts", replace(config, checkpoint_every=2))
+    assert [record["iteration"] for record in journal(tmp_path / "parts")] == [1, 2, 3]
+    run_training(Ranks(), tmp_path / "parts", config)
+    assert_same(tmp_path / "whole", tmp_path / "parts")
+    records = journal(tmp_path / "whole")
+    assert all(record["gradient_norm"] > 0 for record in records)  # every rollout had something to learn from
+    if config is DPO:
+        assert records[0]["reference_kl"] < records[-1]["reference_kl"]  # the reference stayed where the run began
+
+
 def test_sft_resumes_exactly(tmp_path, monkeypatch):
     whole, summary = run_sft(Ranks(), tmp_path / "whole")
     assert summary.steps > 20
-
-    class Killed(BaseException):
-        pass
 
     original = sft._Warmup._save
 

@@ -10,6 +10,7 @@ from rlvla_core.errors import RlvlaError
 from rlvla_core.learning import gate, seeds
 from rlvla_core.learning.distributed import Ranks, launch
 from rlvla_core.learning.sft import SftConfig, jitter, split
+from rlvla_core.learning.subset import Subset
 from rlvla_core.policy.bundle import load_bundle
 from rlvla_core.runs import RunDirectory
 
@@ -83,3 +84,19 @@ def test_towers_can_be_left_as_they_are(tmp_path):
     policy, _ = run_sft(Ranks(), tmp_path / "run", replace(SFT, epochs=0.5, train_vision=False))
     for name, value in policy.model.state_dict().items():
         assert torch.equal(value, fresh.model.state_dict()[name]) == name.startswith("vision_backbone."), name
+
+
+def test_subsets_are_whole_episodes_and_smaller_ones_lie_within_larger_ones():
+    data, _ = demonstrations(32)
+    pictures = {}
+    for count in (3, 8, 32):
+        subset = Subset(data, count, seed=1)
+        assert subset.episode_index.unique().tolist() == list(range(count))
+        frames = subset.frames(torch.arange(subset.num_frames))
+        assert frames.actions.shape == (subset.num_frames, 7)
+        pictures[count] = {picture.numpy().tobytes() for picture in frames.images}
+        lengths = torch.bincount(subset.episode_index)
+        assert set(lengths.tolist()) <= set(torch.bincount(data.episode_index).tolist())
+    assert pictures[3] < pictures[8] < pictures[32]
+    with pytest.raises(RlvlaError, match="33 episodes of a dataset of 32"):
+        Subset(data, 33, seed=1)

@@ -1,4 +1,4 @@
-"""`rlvla train sft` and `rlvla train ppo` on a toy world, from a dataset on disk to a checked bundle, and resumed."""
+"""`rlvla train sft`, `ppo`, `grpo` and `dpo` on a toy world: from a dataset to a checked bundle, and resumed."""
 
 import json
 from dataclasses import replace
@@ -7,10 +7,13 @@ import pytest
 import torch
 from small_world import TOY
 
+from rlvla import cli
+from rlvla.commands.train_grpo import TrainGrpo
 from rlvla.commands.train_ppo import TrainPpo
 from rlvla.commands.train_sft import TrainSft
 from rlvla_core.data.writer import DatasetWriter
 from rlvla_core.errors import RlvlaError
+from rlvla_core.learning.grpo import GrpoConfig
 from rlvla_core.learning.ppo import PpoConfig
 from rlvla_core.learning.sft import SftConfig
 from rlvla_core.policy.bundle import load_bundle
@@ -61,6 +64,70 @@ def test_from_a_dataset_to_an_improved_bundle(warm, tmp_path, capsys):
         replace(command, resume=True, ppo=replace(PPO, lr=1.0)).run()
 
 
+@pytest.mark.parametrize(
+    ("name", "options"), [("grpo", ["--grpo.variant", "flat"]), ("dpo", ["--dpo.group", "4", "--dpo.beta", "0.2"])]
+)
+def test_the_other_algorithms_are_commands_of_the_same_kind(name, options, warm, tmp_path, capsys):
+    def train(iterations, *more):
+        words = [
+            "--policy",
+            str(warm / "policy"),
+            "--directory",
+            str(tmp_path / name),
+            "--world",
+            "toy",
+            "--ranks",
+            "1",
+        ]
+        words += ["--toy.max-steps", str(TOY.max_steps), "--toy.picture-size", str(TOY.picture_size)]
+        words += [f"--{name}.worlds", "8", f"--{name}.gate-episodes", "8", f"--{name}.iterations", str(iterations)]
+        return cli.main(["train", name, *words, *options, *more])
+
+    assert train(1) == 0
+    line = json.loads(capsys.readouterr().out.strip().splitlines()[-1])
+    assert line["command"] == f"train {name}" and line["iterations"] == 1 and line["greedy_episodes"] == 8
+    assert train(2, "--resume") == 0
+    run = RunDirectory.open_read_only(tmp_path / name)
+    records = run.journal.read()
+    assert [record["iteration"] for record in records] == [1, 2]
+    shared = {"success_at_end", "success_once", "return", "policy_loss", "kl", "entropy", "gradient_norm", "lr"}
+    assert shared | {"first_ratio_error", "env_steps", "seconds"} <= records[0].keys()
+    assert run.config[name]["worlds"] == 8
+    assert load_bundle(run.policy_dir).state_dict().keys() == load_bundle(warm / "policy").state_dict().keys()
+    capsys.readouterr()
+    assert train(3, "--resume", f"--{name}.lr", "1") == 1
+    assert f"`{name}.lr` was 0.0001" in capsys.readouterr().err
+
+
+def test_a_run_from_before_an_option_existed_goes_on_with_its_default_only(warm, tmp_path):
+    run = tmp_path / "ppo"
+    command = TrainPpo(policy=str(warm / "policy"), directory=run, world="toy", toy=TOY, ppo=PPO, ranks=1)
+    command.run()
+    config = json.loads((run / "config.json").read_text())
+    del config["ppo"]["critic_input"], config["lora_size"]
+    (run / "config.json").write_text(json.dumps(config))
+    with pytest.raises(RlvlaError, match=r"`ppo\.critic_input` was not set and is now \"all\""):
+        replace(command, resume=True, ppo=replace(PPO, critic_input="all")).run()
+    replace(command, resume=True, ppo=replace(PPO, iterations=2)).run()
+    resumed = RunDirectory.open_read_only(run)
+    assert [record["iteration"] for record in resumed.journal.read()] == [1, 2]
+    assert resumed.config["ppo"]["critic_input"] == "first"
+
+
+def test_warm_ups_of_several_data_sizes_from_one_dataset(data, tmp_path, capsys):
+    options = SftConfig(epochs=0.5, batch=16, micro_batch=16, holdout=0.0)
+    frames = {}
+    for episodes in (0, 8):
+        run = tmp_path / str(episodes)
+        assert TrainSft(data=data, directory=run, episodes=episodes, sft=options, ranks=1).run() == 0
+        line = json.loads(capsys.readouterr().out.strip().splitlines()[-1])
+        assert line["episodes"] == (episodes or 16)
+        frames[episodes] = line["frames"]
+    assert frames[8] < frames[0]
+    whole, part = (load_bundle(tmp_path / name / "policy").codec.norm_stats for name in ("0", "8"))
+    assert whole == part
+
+
 def test_mistakes_are_one_line(warm, data, tmp_path):
     def ppo(**changes):
         settings = {"policy": str(warm / "policy"), "directory": tmp_path / "x", "world": "toy", "toy": TOY, "ppo": PPO}
@@ -76,5 +143,11 @@ def test_mistakes_are_one_line(warm, data, tmp_path):
         ppo(policy="tinny")
     with pytest.raises(RlvlaError, match="3 ranks"):
         ppo(ranks=3)
+    with pytest.raises(RlvlaError, match=r"grpo\.group 8 does not divide a rank's 12 worlds"):
+        settings = {"policy": str(warm / "policy"), "directory": tmp_path / "z", "world": "toy", "toy": TOY, "ranks": 1}
+        TrainGrpo(**settings, grpo=GrpoConfig(worlds=12)).run()
+    assert not (tmp_path / "z").exists()
+    with pytest.raises(RlvlaError, match="17 episodes of a dataset of 16"):
+        TrainSft(data=data, directory=tmp_path / "y", episodes=17, ranks=1).run()
     with pytest.raises(RlvlaError, match="do not fill a batch"):
         TrainSft(data=data, directory=tmp_path / "y", sft=SftConfig(batch=4096), ranks=1).run()
