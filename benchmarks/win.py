@@ -19,30 +19,17 @@ from typing import Any
 
 from rich.console import Console
 
-from rlvla.commands.collect import Collect
 from rlvla.commands.evaluate import Evaluate
 from rlvla.commands.train_ppo import TrainPpo
 from rlvla.commands.train_sft import TrainSft
 from rlvla.recipe import DEMONSTRATIONS, EVALUATION_SEED, WORLD, ppo_recipe, sft_recipe, warmup_recipe
 from rlvla.stages import Chain, Stage
+from rlvla.study import demonstration_stage
 from rlvla_core.errors import RlvlaError
 
 EPISODES = 256
 SETS = ("train", "unseen-positions", "unseen-start-pose")
 TEMPERATURES = (0.0, 0.6)
-
-
-def demonstrations(folder: Path, count: int) -> Stage:
-    """The scripted expert, with noise. Numbers of demonstrations have seeds of their own: no set contains another."""
-    path = folder / f"demonstrations-{count}"
-    return Stage(
-        name=f"demonstrations-{count}",
-        purpose="the scripted expert shows the task",
-        command=Collect(directory=path, episodes=count, sim=WORLD, seed=1000 + count),
-        output=path / "meta" / "info.json",
-        minutes=count / 900,
-        appears_complete=True,
-    )
 
 
 def comparisons(folder: Path, name: str, bundle: Path, against: Path) -> list[Stage]:
@@ -70,7 +57,7 @@ def comparisons(folder: Path, name: str, bundle: Path, against: Path) -> list[St
 
 def chain(folder: Path, seeds: list[int], ppo_minutes: float, sft: list[int]) -> Chain:
     """Every stage, in order."""
-    stages = [demonstrations(folder, DEMONSTRATIONS)]
+    stages = [demonstration_stage(folder, DEMONSTRATIONS, WORLD)]
     warmups = {}
     for seed in seeds:
         warmup, ppo = folder / f"warm-up-{seed}", folder / f"ppo-{seed}"
@@ -102,7 +89,7 @@ def chain(folder: Path, seeds: list[int], ppo_minutes: float, sft: list[int]) ->
         output = run / "policy" / "config.json"
         purpose = f"supervised learning on {count} demonstrations"
         stages += [
-            demonstrations(folder, count),
+            demonstration_stage(folder, count, WORLD),
             Stage(name=run.name, purpose=purpose, command=command, output=output, minutes=command.sft.minutes),
             *comparisons(folder, run.name, run / "policy", warmups[seeds[0]]),
         ]

@@ -1,7 +1,10 @@
-"""The numbers of `rlvla demo` and of benchmarks/win.py: one place, so that what is shown is what was measured."""
+"""The numbers of `rlvla demo`, `rlvla study` and benchmarks/win.py: what is shown is what was measured."""
 
 from dataclasses import replace
+from typing import Any
 
+from rlvla_core.learning.dpo import DpoConfig
+from rlvla_core.learning.grpo import GrpoConfig
 from rlvla_core.learning.ppo import PpoConfig
 from rlvla_core.learning.sft import SftConfig
 from rlvla_sim.config import WorldConfig
@@ -35,17 +38,29 @@ def sft_recipe(seed: int) -> SftConfig:
 
 def ppo_recipe(seed: int, minutes: float, *, worlds: int = 128) -> PpoConfig:
     """PPO from the warm-up; 128 worlds of 40 steps are the paper's 5,120 steps an update."""
-    return PpoConfig(
-        minutes=minutes,
-        iterations=100_000,
-        worlds=worlds,
-        minibatch=640,
-        micro_batch=80,
-        lr=1.5e-4,
-        train_vision=False,
-        critic="privileged",
-        value_warmup_iterations=1,
-        gate_episodes=min(64, worlds),
-        checkpoint_every=5,
-        seed=seed,
-    )
+    return PpoConfig(**_rollouts(seed, minutes, worlds), minibatch=640, critic="privileged", value_warmup_iterations=1)
+
+
+def grpo_recipe(seed: int, minutes: float, *, worlds: int = 128) -> GrpoConfig:
+    """GRPO from the warm-up: the steps of PPO's update, in 16 groups of 8."""
+    return GrpoConfig(**_rollouts(seed, minutes, worlds), minibatch=640)
+
+
+def dpo_recipe(seed: int, minutes: float, *, worlds: int = 128) -> DpoConfig:
+    """DPO from the warm-up: the steps of PPO's update, in 16 groups of 8; four starts a step of the optimiser."""
+    return DpoConfig(**_rollouts(seed, minutes, worlds), minibatch=4)
+
+
+def _rollouts(seed: int, minutes: float, worlds: int) -> dict[str, Any]:
+    """What all have in common."""
+    return {
+        "seed": seed,
+        "minutes": minutes,
+        "iterations": 100_000,
+        "worlds": worlds,
+        "micro_batch": 80,
+        "lr": 1.5e-4,
+        "train_vision": False,
+        "gate_episodes": min(64, worlds),
+        "checkpoint_every": 5,
+    }

@@ -50,9 +50,10 @@ class Chain:
     def plan(self) -> list[str]:
         """One line a stage, and the sum."""
         lines = []
+        width = max(15, *(len(stage.name) for stage in self.stages))
         for number, stage in enumerate(self.stages, start=1):
             state = "done already" if self.is_done(stage) else f"about {format_minutes(stage.minutes)}"
-            lines.append(f"  {number}. {stage.name:<15} {stage.purpose} ({state})")
+            lines.append(f"  {number:>2}. {stage.name:<{width}} {stage.purpose} ({state})")
         left = sum(stage.minutes for stage in self.stages if not self.is_done(stage))
         return [*lines, f"  In all about {format_minutes(left)}."]
 
@@ -121,5 +122,7 @@ def resumed(command: Any) -> Any:
 
 
 def format_minutes(minutes: float) -> str:
-    """`40 s` below one and a half minutes, else whole minutes."""
-    return f"{60 * minutes:.0f} s" if minutes < 1.5 else f"{minutes:.0f} min"
+    """`40 s` below one and a half minutes, `14.6 h` above three hours, else whole minutes."""
+    if minutes < 1.5:
+        return f"{60 * minutes:.0f} s"
+    return f"{minutes:.0f} min" if minutes <= 180 else f"{minutes / 60:.1f} h"

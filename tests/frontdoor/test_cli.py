@@ -96,8 +96,20 @@ def test_overview_lists_every_command_in_one_line(capsys: pytest.CaptureFixture[
     assert cli.main(["--help"]) == 0
     lines = capsys.readouterr().out.splitlines()
     for command in cli.COMMANDS:
-        assert sum(line.startswith(f"  {command.name} ") for line in lines) == 1
+        # Two blanks end a name: `study` is not the start of `study tests`.
+        assert sum(line.startswith(f"  {command.name}  ") for line in lines) == 1
     assert max(map(len, lines)) <= 120
+
+
+def test_a_command_that_is_also_a_first_word_is_found_and_so_are_its_longer_ones() -> None:
+    for words, name, rest in (
+        (["study", "--plan-only"], "study", ["--plan-only"]),
+        (["study", "tests", "b"], "study tests", ["b"]),
+        (["study", "report"], "study report", []),
+    ):
+        command, left = cli.find(words)
+        assert (command.name, left) == (name, rest)
+    assert "study" not in cli.GROUPS
 
 
 def test_group_word_alone_lists_its_commands(capsys: pytest.CaptureFixture[str]) -> None:

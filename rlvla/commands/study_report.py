@@ -1,0 +1,67 @@
+"""`rlvla study report`: one page, figures and tables of what a study has measured so far."""
+
+import json
+import shutil
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from rich.console import Console
+
+from rlvla_core.errors import RlvlaError
+from rlvla_core.evaluation.study import StudyPlan, Trained, Video, read_plan, write_plan, write_report
+from rlvla_core.runs import RunDirectory
+from rlvla_core.runs.journal import flat_scalars
+from rlvla_core.runs.plots import with_minutes
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyReport:
+    """Write the report of a study, finished or not: HTML, Markdown, CSV, figures, films."""
+
+    directory: Path = Path("runs/study")
+    """Folder of the study."""
+    output: Path | None = None
+    """Folder of the report; default: `report` in the folder of the study."""
+    notes: Path | None = None
+    """A text file whose paragraphs stand at the top of the page."""
+
+    def run(self) -> int:
+        """Write it. Raises RlvlaError for a folder that holds no study or results that do not belong together."""
+        output = self.output or self.directory / "report"
+        if self.notes is not None and not self.notes.is_file():
+            raise RlvlaError(f"--notes {self.notes}: there is no such file")
+        notes = "" if self.notes is None else self.notes.read_text()
+        write_plan(self.directory, with_journals(self.directory, read_plan(self.directory)))
+        page, *_ = write_report(self.directory, output, videos=films(self.directory / "films", output), notes=notes)
+        Console().print(f"the report: {page}", markup=False, highlight=False, soft_wrap=True)
+        return 0
+
+
+def with_journals(study: Path, plan: StudyPlan) -> StudyPlan:
+    """The plan with what each training took so far."""
+    return replace(plan, policies=tuple(measured(study, policy) for policy in plan.policies))
+
+
+def measured(study: Path, policy: Trained) -> Trained:
+    """Environment steps and minutes off the journal; as it is where there is none yet."""
+    if policy.journal is None or not (study / policy.journal).is_file():
+        return policy
+    records = RunDirectory.open_read_only((study / policy.journal).parent).journal.read()
+    if not records:
+        return policy
+    last = with_minutes([flat_scalars(record) for record in records])[-1]
+    return replace(policy, env_steps=int(last.get("env_steps", 0)), minutes=round(last["minutes"], 2))
+
+
+def films(folder: Path, output: Path) -> list[Video]:
+    """Copy the paired episodes beside the report."""
+    found = []
+    for comparison in sorted(folder.glob("*/comparison.json")):
+        test = comparison.parent.name
+        place = output / "films" / f"{test}.mp4"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(comparison.parent / "paired.mp4", place)
+        before, after = json.loads(comparison.read_text())["names"]
+        caption = f"The same starts: {before} on the left, {after} on the right."
+        found.append(Video(path=f"films/{place.name}", title=test, caption=caption))
+    return found

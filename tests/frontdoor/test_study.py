@@ -1,0 +1,64 @@
+"""`rlvla study`: what it plans, what it refuses, and a whole study in miniature."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from rlvla.stages import Chain
+from rlvla.study import StudyDesign, policies, stages, training_minutes
+from rlvla_core.errors import RlvlaError
+
+SMALL = StudyDesign(directory=Path("s"), seeds=(0, 1), sft=(1000, 16000))
+
+
+def test_every_method_starts_from_the_warm_up_of_its_seed_and_takes_every_test() -> None:
+    chain = {stage.name: stage for stage in stages(SMALL)}
+    methods = ("warm-up", "sft-1000", "sft-16000", "ppo", "grpo", "dpo")
+    names = [f"{method}-{seed}" for seed in (0, 1) for method in methods]
+    assert [policy.name for policy in policies(SMALL)] == names
+    for name in names:
+        seed = name[-1]
+        command = chain[name].command
+        if not name.startswith("warm-up"):
+            assert command.policy == str(Path("s") / f"warm-up-{seed}" / "policy")
+        tests = chain[f"tests-{name}"]
+        assert tests.command.bundle == command.directory / "policy" and tests.needs == (name,)
+        assert tests.command.training_seed == int(seed) and tests.command.episodes == 128
+    assert chain["ppo-1"].command.ppo.seed == 1 and chain["dpo-1"].command.dpo.seed == 1
+    assert all(chain[name].command.sim.episode_set == "train" for name in ("demonstrations-1000", "grpo-0"))
+    assert {chain[f"tests-{name}"].command.seed for name in names} == {chain["tests-ppo-0"].command.seed}
+    assert list(chain)[-1].startswith("film-")
+
+
+@pytest.mark.parametrize("change", [{"seeds": (0, 1, 2)}, {"sft": (1000, 16000, 500)}])
+def test_what_is_added_leaves_what_is_there_as_it_is(tmp_path: Path, change: dict) -> None:
+    def prints(design: StudyDesign) -> dict[str, str]:
+        chain = Chain(stages=stages(design), records=tmp_path)
+        return {stage.name: chain.fingerprint(stage) for stage in chain.stages}
+
+    before, after = prints(SMALL), prints(replace(SMALL, **change))
+    assert before.items() <= after.items() and len(after) > len(before)
+
+
+@pytest.mark.parametrize("budget", [400.0, 1000.0, 4000.0])
+def test_a_budget_is_what_the_stages_add_up_to(budget: float) -> None:
+    design = replace(SMALL, budget=budget, sft=(1000,), temperatures=(0.6,))
+    assert sum(stage.minutes for stage in stages(design)) == pytest.approx(budget, abs=2.0)
+    rl, sft = training_minutes(design)
+    assert sft <= design.sft_minutes and rl >= sft
+
+
+def test_what_it_refuses() -> None:
+    bad = [
+        ({"budget": 20.0}, r"--budget 20: .* alone take \d+ minutes; give at least \d+"),
+        ({"tests": ("unseen-planets",)}, "unknown test `unseen-planets`: use one of unseen-tables"),
+        ({"seeds": ()}, "--seeds is empty"),
+        ({"sft": (100, 100)}, "--sft 100 100 names one twice"),
+        ({"sft": (0,)}, "--sft 0: at least one"),
+    ]
+    for change, line in bad:
+        with pytest.raises(RlvlaError, match=line):
+            stages(replace(SMALL, **change))  # type: ignore[arg-type]
+    least = StudyDesign(seeds=(0,), methods=("ppo",), sft=(), temperatures=(0.0,), budget=30.0)
+    assert training_minutes(least)[0] > 1.0

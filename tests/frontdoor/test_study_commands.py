@@ -1,0 +1,97 @@
+"""`rlvla study tests` and `rlvla study report` on a real bundle in real worlds, of a few steps."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from rlvla.commands import study_tests
+from rlvla.commands.study import Study, plan
+from rlvla.commands.study_report import StudyReport
+from rlvla.commands.study_tests import StudyTests
+from rlvla_core.errors import RlvlaError
+from rlvla_core.evaluation.study import read_study, write_plan
+from rlvla_core.policy.bundle import load_bundle, save_bundle
+from rlvla_core.policy.deploy import DeploySpec
+from rlvla_core.policy.presets import TINY_BASE
+from rlvla_sim import WorldConfig
+from rlvla_sim.vec_env import env_spec
+
+TESTS = ("dynamic-noise-weak", "in-distribution", "multi-receptacle")
+STEPS = 2
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    policy = load_bundle(TINY_BASE)
+    folder = tmp_path_factory.mktemp("study") / "policy"
+    save_bundle(policy, folder, deploy=DeploySpec.from_env(env_spec(WorldConfig()), policy), provenance={"test": True})
+    return folder
+
+
+def put_through(bundle: Path, folder: Path, **options) -> StudyTests:
+    given = {"method": "ppo", "tests": TESTS, "episodes": 2, "max_steps": STEPS, "seed": 4242, "processes": 1}
+    return StudyTests(bundle=bundle, directory=folder, **given | options)
+
+
+def test_results_are_kept_per_bundle_and_a_second_start_only_reads(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert put_through(bundle, tmp_path, temperatures=(0.0, 0.6)).run() == 0
+    files = sorted(path.name for path in (tmp_path / "results" / "ppo-0").iterdir())
+    assert files == sorted(f"{test}-T{temperature}.json" for test in TESTS for temperature in ("0", "0.6"))
+    shown = capsys.readouterr().out
+    assert all(test in shown for test in TESTS) and "0/2" in shown
+
+    def not_again(*_: object) -> None:
+        raise AssertionError("evaluated a second time")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(study_tests, "evaluate_list", not_again)
+        assert put_through(bundle, tmp_path).run() == 0
+        for other in ({"max_steps": STEPS + 1}, {"seed": 1}, {"episodes": 3}):
+            with pytest.raises(AssertionError, match="second time"):
+                put_through(bundle, tmp_path, **other).run()
+        changed = load_bundle(bundle)
+        changed.model.projector.fc1.weight.data += 0.01
+        save_bundle(
+            changed,
+            tmp_path / "policy",
+            deploy=DeploySpec.from_env(env_spec(WorldConfig()), changed),
+            provenance={"test": True},
+        )
+        with pytest.raises(AssertionError, match="second time"):
+            put_through(tmp_path / "policy", tmp_path).run()
+
+
+def test_a_begun_study_has_a_report_that_says_what_is_missing(bundle: Path, tmp_path: Path) -> None:
+    design = Study(
+        directory=tmp_path, seeds=(0,), methods=("ppo",), sft=(), tests=TESTS, episodes=2, temperatures=(0.0,)
+    )
+    write_plan(tmp_path, plan(design))
+    put_through(bundle, tmp_path, max_steps=40, tests=TESTS[:2]).run()
+    run = tmp_path / "ppo-0"
+    run.mkdir()
+    records = [{"iteration": i, "env_steps": 80 * i, "success_at_end": 0.5, "seconds": {"total": 30.0}} for i in (1, 2)]
+    (run / "metrics.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
+    (run / "config.json").write_text("{}")
+    assert StudyReport(directory=tmp_path).run() == 0
+    page = (tmp_path / "report" / "README.md").read_text()
+    assert "missing" in page and "multi receptacle" in page
+    study = read_study(tmp_path)
+    ppo = {policy.method: policy for policy in study.plan.policies}["ppo"]
+    assert (ppo.env_steps, ppo.minutes, ppo.demonstrations) == (160, 1.0, 140)
+    assert {test.name for _, test, _ in study.missing} == set(TESTS)  # all of the warm-up, one of PPO
+    assert len(study.missing) == 4
+
+
+def test_mistakes_are_one_line(bundle: Path, tmp_path: Path) -> None:
+    for command, line in (
+        (put_through(bundle, tmp_path, tests=("unseen-planets",)), "unknown test `unseen-planets`"),
+        (put_through(bundle, tmp_path, episodes=257), "257 frozen episodes .* use 1 .. 256"),
+        (put_through(tmp_path / "nothing", tmp_path), "there is no policy bundle at"),
+        (StudyReport(directory=tmp_path), "study.json"),
+        (StudyReport(directory=tmp_path, notes=tmp_path / "none.txt"), "none.txt: there is no such file"),
+    ):
+        with pytest.raises(RlvlaError, match=line):
+            command.run()
