@@ -17,9 +17,9 @@ if (($#)); then
   pytest -n "$workers" --dist loadfile "$@"
   exit
 fi
-printf '[test] running the tests on %s processes: about 4 minutes on 2 cores\n' "$workers"
+printf '[test] running the tests on %s processes: about 6 minutes on 2 cores\n' "$workers"
 pytest -n "$workers" --dist loadfile --ignore tests/nodes
-printf '[test] running the tests of the ROS nodes, which keep real time, on their own: about 5 minutes\n'
+printf '[test] running the tests of the ROS nodes, which keep real time, on their own: about 3 minutes\n'
 # Without ROS these tests skip themselves: right on a machine without it, wrong here.
 "$venv/bin/python" -c 'import rclpy, rlvla_msgs.msg'
 pytest tests/nodes
