@@ -66,7 +66,7 @@ def edit(path: Path, change: Callable[[dict[str, Any]], Any]) -> None:
         (lambda v: v["world"].update(robot="panda"), "measured in panda, procedural .*, the study in widowx250s"),
         (lambda v: v["world"].update(assets="paper"), "measured in widowx250s, paper assets"),
         (lambda v: v["world"].update(max_steps=80), "80 steps, the study in .* 40 steps"),
-        (lambda v: v["world"].update(gravity=1), "unknown key 'gravity'"),
+        (lambda v: v["world"].update(gravity=1), r"unknown key `world\.gravity`"),
         (lambda v: v["episodes"]["lengths"].__setitem__(0, 41), "took 41 steps, the limit is 40"),
         (lambda v: v.update(seed=7), "evaluation seed 7, the study has 20 of seed 4242"),
         (lambda v: v.update(temperature=0.3), "no temperature 0.3"),
@@ -99,17 +99,17 @@ def test_two_lists_or_sizes_of_one_test_are_refused(tmp_path: Path) -> None:
     ("change", "message"),
     [
         (lambda v: v.update(format=2), "has format 2, not 1"),
-        (lambda v: v.pop("machine"), "no machine"),
-        (lambda v: v.update(colour="red"), "unknown key 'colour'"),
-        (lambda v: v.update(episodes="many"), "study.episodes` is 'many', not of type int"),
-        (lambda v: v.update(temperatures=0.6), "temperatures` is 0.6: it must be a list"),
+        (lambda v: v.pop("machine"), r"key `study\.machine` is missing"),
+        (lambda v: v.update(colour="red"), r"unknown key `study\.colour`"),
+        (lambda v: v.update(episodes="many"), "study.episodes` is 'many': write a whole number"),
+        (lambda v: v.update(temperatures=0.6), "temperatures` is 0.6: write a list"),
         (lambda v: v.update(temperatures=[0.6, 0.6]), "temperature 0.6 twice"),
         (lambda v: v.update(temperatures=[-1]), "temperature must be 0"),
         (lambda v: v.update(policies=[]), "has no policy"),
         (lambda v: v["policies"].append(v["policies"][0]), "policy warm-up-0 twice"),
         (lambda v: v["policies"][0].update(method="Warm Up"), "called 'Warm Up'"),
         (lambda v: v["policies"][0].update(minutes=-1), "minutes of warm-up is -1"),
-        (lambda v: v["policies"][1].update(journal=3), r"policies\[1\].journal` is 3, not of type str"),
+        (lambda v: v["policies"][1].update(journal=3), r"policies\[1\].journal` is 3: write a word"),
         (lambda v: v["tests"][1].update(axis="weather"), "the axis 'weather': use one of in-distribution, vision"),
         (lambda v: v["tests"][1].update(name="in-distribution"), "test in-distribution twice"),
     ],
@@ -128,7 +128,7 @@ def test_files_that_are_no_json_are_named(tmp_path: Path) -> None:
     small(tmp_path)
     path = tmp_path / "results" / "ppo-0" / "unseen-table-T0.json"
     path.write_text(path.read_text()[:100])
-    with pytest.raises(RlvlaError, match=r"unseen-table-T0\.json cannot be read"):
+    with pytest.raises(RlvlaError, match=r"unseen-table-T0\.json is not valid JSON"):
         read_study(tmp_path)
 
 

@@ -16,8 +16,9 @@ from rlvla_core.errors import RlvlaError
 from rlvla_core.evaluation.episode_list import EpisodeList
 from rlvla_core.evaluation.evaluate import EvaluationResult
 from rlvla_core.evaluation.study.records import StudyPlan, TestInfo, TestRecord, Trained
-from rlvla_core.evaluation.study.strict_json import build, read_json
+from rlvla_core.policy.files import read_json
 from rlvla_core.runs.files import replace_json
+from rlvla_core.strict import build
 
 FORMAT = 1
 """Of study.json."""
@@ -91,8 +92,7 @@ def read_plan(study: Path) -> StudyPlan:
     """Read study.json. Raises RlvlaError, naming the file, if it is missing, broken or of another format."""
     path = study / "study.json"
     value = read_json(path, "name the folder of a study")
-    if not isinstance(value, dict) or value.get("format") != FORMAT:
-        found = value.get("format") if isinstance(value, dict) else None
+    if (found := value.get("format")) != FORMAT:
         raise RlvlaError(f"{path} has format {found!r}, not {FORMAT}: write the study again with this version")
     try:
         return build(StudyPlan, {name: entry for name, entry in value.items() if name != "format"}, "study")
