@@ -109,8 +109,7 @@ def test_a_terminal_that_closes_ends_the_node_with_a_release(graph: Graph, termi
     os.close(person)
     assert graph.until(lambda: not process.runs)
     assert process.wait() == 1
-    graph.spin(0.1)
-    assert not listener.heard[-1][1].deadman
+    assert graph.until(lambda: not listener.heard[-1][1].deadman, 2.0)
     assert process.output.splitlines()[-1].startswith("error: the terminal of the keyboard is closed")
 
 

@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from rclpy.clock import Clock, ClockType
+from rclpy.duration import Duration
 from rclpy.node import Node
+from rclpy.publisher import Publisher
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import Joy
 
@@ -31,6 +33,8 @@ from rlvla_nodes.teleop.reading import PolledDevice, Reading
 
 POLL_S = 0.01
 """How often a device is asked and the silence of one is noticed."""
+LAST_WORDS_S = 0.5
+"""How long a node that ends waits for its last command to arrive."""
 MODE_NAMES = ("DISABLED", "READY", "POLICY", "TELEOP", "HOLD", "FAULT", "ESTOP")
 MODES = {getattr(ArbiterState, name): name for name in MODE_NAMES}
 
@@ -87,6 +91,7 @@ class TeleopNode(Node):
 
     # rclpy may take a node down whose __init__ raised.
     _device: PolledDevice | None = None
+    _publisher: Publisher | None = None
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__("teleop_node", **kwargs)
@@ -113,9 +118,12 @@ class TeleopNode(Node):
         self.get_logger().info(f"device {given.device}:\n{self._keys()}")
 
     def destroy_node(self) -> None:
-        """Give the device back as well."""
+        """Give the device back as well, and wait until whoever listens has the last command."""
         if self._device is not None:
             self._device.close()
+        # A process that ends at once takes what it has just published with it: here, a release.
+        if self._publisher is not None:
+            self._publisher.wait_for_all_acked(Duration(seconds=LAST_WORDS_S))
         super().destroy_node()
 
     def _open_device(self) -> PolledDevice | None:
