@@ -75,6 +75,7 @@ COMMANDS = (
     _command(STUDY, "study", "study:Study", "every method, sixteen out-of-distribution tests, one report; resumable"),
     _command(STUDY, "study tests", "study_tests:StudyTests", "the sixteen tests of one policy bundle"),
     _command(STUDY, "study report", "study_report:StudyReport", "page, tables and figures of a study, finished or not"),
+    _command(STUDY, "assets fetch", "assets_fetch:AssetsFetch", "download the paper's assets; ours need no download"),
     _command(DEPLOY, "run", "run:Run", "the ROS 2 graph on a simulated arm: camera, policy, arbiter, teleop"),
     _command(CHECK, "parity", "parity:Parity", "compare our OpenVLA graph with recorded numbers of the original"),
     _command(CHECK, "bench sim", "bench_sim:BenchSim", "simulator steps per second, against stock ManiSkill"),
