@@ -43,7 +43,7 @@ class Pretrain:
             epochs=1000.0,
             batch=128,
             lr=2e-3,
-            label_sigma=2.0,
+            label_sigma=3.0,
             colour_jitter=0.1,
             localisation_weight=1.0,
             weight_decay=0.02,
@@ -86,7 +86,7 @@ class Pretrain:
 
 
 def _train(ranks: Ranks, command: Pretrain) -> None:
-    from rlvla_sim.pointing import ANSWER
+    from rlvla_sim.questions import ANSWER
 
     dataset = SceneDataset([command.folder(name) for name in command.robots])
     policy = VLAPolicy.from_preset("tiny", ANSWER, seed=command.sft.seed).to(ranks.device)

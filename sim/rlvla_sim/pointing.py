@@ -3,6 +3,8 @@
 Nothing is simulated: props are put where they would rest (or into the hand, or onto the receptacle), the hand where it
 would be on its way. That gives hundreds of pictures a second, each with another table, other things, another hand.
 All of it is drawn from the training split and inside the training workspace: the tests of generalisation stay unseen.
+What varies more than in training varies by rule: half of the cameras are moved far, half of the tables and receptacles
+change colour, and the same question is asked in many words.
 """
 
 from dataclasses import dataclass, replace
@@ -12,12 +14,11 @@ import sapien
 import torch
 
 from rlvla_core.environment import CameraSpec
-from rlvla_core.policy.norm_stats import NormStats
 from rlvla_core.projection import project
 from rlvla_sim.assets import catalogue
-from rlvla_sim.assets.asset import ObjectAsset
+from rlvla_sim.assets.asset import Mesh, ObjectAsset
 from rlvla_sim.config import WorldConfig, scaled_camera
-from rlvla_sim.episodes import CENTRE, HALF_WIDTH
+from rlvla_sim.episodes import CENTRE, HALF_WIDTH, YAWS
 from rlvla_sim.expert import closing_yaw, downward
 from rlvla_sim.geometry import (
     matrix_of_quaternion,
@@ -29,19 +30,10 @@ from rlvla_sim.geometry import (
 from rlvla_sim.grasp import Grasp, interior_points, plan_grasp
 from rlvla_sim.kinematics import Chain
 from rlvla_sim.physics import DROP, TABLE_HEIGHT, Physics, drop_pose
+from rlvla_sim.questions import QUESTIONS, squeezed
 from rlvla_sim.robots import robot
 from rlvla_sim.stage import Stage
 
-INSTRUCTION = "point at {object} and {receptacle}"
-"""Fits the policy's one prompt, and is no instruction of the task."""
-ANSWER = NormStats(
-    q01=(-0.25, -0.25, -0.25, -0.25, -0.25, -1.6, 0.0),
-    q99=(0.25, 0.25, 0.25, 0.25, 0.25, 1.6, 1.0),
-    mask=(True, True, True, True, True, True, False),
-)
-"""The answer's scale. It has an action's seven numbers but is none: from the hand to the object (x y z, metres, base
-frame), from the hand to the receptacle (x y), how far the object's narrow side is turned from the closing direction of
-the fingers (radians), and +1 for a free hand, -1 for one that holds the object."""
 MODES = {"reaching": 0.5, "holding": 0.35, "placed": 0.15}
 """What the hand is doing, and in which share of the scenes."""
 MAX_DISTRACTORS = 2
@@ -53,8 +45,17 @@ HOVER, HIGH = 0.06, 0.08
 """Most height of a reaching hand over the object, and of a carried object over where it lay, metres."""
 YAW_NOISE = 0.15
 """Standard deviation of the hand's yaw, radians."""
-CAMERA_SHIFT, CAMERA_TURN = 0.006, 0.006
-"""Standard deviation of each camera's place [m] and direction [rad]: every scene has a camera of its own."""
+CAMERAS = ((0.006, 0.006), (0.02, 0.05))
+"""Standard deviations of a camera's place [m] and direction [rad], close to the robot's own camera and far from it:
+every scene has a camera of its own, half of them far, so that things are seen all over the picture."""
+MARGIN = 0.04
+"""Nothing that is asked for lies closer to the picture's edge than this part of its side."""
+YAW_SPREAD = 0.17
+"""Things lie at most this far from one of the training yaws, radians: half of the way to an unseen one is 0.2."""
+GAIN = 0.35
+"""Colours of half of the tables and receptacles are multiplied by 1 ± this, each channel by its own."""
+DYED = 24
+"""Colours that receptacles come in."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,7 +66,7 @@ class Scene:
     """uint8 [H, W, 3]."""
     instruction: str
     answer: np.ndarray
-    """float32 [7], see ANSWER."""
+    """float32 [7], see `questions.ANSWER`."""
     pixels: np.ndarray
     """float32 [K, 2]: where `point_names` are in the picture (u right, v down); NaN for what is not there."""
 
@@ -80,6 +81,11 @@ class Scenes:
         self.objects = assets.objects[: assets.num_train_objects]
         self.receptacles = assets.receptacles[: assets.num_train_receptacles]
         self.tables = assets.tables[: assets.num_train_tables]
+        colours = np.random.default_rng(0)
+        self.dyed = {
+            thing.name: [thing.visual] * DYED + [_dyed(thing.visual, colours) for _ in range(DYED)]
+            for thing in self.receptacles
+        }
         self.point_names = ("hand", "receptacle", *(thing.name for thing in self.objects))
         self.camera = scaled_camera(self.spec.camera, config.image_width, config.image_height)
         self.stage = Stage(self.spec, self.camera, config.supersampling)
@@ -105,7 +111,7 @@ class Scenes:
         places = _places(rng, len(chosen) + 1)
         things = [self.objects[i] for i in chosen]
         receptacle = self.receptacles[rng.integers(len(self.receptacles))]
-        poses = [self._rest(t, p, rng.uniform(-np.pi, np.pi)) for t, p in zip(things, places[1:], strict=False)]
+        poses = [self._rest(thing, place, _yaw(rng)) for thing, place in zip(things, places[1:], strict=False)]
         plate = self._rest(receptacle, places[0], 0.0)
         thing, pose = things[0], poses[0]
         mode = rng.choice(list(MODES), p=list(MODES.values()))
@@ -129,12 +135,12 @@ class Scenes:
 
     def _reaching(self, rng: np.random.Generator, grasp: Grasp, yaw: float) -> tuple[np.ndarray, float]:
         """Place [3] of a hand on its way from the start to a grasp, often near its end, and its turn from the start's
-        `yaw`, which may be ahead of the way or behind it."""
+        `yaw`: any part of what the grasp needs, wherever the hand is."""
         way = rng.beta(1.0, 1.5)  # 0 at the object, 1 at the start
         above = grasp.position + np.array([0.0, 0.0, rng.uniform(0.0, HOVER)])
         position = (1 - way) * above + way * self.start_hand[:3, 3] + rng.normal(size=3) * HAND_NOISE
         position[2] = max(position[2], grasp.position[2] - 0.005)  # not into the table
-        return position, (1 - rng.uniform() * way) * (grasp.yaw - yaw) + rng.normal() * YAW_NOISE
+        return position, rng.uniform() * (grasp.yaw - yaw) + rng.normal() * YAW_NOISE
 
     def _rest(self, asset: ObjectAsset, xy: np.ndarray, yaw: float) -> np.ndarray:
         """Pose [4, 4] of an asset at rest on the table, base frame."""
@@ -148,39 +154,63 @@ class Scenes:
         q = self.physics.articulation.qpos
         q[self.physics.finger_index] = min(layout.finger, self.spec.finger_open)
         self.physics.articulation.set_qpos(q)
-        camera = self._move_camera(rng)
-        size = (self.config.image_width, self.config.image_height)
-        table = self.tables[rng.integers(len(self.tables))].picture(*size)
-        self.stage.dress([layout.receptacle.visual, *(thing.visual for thing in layout.things)], table)
+        colours = self.dyed[layout.receptacle.name]
+        plate_visual = colours[rng.integers(len(colours))]
+        self.stage.dress([plate_visual, *(thing.visual for thing in layout.things)], self._table(rng))
         poses = [self._in_world(pose) for pose in (layout.plate, *layout.poses)]
-        image = self.stage.draw([(link.name, link.entity.pose) for link in self.shown_links], poses)
         hand, target, plate = layout.hand[:3, 3], layout.poses[0][:3, 3], layout.plate[:3, 3]
         points = np.full((len(self.point_names), 3), np.nan)
         points[0], points[1] = hand, plate
         for index, pose in zip(layout.indices, layout.poses, strict=True):
             points[2 + index] = pose[:3, 3]
+        pixels = self._look(points, rng)
+        image = self.stage.draw([(link.name, link.entity.pose) for link in self.shown_links], poses)
         turn = (layout.turn + np.pi / 2) % np.pi - np.pi / 2
         free = -1.0 if layout.mode == "holding" else 1.0
+        question = QUESTIONS[rng.integers(len(QUESTIONS))]
         return Scene(
             image=image,
-            instruction=INSTRUCTION.format(object=layout.things[0].name, receptacle=layout.receptacle.name),
-            answer=np.array([*(target - hand), *(plate - hand)[:2], turn, free], dtype=np.float32),
-            pixels=project(torch.from_numpy(points), camera).float().numpy(),
+            instruction=question.format(object=layout.things[0].name, receptacle=layout.receptacle.name),
+            answer=np.array([*squeezed(target - hand), *squeezed(plate - hand)[:2], turn, free], dtype=np.float32),
+            pixels=pixels,
         )
 
-    def _move_camera(self, rng: np.random.Generator) -> CameraSpec:
-        position = np.array(self.camera.position_in_base) + rng.normal(size=3) * CAMERA_SHIFT
-        half = 0.5 * rng.normal(size=3) * CAMERA_TURN
+    def _table(self, rng: np.random.Generator) -> np.ndarray:
+        """What stands behind everything, [height, width, 3]: a training table, half of the time mirrored, mixed with a
+        second one and in other colours."""
+        first, second = (
+            self.tables[i].picture(self.config.image_width, self.config.image_height)
+            for i in rng.integers(len(self.tables), size=2)
+        )
+        if rng.uniform() < 0.5:
+            return first
+        share = max(0.0, rng.uniform(-0.5, 0.5))
+        mixed = (1 - share) * first[:, :: rng.choice([-1, 1])] + share * second
+        return np.clip(mixed * rng.uniform(1 - GAIN, 1 + GAIN, size=3), 0, 255)
+
+    def _look(self, points: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Place a camera that sees every point there is; their pixels, float32 [K, 2]."""
+        size = np.array([self.config.image_width, self.config.image_height])
+        while True:
+            camera = self._camera_nearby(rng)
+            pixels = project(torch.from_numpy(points), camera).float().numpy()
+            there = pixels[np.isfinite(pixels).all(-1)] / size
+            if there.min() > MARGIN and there.max() < 1 - MARGIN:
+                self.stage.place_camera(camera)
+                return pixels
+
+    def _camera_nearby(self, rng: np.random.Generator) -> CameraSpec:
+        shift, angle = CAMERAS[rng.integers(len(CAMERAS))]
+        position = np.array(self.camera.position_in_base) + rng.normal(size=3) * shift
+        half = 0.5 * rng.normal(size=3) * angle
         turn = np.array([1.0, *half])
         w, x, y, z = turn / np.linalg.norm(turn)
         quaternion = quaternion_product(self.camera.quaternion_in_base, (w, x, y, z))
-        camera = replace(
+        return replace(
             self.camera,
             position_in_base=(float(position[0]), float(position[1]), float(position[2])),
             quaternion_in_base=(float(quaternion[0]), float(quaternion[1]), float(quaternion[2]), float(quaternion[3])),
         )
-        self.stage.place_camera(camera)
-        return camera
 
     def _in_world(self, pose: np.ndarray) -> sapien.Pose:
         return sapien.Pose(self.spec.world_from_base @ pose)
@@ -199,6 +229,16 @@ class _Layout:
     finger: float
     turn: float
     mode: str
+
+
+def _yaw(rng: np.random.Generator) -> float:
+    """Radians: close to a training yaw, whichever end is in front."""
+    return float(rng.choice(YAWS) + rng.choice([0.0, np.pi]) + rng.uniform(-YAW_SPREAD, YAW_SPREAD))
+
+
+def _dyed(mesh: Mesh, rng: np.random.Generator) -> Mesh:
+    texture = np.clip(mesh.texture * rng.uniform(1 - GAIN, 1 + GAIN, size=3), 0, 255).astype(np.uint8)
+    return replace(mesh, texture=texture)
 
 
 def _places(rng: np.random.Generator, count: int) -> np.ndarray:

@@ -13,7 +13,7 @@ from rlvla_core.learning.job import FROM_NOTHING, start_policy
 from rlvla_core.policy.bundle import load_bundle
 from rlvla_core.policy.norm_stats import BRIDGE_ORIG
 from rlvla_core.policy.presets import TINY_BASE
-from rlvla_sim.pointing import ANSWER
+from rlvla_sim.questions import ANSWER
 
 
 def pretrain(folder: Path, *more: str) -> int:

@@ -1,0 +1,41 @@
+"""What pretraining asks about a picture, and how it is answered: the seven numbers of an action, used to point."""
+
+import numpy as np
+
+from rlvla_core.policy.norm_stats import NormStats
+
+QUESTIONS = (
+    "point at {object} and {receptacle}",
+    "where are the {object} and the {receptacle}?",
+    "find {object} and {receptacle}",
+    "look at the {object}, then at the {receptacle}",
+    "how far is it to the {object} and to the {receptacle}?",
+    "the {receptacle} and the {object}: where?",
+    "first {object}, then {receptacle}",
+    "Show me the {object} beside the {receptacle}.",
+    "tell me where {object} lies and where {receptacle} stands",
+    "which way to the {object}? And to the {receptacle}?",
+    "say where the {receptacle} is and what way the {object} lies",
+    "see the {object} here and the {receptacle} there.",
+)
+"""They fit the policy's one prompt; none is an instruction of the task, and none uses a verb of one."""
+NEAR = 0.05
+"""Metres at which an answer has used half of its scale: bins are 0.3 mm wide where the hand is there, 3 mm at 10 cm."""
+ANSWER = NormStats(
+    q01=(-0.85, -0.85, -0.85, -0.85, -0.85, -1.6, 0.0),
+    q99=(0.85, 0.85, 0.85, 0.85, 0.85, 1.6, 1.0),
+    mask=(True, True, True, True, True, True, False),
+)
+"""The answer's scale. It has an action's seven numbers but is none: from the hand to the object (x y z, base frame),
+from the hand to the receptacle (x y), both `squeezed`; how far the object's narrow side is turned from the closing
+direction of the fingers (radians); and +1 for a free hand, -1 for one that holds the object."""
+
+
+def squeezed(metres: np.ndarray) -> np.ndarray:
+    """Distances as answers give them, -1 .. 1 of any shape: precise where they are short."""
+    return metres / (np.abs(metres) + NEAR)
+
+
+def stretched(answer: np.ndarray) -> np.ndarray:
+    """Metres; inverse of `squeezed`."""
+    return NEAR * answer / (1 - np.abs(answer))
