@@ -21,6 +21,8 @@ from rlvla_core.runs.plots import SFT_PANELS, plot_learning_curves
 
 SHARES = {"demonstrations": 0.02, "warm-up": 0.11, "ppo": 0.70, "evaluation": 0.09}
 """Part of the minutes that each stage is meant to take; the rest goes into starting worlds and checking bundles."""
+POLICY = "policy"
+"""Name of the finished policy in the demo's folder: what the documentation calls runs/demo/policy."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,14 +58,15 @@ class Demo:
         console.print(f"The demo `{self.name}`, in {folder.resolve()}:", highlight=False)
         console.print("\n".join(chain.plan()), markup=False, highlight=False)
         chain.run(console)
+        policy = publish(folder / "ppo" / "policy", folder / POLICY)
         curves = plot(folder)
         report = write_report(folder, chain)
         console.print()
         console.print(Markdown(report.read_text()))
         evaluation = folder / "evaluation"
         files = [report, *curves, evaluation / "paired.mp4", evaluation / "sheet.png", evaluation / "comparison.json"]
-        for path in [*files, folder / "warm-up" / "policy", folder / "ppo" / "policy"]:
-            console.print(f"  {path.resolve()}", markup=False, highlight=False)
+        for path in [*files, folder / "warm-up" / "policy", policy]:
+            console.print(f"  {path.absolute()}", markup=False, highlight=False)
         return 0
 
     def chain(self, folder: Path) -> Chain:
@@ -126,11 +129,20 @@ class Demo:
         return Chain(stages=stages, records=folder / "stages")
 
 
+def publish(bundle: Path, link: Path) -> Path:
+    """Give the demo's result a name that does not tell how it was made: a link, replaced in one step."""
+    temporary = link.with_name(f".{link.name}.tmp")
+    temporary.unlink(missing_ok=True)
+    temporary.symlink_to(bundle.relative_to(link.parent), target_is_directory=True)
+    temporary.replace(link)
+    return link
+
+
 def delete(folder: Path, chain: Chain) -> None:
     """Remove an earlier demo; raises RlvlaError for a folder with anything that is not a demo's."""
     if not folder.exists():
         return
-    own = {stage.name for stage in chain.stages} | {"demonstrations.parts", "stages", "plots", "report.md"}
+    own = {stage.name for stage in chain.stages} | {"demonstrations.parts", "stages", "plots", "report.md", POLICY}
     strange = sorted(entry.name for entry in folder.iterdir() if entry.name not in own and entry.name[0] != ".")
     if strange:
         raise RlvlaError(f"{folder} also holds `{strange[0]}`, which is not the demo's: delete the folder yourself")

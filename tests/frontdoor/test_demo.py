@@ -39,6 +39,19 @@ def test_starting_over_deletes_an_earlier_demo(tmp_path: Path) -> None:
     assert not (tmp_path / "demo").exists()
 
 
+def test_the_policy_is_where_the_documentation_says(tmp_path: Path) -> None:
+    """`runs/demo/policy`; and it stays there when the demo is moved, or ends a second time."""
+    bundle = tmp_path / "demo" / "ppo" / "policy"
+    bundle.mkdir(parents=True)
+    (bundle / "config.json").write_text("{}")
+    for _ in range(2):
+        demo.publish(bundle, tmp_path / "demo" / demo.POLICY)
+    (tmp_path / "demo").rename(tmp_path / "moved")
+    assert (tmp_path / "moved" / "policy" / "config.json").read_text() == "{}"
+    demo.delete(tmp_path / "moved", Demo().chain(tmp_path / "moved"))
+    assert not (tmp_path / "moved").exists()
+
+
 def test_broken_machine_is_said_before_anything_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
