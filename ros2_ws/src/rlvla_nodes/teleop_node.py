@@ -15,7 +15,6 @@ from typing import Any, Literal
 from rclpy.clock import Clock, ClockType
 from rclpy.duration import Duration
 from rclpy.node import Node
-from rclpy.publisher import Publisher
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import Joy
 
@@ -91,7 +90,6 @@ class TeleopNode(Node):
 
     # rclpy may take a node down whose __init__ raised.
     _device: PolledDevice | None = None
-    _publisher: Publisher | None = None
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__("teleop_node", **kwargs)
@@ -122,8 +120,8 @@ class TeleopNode(Node):
         if self._device is not None:
             self._device.close()
         # A process that ends at once takes what it has just published with it: here, a release.
-        if self._publisher is not None:
-            self._publisher.wait_for_all_acked(Duration(seconds=LAST_WORDS_S))
+        if publisher := getattr(self, "_publisher", None):
+            publisher.wait_for_all_acked(Duration(seconds=LAST_WORDS_S))
         super().destroy_node()
 
     def _open_device(self) -> PolledDevice | None:
