@@ -176,8 +176,8 @@ class Scenes:
         )
 
     def _table(self, rng: np.random.Generator) -> np.ndarray:
-        """What stands behind everything, [height, width, 3]: a training table, half of the time mirrored, mixed with a
-        second one and in other colours."""
+        """What stands behind everything, [height, width, 3]: a training table; every other one in other colours, and
+        mirrored or not, mixed with a second one or not."""
         first, second = (
             self.tables[i].picture(self.config.image_width, self.config.image_height)
             for i in rng.integers(len(self.tables), size=2)
