@@ -46,14 +46,13 @@ def figures(told: np.ndarray, true: np.ndarray) -> dict[str, object]:
     """Median errors, of the base and of a guess at the mean."""
     away = np.linalg.norm(true[:, :2], axis=1) > 0.02
     turned = np.abs(true[:, 5]) > TURNED
-    turn_error = ((told - true)[:, 5] + np.pi / 2) % np.pi - np.pi / 2  # a turn by half a circle is none
     error, guess = np.abs(told - true), np.abs(true.mean(0) - true)
     return {
         "object_mm": (1e3 * np.median(error[away, :3], axis=0)).round(1).tolist(),
         "object_guess_mm": (1e3 * np.median(guess[away, :3], axis=0)).round(1).tolist(),
         "receptacle_mm": (1e3 * np.median(error[:, 3:5], axis=0)).round(1).tolist(),
         "receptacle_guess_mm": (1e3 * np.median(guess[:, 3:5], axis=0)).round(1).tolist(),
-        "turn_rad": round(float(np.median(np.abs(turn_error)[turned])), 3),
+        "turn_rad": round(float(np.median(error[turned, 5])), 3),
         "turn_guess_rad": round(float(np.median(guess[turned, 5])), 3),
         "hand_right": round(float(np.mean(told[:, 6] == true[:, 6])), 3),
         "away": int(away.sum()),

@@ -88,7 +88,7 @@ class Pretrain:
 def _train(ranks: Ranks, command: Pretrain) -> None:
     from rlvla_sim.questions import ANSWER
 
-    dataset = SceneDataset([command.folder(name) for name in command.robots])
+    dataset = SceneDataset([command.folder(name) for name in command.robots], ranks.device)
     policy = VLAPolicy.from_preset("tiny", ANSWER, seed=command.sft.seed).to(ranks.device)
     config = resolved(command)
     with open_run(

@@ -139,17 +139,18 @@ def _draw_shard(seed: int, numbers: range, out: Path) -> int:
 class SceneDataset:
     """Scenes as frames: the answer stands where an action would, `state` holds the pixels. Also their PixelLabels."""
 
-    def __init__(self, folders: Sequence[Path]) -> None:
-        """Read every scene into memory. Raises RlvlaError for a folder without scenes, or of other points."""
+    def __init__(self, folders: Sequence[Path], device: torch.device | str = "cpu") -> None:
+        """Read every scene into the memory of `device`. Raises RlvlaError for a folder without scenes, or of other
+        points."""
         images, answers, pixels = [], [], []
         self.instructions: list[str] = []
         names = set()
         for path in [path for folder in folders for path in _shards(folder)]:
             with safe_open(str(path), framework="pt") as file:
                 facts = file.metadata()
-                images.append(file.get_tensor("image"))
-                answers.append(file.get_tensor("answer"))
-                pixels.append(file.get_tensor("pixels"))
+                images.append(file.get_tensor("image").to(device))
+                answers.append(file.get_tensor("answer").to(device))
+                pixels.append(file.get_tensor("pixels").to(device))
             self.instructions += json.loads(facts["instructions"])
             names.add(tuple(json.loads(facts["points"])))
         if len(names) != 1:

@@ -199,27 +199,26 @@ class _Warmup:
         order = epoch_order(len(self.training), config.seed, epoch)
         batch = self.training[order[position * config.batch : (position + 1) * config.batch]]
         mine = batch[self.ranks.rank :: self.ranks.size]
-        noise = seeds.generator(config.seed, "sft", step, self.ranks.rank)
+        device = self.policy.device
+        noise = seeds.generator(config.seed, "sft", step, self.ranks.rank, device=device)
         self.optimizer.zero_grad(set_to_none=True)
-        sums = torch.zeros(3, dtype=torch.float64)
+        sums = torch.zeros(3, dtype=torch.float64, device=device)  # read once, at the end: a GPU never waits
         for part in mine.split(config.micro_batch):
             frames = self.dataset.frames(part)
-            images = jitter(frames.images, config.colour_jitter, noise)
-            bins = self.policy.codec.bin_of(self.policy.codec.encode(frames.actions))
+            images = jitter(frames.images.to(device), config.colour_jitter, noise)
+            bins = self.policy.codec.bin_of(self.policy.codec.encode(frames.actions.to(device)))
             labels = losses.soft_labels(bins, sigma=config.label_sigma, num_bins=self.policy.config.n_action_bins)
             if config.label_sigma:
                 bins = torch.multinomial(labels.flatten(0, 1), 1, generator=noise).view_as(bins)
-            tokens = self.policy.codec.token_of(bins).to(self.ranks.device)
-            score = self.policy.score(images, frames.instructions, tokens)
-            labels = labels.to(score.logits.device)
+            score = self.policy.score(images, frames.instructions, self.policy.codec.token_of(bins))
             token_losses = losses.sft_loss(score.logits, labels)
             loss = token_losses.sum()
-            sums[0] += float(token_losses.detach().sum())
-            sums[1] += float((score.logits.argmax(-1) == labels.argmax(-1)).float().mean(-1).sum())
+            sums[0] += token_losses.detach().sum()
+            sums[1] += (score.logits.argmax(-1) == labels.argmax(-1)).float().mean(-1).sum()
             if isinstance(head := self.modules.get("localisation"), LocalisationHead):
                 localisation = head.loss(score.patches.float(), frames) * len(part)
                 loss = loss + config.localisation_weight * localisation
-                sums[2] += float(localisation.detach())
+                sums[2] += localisation.detach()
             (loss / config.batch).backward()
         norm = snapshot.reduce_and_clip(self.parameters, self.ranks, config.max_grad_norm)
         total_loss, accuracy, localisation_loss = (self.ranks.sum(sums) / config.batch).tolist()
@@ -314,6 +313,6 @@ def jitter(images: torch.Tensor, strength: float, generator: torch.Generator) ->
     """uint8 [B, H, W, 3] with a random gain per channel and a random brightness per picture, up to ± `strength`."""
     if strength == 0.0:
         return images
-    draws = 2.0 * torch.rand((len(images), 1, 1, 4), generator=generator).to(images.device) - 1.0
+    draws = 2.0 * torch.rand((len(images), 1, 1, 4), generator=generator, device=images.device) - 1.0
     shifted = images.float() * (1.0 + strength * draws[..., :3]) + 128.0 * strength * draws[..., 3:]
     return shifted.round().clamp(0, 255).to(torch.uint8)

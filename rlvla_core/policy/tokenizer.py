@@ -69,11 +69,13 @@ class PromptTokenizer:
 
         The picture is inserted after column 0, so BOS must come before the padding.
         """
-        rows = [self.prompt_ids(instruction) for instruction in instructions]
+        numbers = {instruction: number for number, instruction in enumerate(dict.fromkeys(instructions))}
+        rows = [self.prompt_ids(instruction) for instruction in numbers]  # a batch says the same thing many times
         width = max(len(row) for row in rows)
         ids = [[row[0], *[pad_token_id] * (width - len(row)), *row[1:]] for row in rows]
         mask = [[1, *[0] * (width - len(row)), *[1] * (len(row) - 1)] for row in rows]
-        return torch.tensor(ids, device=device), torch.tensor(mask, device=device)
+        chosen = torch.tensor([numbers[instruction] for instruction in instructions])
+        return torch.tensor(ids)[chosen].to(device), torch.tensor(mask)[chosen].to(device)
 
 
 @lru_cache(maxsize=1)

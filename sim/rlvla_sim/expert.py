@@ -84,6 +84,7 @@ class Expert:
         self.points = interior_points(world.object)
         self._enter(Phase.REACH)
         self.grasp: Grasp | None = None
+        self.start_yaw: float | None = None
         self.planned_for = np.zeros(3)
 
     def _enter(self, phase: Phase) -> None:
@@ -101,9 +102,10 @@ class Expert:
             self._retry()
         if self.grasp is None:
             self.planned_for = thing[:3, 3]
-            self.grasp = plan_grasp(
-                world.object, thing, world.spec, self.table, closing_yaw(tool, world.spec.closing_axis)
-            )
+            yaw = closing_yaw(tool, world.spec.closing_axis)
+            if self.start_yaw is None:
+                self.start_yaw = yaw
+            self.grasp = plan_grasp(world.object, thing, world.spec, self.table, start_yaw=self.start_yaw, yaw=yaw)
         target = self.grasp.position.copy()
         gripper = OPEN
         match self.phase:

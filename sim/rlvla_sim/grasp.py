@@ -11,9 +11,14 @@ from rlvla_sim.robots import RobotSpec
 
 PITCH = 0.0045
 """Metres between the sample points of an object."""
-ANGLES = np.radians(np.arange(-90, 90, 7.5))
+ANGLES = np.radians(np.arange(-45, 135, 7.5))
+"""Directions of closing that are tried, from the one at the start: each direction once. A half circle must be cut
+somewhere; here the cut is far from where training's things lie (0, 45, 90, -45), so that two things that look alike are
+never grasped with opposite turns."""
 OFFSETS = np.array([0.0, -0.01, 0.01, -0.02, 0.02, -0.03, 0.03])
 """Metres along the object from its centre of mass at which a grasp is tried."""
+FEWEST = 4
+"""Sample points that have to lie between the fingers."""
 TABLE_CLEARANCE = 0.004
 """Metres between finger tips and table."""
 
@@ -42,28 +47,33 @@ def interior_points(asset: ObjectAsset) -> np.ndarray:
     return np.concatenate(inside)
 
 
-def plan_grasp(asset: ObjectAsset, pose: np.ndarray, spec: RobotSpec, table_height: float, yaw: float) -> Grasp:
+def plan_grasp(
+    asset: ObjectAsset, pose: np.ndarray, spec: RobotSpec, table_height: float, *, start_yaw: float, yaw: float
+) -> Grasp:
     """The grasp of an asset at `pose` [4, 4] that closes along its shorter side, near its centre of mass, with little
-    turning from the current closing direction `yaw`. All in the base frame; `table_height` is its z there."""
+    turning from the current closing direction `yaw`; the turn from `start_yaw` is one of ANGLES, however the hand got
+    where it is. All in the base frame; `table_height` is its z there."""
     points = interior_points(asset) @ pose[:3, :3].T + pose[:3, 3]
     centre, top = points.mean(axis=0), points[:, 2].max()
     height = max(centre[2], table_height + spec.finger_reach + TABLE_CLEARANCE, top - spec.palm_clearance)
     points = points[np.abs(points[:, 2] - height) <= max(spec.finger_reach, spec.palm_clearance)]
     narrowest, widest = spec.grasp_width
-    best, best_cost = Grasp(np.array([*centre[:2], height]), yaw), np.inf
-    for turn in ANGLES:
-        closing = np.array([np.cos(yaw + turn), np.sin(yaw + turn)])
-        across = (points[:, :2] - centre[:2]) @ closing
-        along = (points[:, :2] - centre[:2]) @ np.array([-closing[1], closing[0]])
-        for offset in OFFSETS:
-            slab = across[np.abs(along - offset) <= spec.finger_half_width]
-            if len(slab) < 4:
-                continue
-            low, high = slab.min(), slab.max()
-            width = high - low
-            misfit = 10.0 * (max(width - widest, 0.0) + max(narrowest - width, 0.0)) / widest
-            cost = width / widest + 40.0 * abs(offset) + 0.12 * abs(turn) + misfit
-            if cost < best_cost:
-                xy = centre[:2] + 0.5 * (low + high) * closing + offset * np.array([-closing[1], closing[0]])
-                best, best_cost = Grasp(np.array([*xy, height]), float(yaw + turn)), cost
-    return best
+    directions = start_yaw + ANGLES
+    closing = np.stack([np.cos(directions), np.sin(directions)])  # [2, directions]
+    flat = points[:, :2] - centre[:2]
+    across, along = flat @ closing, flat @ np.stack([-closing[1], closing[0]])  # [points, directions]
+    # A slab of the object lies between the fingers, one for each direction and offset: [directions, offsets].
+    between = np.abs(along[..., None] - OFFSETS) <= spec.finger_half_width
+    enough = between.sum(axis=0) >= FEWEST
+    low = np.where(between, across[..., None], np.inf).min(axis=0)
+    high = np.where(between, across[..., None], -np.inf).max(axis=0)
+    width = np.where(enough, high - low, np.inf)
+    misfit = 10.0 * (np.maximum(width - widest, 0.0) + np.maximum(narrowest - width, 0.0)) / widest
+    turned = np.abs(directions - yaw)[:, None]
+    cost = width / widest + 40.0 * np.abs(OFFSETS) + 0.12 * turned + misfit
+    i, j = np.unravel_index(np.argmin(cost), cost.shape)
+    if not np.isfinite(cost[i, j]):
+        return Grasp(np.array([*centre[:2], height]), yaw)
+    aside = np.array([-closing[1, i], closing[0, i]])
+    xy = centre[:2] + 0.5 * (low[i, j] + high[i, j]) * closing[:, i] + OFFSETS[j] * aside
+    return Grasp(np.array([*xy, height]), float(directions[i]))

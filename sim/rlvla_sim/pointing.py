@@ -56,6 +56,10 @@ GAIN = 0.35
 """Colours of half of the tables and receptacles are multiplied by 1 ± this, each channel by its own."""
 DYED = 24
 """Colours that receptacles come in."""
+LONG = 1.3
+"""Things at least this many times as long as wide have two ends."""
+CUT = -3 * np.pi / 8
+"""Turn of the hand, radians, at which first and second end change places: halfway between two training yaws."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -86,7 +90,8 @@ class Scenes:
             thing.name: [thing.visual] * DYED + [_dyed(thing.visual, colours) for _ in range(DYED)]
             for thing in self.receptacles
         }
-        self.point_names = ("hand", "receptacle", *(thing.name for thing in self.objects))
+        ends = [f"{thing.name}, {which} end" for which in ("first", "second") for thing in self.objects]
+        self.point_names = ("hand", "receptacle", *(thing.name for thing in self.objects), *ends)
         self.camera = scaled_camera(self.spec.camera, config.image_width, config.image_height)
         self.stage = Stage(self.spec, self.camera, config.supersampling)
         self.physics = Physics(self.spec, 1.0 / config.physics_hz)
@@ -94,8 +99,11 @@ class Scenes:
         self.chain = Chain.from_urdf(self.spec.urdf(), self.spec.tcp_link, self.spec.arm_joints)
         self.start = np.array(self.spec.arm_start)
         self.start_hand = self.chain.forward(self.start[None])[0]
+        self.start_yaw = closing_yaw(self.start_hand, self.spec.closing_axis)
         self.base_from_world = rigid_inverse(self.spec.world_from_base)
         self.table_in_base = TABLE_HEIGHT - self.spec.base_position[2]
+        at_rest = [self._rest(thing, np.array(CENTRE), 0.0)[:3, :3] for thing in self.objects]
+        self.half_lengths = [_half_length(*pair) for pair in zip(self.objects, at_rest, strict=True)]
 
     def draw(self, seed: int, number: int) -> Scene:
         """Scene `number` of a seed."""
@@ -115,8 +123,8 @@ class Scenes:
         plate = self._rest(receptacle, places[0], 0.0)
         thing, pose = things[0], poses[0]
         mode = rng.choice(list(MODES), p=list(MODES.values()))
-        yaw = closing_yaw(self.start_hand, self.spec.closing_axis)
-        grasp = plan_grasp(thing, pose, self.spec, self.table_in_base, yaw)
+        yaw = self.start_yaw
+        grasp = plan_grasp(thing, pose, self.spec, self.table_in_base, start_yaw=yaw, yaw=yaw)
         finger = rng.uniform(0.8, 1.0) * self.spec.finger_open
         if mode == "reaching":
             position, turn = self._reaching(rng, grasp, yaw)
@@ -135,12 +143,12 @@ class Scenes:
 
     def _reaching(self, rng: np.random.Generator, grasp: Grasp, yaw: float) -> tuple[np.ndarray, float]:
         """Place [3] of a hand on its way from the start to a grasp, often near its end, and its turn from the start's
-        `yaw`: any part of what the grasp needs, wherever the hand is."""
+        `yaw`: any part of what the grasp needs, often none or all, wherever the hand is."""
         way = rng.beta(1.0, 1.5)  # 0 at the object, 1 at the start
         above = grasp.position + np.array([0.0, 0.0, rng.uniform(0.0, HOVER)])
         position = (1 - way) * above + way * self.start_hand[:3, 3] + rng.normal(size=3) * HAND_NOISE
         position[2] = max(position[2], grasp.position[2] - 0.005)  # not into the table
-        return position, rng.uniform() * (grasp.yaw - yaw) + rng.normal() * YAW_NOISE
+        return position, rng.beta(0.6, 0.6) * (grasp.yaw - yaw) + rng.normal() * YAW_NOISE
 
     def _rest(self, asset: ObjectAsset, xy: np.ndarray, yaw: float) -> np.ndarray:
         """Pose [4, 4] of an asset at rest on the table, base frame."""
@@ -148,6 +156,15 @@ class Scenes:
         place = self.base_from_world @ rigid(matrix_of_quaternion(pose.q.astype(np.float64)), pose.p)
         place[2, 3] -= DROP
         return place
+
+    def _ends(self, index: int, pose: np.ndarray) -> np.ndarray:
+        """Middle, first and second end [3, 3] of an object at a pose; a round one has no ends (NaN). Which end
+        is the first goes with the turn of the hand that grasps the narrow side."""
+        half = pose[:3, :3] @ self.half_lengths[index]
+        across = np.arctan2(half[1], half[0]) - np.pi / 2 - self.start_yaw  # closing there grasps the narrow side
+        if (across - CUT) % (2 * np.pi) > np.pi:
+            half = -half
+        return pose[:3, 3] + np.stack([np.zeros(3), half, -half])
 
     def _picture(self, layout: "_Layout", joints: np.ndarray, rng: np.random.Generator) -> Scene:
         self.physics.place_robot(joints)
@@ -161,17 +178,19 @@ class Scenes:
         hand, target, plate = layout.hand[:3, 3], layout.poses[0][:3, 3], layout.plate[:3, 3]
         points = np.full((len(self.point_names), 3), np.nan)
         points[0], points[1] = hand, plate
+        things = points[2:].reshape(3, -1, 3)  # middles, first and second ends
         for index, pose in zip(layout.indices, layout.poses, strict=True):
-            points[2 + index] = pose[:3, 3]
+            things[:, index] = self._ends(index, pose)
         pixels = self._look(points, rng)
         image = self.stage.draw([(link.name, link.entity.pose) for link in self.shown_links], poses)
-        turn = (layout.turn + np.pi / 2) % np.pi - np.pi / 2
         free = -1.0 if layout.mode == "holding" else 1.0
         question = QUESTIONS[rng.integers(len(QUESTIONS))]
         return Scene(
             image=image,
             instruction=question.format(object=layout.things[0].name, receptacle=layout.receptacle.name),
-            answer=np.array([*squeezed(target - hand), *squeezed(plate - hand)[:2], turn, free], dtype=np.float32),
+            answer=np.array(
+                [*squeezed(target - hand), *squeezed(plate - hand)[:2], layout.turn, free], dtype=np.float32
+            ),
             pixels=pixels,
         )
 
@@ -258,6 +277,19 @@ def _carried(rng: np.random.Generator, mode: str, apart: np.ndarray, top: float)
     shift[2] = rng.uniform(0.0, HIGH) + way * top if mode == "holding" else top
     shift[:2] += rng.normal(size=2) * 0.01
     return shift
+
+
+def _half_length(asset: ObjectAsset, rotation: np.ndarray) -> np.ndarray:
+    """From the middle of a thing that rests with this rotation [3, 3] to one end of its long side, metres [3] in the
+    asset's frame; NaN for one that is about as long as wide."""
+    points = (interior_points(asset) @ rotation.T)[:, :2]
+    spread, axes = np.linalg.eigh(np.cov(points.T))
+    reach = np.abs((points - points.mean(0)) @ axes).max(0)
+    if spread[1] < LONG**2 * spread[0]:
+        return np.full(3, np.nan)
+    along = reach[1] * axes[:, 1]
+    half: np.ndarray = rotation.T @ np.array([along[0], along[1], 0.0])
+    return half
 
 
 def _half_height(asset: ObjectAsset) -> float:

@@ -23,12 +23,13 @@ NEAR = 0.05
 """Metres at which an answer has used half of its scale: bins are 0.3 mm wide where the hand is there, 3 mm at 10 cm."""
 ANSWER = NormStats(
     q01=(-0.85, -0.85, -0.85, -0.85, -0.85, -1.6, 0.0),
-    q99=(0.85, 0.85, 0.85, 0.85, 0.85, 1.6, 1.0),
+    q99=(0.85, 0.85, 0.85, 0.85, 0.85, 2.6, 1.0),
     mask=(True, True, True, True, True, True, False),
 )
 """The answer's scale. It has an action's seven numbers but is none: from the hand to the object (x y z, base frame),
-from the hand to the receptacle (x y), both `squeezed`; how far the object's narrow side is turned from the closing
-direction of the fingers (radians); and +1 for a free hand, -1 for one that holds the object."""
+from the hand to the receptacle (x y), both `squeezed`; how far the closing direction of the fingers has to turn to the
+object's narrow side (radians, one of `grasp.ANGLES` from the start); and +1 for a free hand, -1 for one that holds the
+object."""
 
 
 def squeezed(metres: np.ndarray) -> np.ndarray:

@@ -47,7 +47,7 @@ def test_grasps_close_along_the_shorter_side() -> None:
     pose = np.eye(4)
     pose[:3, 3] = [0.3, 0.0, 0.014]
     for yaw in (0.0, 0.6):
-        grasp = plan_grasp(carrot, pose, robot("widowx250s"), 0.0, yaw)
+        grasp = plan_grasp(carrot, pose, robot("widowx250s"), 0.0, start_yaw=yaw, yaw=yaw)
         # The carrot lies along x: the fingers must close along y.
         assert abs(np.cos(grasp.yaw)) < np.sin(np.radians(15))
         assert grasp.position[:2] == pytest.approx([0.3, 0.0], abs=0.02)

@@ -6,6 +6,7 @@ import pytest
 from rlvla_sim.assets import catalogue
 from rlvla_sim.config import WorldConfig
 from rlvla_sim.episodes import YAWS
+from rlvla_sim.grasp import plan_grasp
 from rlvla_sim.grids import episode_set
 from rlvla_sim.pointing import YAW_SPREAD, Scenes
 from rlvla_sim.questions import ANSWER, QUESTIONS, squeezed, stretched
@@ -38,7 +39,7 @@ def test_only_things_of_the_training_split_appear(scenes, some):
     assets = catalogue("procedural")
     unseen = [thing.name for thing in (*assets.objects[16:], *assets.receptacles[1:])]
     assert not set(unseen) & set(scenes.point_names)
-    assert len(scenes.point_names) == 2 + 16
+    assert len(scenes.point_names) == 2 + 3 * 16
     assert len(scenes.tables) == 16
     task = episode_set("train").decode(0).instruction("carrot", "plate")
     questions = {
@@ -81,6 +82,30 @@ def test_the_answer_fits_its_scale_and_says_who_holds_what(some):
             assert np.linalg.norm(stretched(scene.answer[:3])) < 0.04
     held = np.mean([scene.answer[6] < 0 for scene in some])
     assert 0.15 < held < 0.6
+
+
+def test_a_small_turn_of_a_thing_never_swaps_its_ends_or_the_way_to_grasp_it(scenes):
+    thing, index = scenes.objects[0], 0
+    for yaw in YAWS:
+        turns, ends = [], []
+        for change in np.linspace(-YAW_SPREAD, YAW_SPREAD, 7):
+            pose = scenes._rest(thing, np.array([-0.16, 0.02]), yaw + change)
+            start = scenes.start_yaw
+            grasp = plan_grasp(thing, pose, scenes.spec, scenes.table_in_base, start_yaw=start, yaw=start)
+            turns.append(grasp.yaw - start)
+            ends.append(scenes._ends(index, pose))
+        assert np.ptp(turns) < 2 * YAW_SPREAD + 0.3
+        assert np.abs(np.diff(ends, axis=0)).max() < 0.015
+        middle, first, second = ends[3]
+        assert 0.05 < np.linalg.norm(first - middle) < 0.08  # the carrot is 12 cm long
+        assert first - middle == pytest.approx(middle - second)
+
+
+def test_round_things_have_no_ends(scenes):
+    ball = next(i for i, thing in enumerate(scenes.objects) if thing.name == "golf ball")
+    ends = scenes._ends(ball, scenes._rest(scenes.objects[ball], np.array([-0.16, 0.02]), 0.0))
+    assert np.isfinite(ends[0]).all()
+    assert np.isnan(ends[1:]).all()
 
 
 def test_named_things_are_where_the_pixels_say(scenes, some):
