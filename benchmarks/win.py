@@ -5,7 +5,8 @@
 From the shipped base: 140 demonstrations, a short warm-up, PPO for so many minutes; then warm-up and PPO meet the same
 256 episodes of the training grid, of unseen positions and of unseen start poses, greedy and at T = 0.6. Supervised
 learning on `--sft` demonstrations (several numbers may be given) meets them too. Interrupted anywhere, the same call
-goes on. Every comparison prints its table; the last line is one of JSON.
+goes on; in the folder of a study with the same trainings it only compares. Every comparison prints its table; the
+last line is one of JSON.
 
 Stopping rule, fixed before any run: PPO stops after its minutes, whatever the curve does; nothing is selected by
 looking at these episodes.
@@ -14,17 +15,17 @@ looking at these episodes.
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
 from rlvla.commands.evaluate import Evaluate
-from rlvla.commands.train_ppo import TrainPpo
 from rlvla.commands.train_sft import TrainSft
-from rlvla.recipe import DEMONSTRATIONS, EVALUATION_SEED, WORLD, ppo_recipe, sft_recipe, warmup_recipe
+from rlvla.recipe import EVALUATION_SEED, WORLD, sft_recipe
 from rlvla.stages import Chain, Stage
-from rlvla.study import demonstration_stage
+from rlvla.study import StudyDesign, demonstration_stage, demonstrations, policies, training_stage
 from rlvla_core.errors import RlvlaError
 
 EPISODES = 256
@@ -32,10 +33,11 @@ SETS = ("train", "unseen-positions", "unseen-start-pose")
 TEMPERATURES = (0.0, 0.6)
 
 
-def comparisons(folder: Path, name: str, bundle: Path, against: Path) -> list[Stage]:
-    """`bundle` against `against` on the same episodes of each set, at each temperature."""
+def comparisons(folder: Path, name: str, warmup: str, sets: Sequence[str]) -> list[Stage]:
+    """The policy of stage `name` against that of stage `warmup`, on the same episodes of each set and temperature."""
     stages = []
-    for episode_set in SETS:
+    bundle, against = folder / name / "policy", folder / warmup / "policy"
+    for episode_set in sets:
         for temperature in TEMPERATURES:
             output = folder / f"{name}-{episode_set}-T{temperature:g}"
             command = Evaluate(
@@ -51,62 +53,47 @@ def comparisons(folder: Path, name: str, bundle: Path, against: Path) -> list[St
             )
             purpose = f"{name} on {episode_set}, T = {temperature:g}"
             file = output / "comparison.json"
-            stages.append(Stage(name=output.name, purpose=purpose, command=command, output=file, minutes=1.5))
+            needs = (name, warmup)
+            found = Stage(name=output.name, purpose=purpose, command=command, output=file, minutes=1.5, needs=needs)
+            stages.append(found)
     return stages
 
 
-def chain(folder: Path, seeds: list[int], ppo_minutes: float, sft: list[int]) -> Chain:
-    """Every stage, in order."""
-    stages = [demonstration_stage(folder, DEMONSTRATIONS, WORLD)]
-    warmups = {}
-    for seed in seeds:
-        warmup, ppo = folder / f"warm-up-{seed}", folder / f"ppo-{seed}"
-        warmups[seed] = warmup / "policy"
-        stages += [
-            Stage(
-                name=warmup.name,
-                purpose="a short imitation of 140 demonstrations",
-                command=TrainSft(
-                    data=folder / f"demonstrations-{DEMONSTRATIONS}", directory=warmup, sft=warmup_recipe(seed)
-                ),
-                output=warmup / "policy" / "config.json",
-                minutes=warmup_recipe(seed).minutes,
-            ),
-            Stage(
-                name=ppo.name,
-                purpose="PPO from there",
-                command=TrainPpo(
-                    policy=str(warmup / "policy"), directory=ppo, sim=WORLD, ppo=ppo_recipe(seed, ppo_minutes)
-                ),
-                output=ppo / "policy" / "config.json",
-                minutes=ppo_minutes,
-            ),
-            *comparisons(folder, f"ppo-{seed}", ppo / "policy", warmup / "policy"),
-        ]
+def chain(folder: Path, seeds: list[int], ppo_minutes: float, sft: list[int], sets: Sequence[str] = SETS) -> Chain:
+    """Every stage, in order; the trainings are those of a study."""
+    design = StudyDesign(directory=folder, seeds=tuple(seeds), methods=("ppo",), sft=(), rl_minutes=ppo_minutes)
+    stages = demonstrations(design)
+    for policy in policies(design):
+        stages.append(training_stage(policy))
+        if policy.method == "ppo":
+            stages += comparisons(folder, policy.name, f"warm-up-{policy.seed}", sets)
     for count in sft:
-        run = folder / f"sft-{count}"
-        command = TrainSft(data=folder / f"demonstrations-{count}", directory=run, sft=sft_recipe(seeds[0]))
-        output = run / "policy" / "config.json"
-        purpose = f"supervised learning on {count} demonstrations"
-        stages += [
-            demonstration_stage(folder, count, WORLD),
-            Stage(name=run.name, purpose=purpose, command=command, output=output, minutes=command.sft.minutes),
-            *comparisons(folder, run.name, run / "policy", warmups[seeds[0]]),
-        ]
+        data, run = demonstration_stage(folder, count, WORLD), folder / f"sft-{count}"
+        command = TrainSft(data=folder / data.name, directory=run, sft=sft_recipe(seeds[0]))
+        training = Stage(
+            name=run.name,
+            purpose=f"supervised learning on {count} demonstrations",
+            command=command,
+            output=run / "policy" / "config.json",
+            minutes=command.sft.minutes,
+            needs=(data.name,),
+        )
+        stages += [data, training, *comparisons(folder, run.name, f"warm-up-{seeds[0]}", sets)]
     return Chain(stages=stages, records=folder / "stages")
 
 
-def results(folder: Path, names: list[str]) -> list[dict[str, Any]]:
+def results(stages: Sequence[Stage]) -> list[dict[str, Any]]:
     """One row a comparison."""
-    rows = []
-    for name in names:
-        for episode_set in SETS:
-            for temperature in TEMPERATURES:
-                path = folder / f"{name}-{episode_set}-T{temperature:g}" / "comparison.json"
-                rows.append(
-                    {"policy": name, "set": episode_set, "T": temperature, "comparison": json.loads(path.read_text())}
-                )
-    return rows
+    commands = [stage.command for stage in stages if isinstance(stage.command, Evaluate)]
+    return [
+        {
+            "policy": str(command.bundle.parent.name),
+            "set": command.episode_set,
+            "T": command.temperature,
+            "comparison": json.loads((command.output / "comparison.json").read_text()),
+        }
+        for command in commands
+    ]
 
 
 def main() -> int:
@@ -115,17 +102,17 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1], help="training seeds")
     parser.add_argument("--ppo-minutes", type=float, default=130.0, help="of each PPO run")
     parser.add_argument("--sft", type=int, nargs="*", default=[1000], help="demonstrations of the supervised rivals")
+    parser.add_argument("--sets", nargs="+", choices=SETS, default=SETS, help="episodes to compare on")
     given = parser.parse_args()
     console = Console(soft_wrap=True)
-    stages = chain(given.runs, given.seeds, given.ppo_minutes, given.sft)
+    stages = chain(given.runs, given.seeds, given.ppo_minutes, given.sft, given.sets)
     try:
         console.print("\n".join(stages.plan()), markup=False, highlight=False)
         stages.run(console)
     except RlvlaError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    names = [*(f"ppo-{seed}" for seed in given.seeds), *(f"sft-{count}" for count in given.sft)]
-    print(json.dumps({"benchmark": "win", "minutes": stages.minutes_taken(), "results": results(given.runs, names)}))
+    print(json.dumps({"benchmark": "win", "minutes": stages.minutes_taken(), "results": results(stages.stages)}))
     return 0
 
 

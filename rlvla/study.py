@@ -211,23 +211,21 @@ def stages(design: StudyDesign) -> list[Stage]:
     found = demonstrations(design)
     every = policies(design)
     for policy in every:
-        purpose = (
-            "a short imitation of 140 demonstrations"
-            if policy.method == "warm-up"
-            else f"{policy.method} from the warm-up"
-        )
-        found += [
-            Stage(
-                name=policy.name,
-                purpose=purpose,
-                command=policy.command,
-                output=policy.bundle / "config.json",
-                minutes=policy.minutes,
-                needs=policy.needs,
-            ),
-            tests_stage(design, policy),
-        ]
+        found += [training_stage(policy), tests_stage(design, policy)]
     return found + films(design, every)
+
+
+def training_stage(policy: Planned) -> Stage:
+    """One training, of which the rest is measured."""
+    from_base = f"a short imitation of {DEMONSTRATIONS} demonstrations"
+    return Stage(
+        name=policy.name,
+        purpose=from_base if policy.method == "warm-up" else f"{policy.method} from the warm-up",
+        command=policy.command,
+        output=policy.bundle / "config.json",
+        minutes=policy.minutes,
+        needs=policy.needs,
+    )
 
 
 def tests_stage(design: StudyDesign, policy: Planned) -> Stage:
@@ -264,7 +262,8 @@ def films(design: StudyDesign, every: list[Planned]) -> list[Stage]:
     found = []
     for test in (shift.name for shift in choose(design.tests)):
         if test in FILMED:
-            output = design.directory / "films" / test
+            pair = f"{hero.name}-{rival.name}"  # who plays may change when methods are added; what was filmed stays
+            output = design.directory / "films" / test / pair
             command = Evaluate(
                 bundle=hero.bundle,
                 against=rival.bundle,
@@ -276,7 +275,7 @@ def films(design: StudyDesign, every: list[Planned]) -> list[Stage]:
                 video=4,
                 output=output,
             )
-            name, purpose = f"film-{test}", f"{hero.name} beside {rival.name} on {test}"
+            name, purpose = f"film-{test}-{pair}", f"{hero.name} beside {rival.name} on {test}"
             file, needs = output / "comparison.json", (hero.name, rival.name)
             found.append(Stage(name=name, purpose=purpose, command=command, output=file, minutes=1.0, needs=needs))
     return found

@@ -56,9 +56,9 @@ def measured(study: Path, policy: Trained) -> Trained:
 def films(folder: Path, output: Path) -> list[Video]:
     """Copy the paired episodes beside the report."""
     found = []
-    for comparison in sorted(folder.glob("*/comparison.json")):
-        test = comparison.parent.name
-        place = output / "films" / f"{test}.mp4"
+    for comparison in sorted(folder.glob("*/*/comparison.json")):
+        test, pair = comparison.parent.parent.name, comparison.parent.name
+        place = output / "films" / f"{test}-{pair}.mp4"
         place.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(comparison.parent / "paired.mp4", place)
         before, after = json.loads(comparison.read_text())["names"]

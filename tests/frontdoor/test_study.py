@@ -31,14 +31,29 @@ def test_every_method_starts_from_the_warm_up_of_its_seed_and_takes_every_test()
     assert list(chain)[-1].startswith("film-")
 
 
-@pytest.mark.parametrize("change", [{"seeds": (0, 1, 2)}, {"sft": (1000, 16000, 500)}])
-def test_what_is_added_leaves_what_is_there_as_it_is(tmp_path: Path, change: dict) -> None:
+@pytest.mark.parametrize(
+    ("first", "change"),
+    [
+        (SMALL, {"seeds": (0, 1, 2)}),
+        (SMALL, {"sft": (1000, 16000, 500)}),
+        (replace(SMALL, methods=("ppo",)), {"methods": ("ppo", "grpo")}),
+    ],
+)
+def test_what_is_added_leaves_what_is_there_as_it_is(tmp_path: Path, first: StudyDesign, change: dict) -> None:
     def prints(design: StudyDesign) -> dict[str, str]:
         chain = Chain(stages=stages(design), records=tmp_path)
         return {stage.name: chain.fingerprint(stage) for stage in chain.stages}
 
-    before, after = prints(SMALL), prints(replace(SMALL, **change))
+    before, after = prints(first), prints(replace(first, **change))
     assert before.items() <= after.items() and len(after) > len(before)
+
+
+def test_another_rival_in_the_films_is_another_film() -> None:
+    """Or a study that began without supervised rivals would refuse them later: other settings under an old name."""
+    without, added = (stages(replace(SMALL, sft=sft)) for sft in ((), (1000,)))
+    names = [{stage.name for stage in every if stage.name.startswith("film-")} for every in (without, added)]
+    assert all(names) and not names[0] & names[1]
+    assert not {stage.output for stage in without[-3:]} & {stage.output for stage in added[-3:]}
 
 
 @pytest.mark.parametrize("budget", [400.0, 1000.0, 4000.0])

@@ -1,34 +1,22 @@
-"""The shipped base answers questions about scenes that it was not trained on."""
+"""The shipped base answers questions about scenes that it was not trained on: benchmarks/base_sight.py, in small."""
 
-import torch
+import runpy
+from pathlib import Path
 
-from rlvla_core.policy.bundle import load_bundle
 from rlvla_core.policy.presets import TINY_BASE
 from rlvla_sim.config import WorldConfig
 from rlvla_sim.pointing import Scenes
-from rlvla_sim.questions import stretched
 
-SEED = 987
-"""No training used it: pretraining draws with seed 0."""
+BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "base_sight.py"
 
 
-def test_it_finds_the_named_thing():
+def test_it_finds_the_named_thing() -> None:
     """Where the hand is not over the object anyway, half of the answers are within 1 cm in each direction, and much
     better than a guess at the mean; so are the turns that grasps need, where they need one."""
-    source = Scenes(WorldConfig())
-    drawn = [source.draw(SEED, number) for number in range(160)]
-    base = load_bundle(TINY_BASE)
-    images = torch.stack([torch.from_numpy(scene.image) for scene in drawn])
-    said = base.act(images, [scene.instruction for scene in drawn], temperature=0.0).actions
-    true = torch.stack([torch.from_numpy(scene.answer) for scene in drawn])
-    assert (said[:, 6] == true[:, 6]).float().mean() > 0.85  # free hand or not
-    turned = true[:, 5].abs() > 0.2
-    assert turned.sum() > 20
-    assert (said - true)[turned, 5].abs().median() < 0.6 * true[turned, 5].abs().median()
-    said, true = (torch.from_numpy(stretched(answers[:, :5].numpy())) for answers in (said, true))  # metres
-    away = true[:, :2].norm(dim=1) > 0.02
-    assert away.sum() > 40
-    said, true = said[away], true[away]
-    error, guess = (said - true).abs().median(0).values, (true.mean(0) - true).abs().median(0).values
-    assert (error < 0.010).all(), error
-    assert (error < 0.5 * guess).all(), (error, guess)
+    sight = runpy.run_path(str(BENCHMARK))
+    seen = sight["figures"](*sight["answers"](TINY_BASE, Scenes(WorldConfig()), 160))
+    assert seen["away"] > 40 and seen["turned"] > 20
+    assert seen["hand_right"] > 0.85
+    assert seen["turn_rad"] < 0.6 * seen["turn_guess_rad"]
+    for error, guess in zip(seen["object_mm"], seen["object_guess_mm"], strict=True):
+        assert error < 10.0 and error < 0.5 * guess, seen
