@@ -1,0 +1,28 @@
+"""`rlvla study`, small: the command line as it is, with few demonstrations, worlds and updates.
+
+python tests/frontdoor/tiny_study.py --directory FOLDER
+"""
+
+import sys
+from dataclasses import replace
+
+from rlvla import study
+from rlvla.cli import main
+from rlvla.recipe import ppo_recipe, warmup_recipe
+
+ITERATIONS = 5
+
+
+def shrink() -> None:
+    """What options do not reach: the sizes of the recipe."""
+    study.DEMONSTRATIONS = 4
+    study.warmup_recipe = lambda seed: replace(warmup_recipe(seed), epochs=2.0)
+    study.ppo_recipe = lambda seed, minutes: replace(
+        ppo_recipe(seed, minutes, worlds=4), iterations=ITERATIONS, checkpoint_every=1
+    )
+
+
+if __name__ == "__main__":  # the ranks import this file, too
+    shrink()
+    tests = ["--tests", "in-distribution", "unseen-tables", "--episodes", "4"]
+    sys.exit(main(["study", "--methods", "ppo", "--seeds", "0", "--sft", *tests, *sys.argv[1:]]))
