@@ -36,7 +36,7 @@ def answers(bundle: Path, source: Scenes, count: int) -> tuple[np.ndarray, np.nd
         part = scenes[first : first + BATCH]
         images = torch.from_numpy(np.stack([scene.image for scene in part]))
         said.append(policy.act(images, [scene.instruction for scene in part], temperature=0.0).actions.numpy())
-    told, true = np.concatenate(said), np.stack([scene.answer for scene in scenes])
+    told, true = (np.asarray(rows, dtype=float) for rows in (np.concatenate(said), [scene.answer for scene in scenes]))
     for array in (told, true):
         array[:, :5] = stretched(array[:, :5])
     return told, true

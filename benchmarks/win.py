@@ -87,7 +87,7 @@ def results(stages: Sequence[Stage]) -> list[dict[str, Any]]:
     commands = [stage.command for stage in stages if isinstance(stage.command, Evaluate)]
     return [
         {
-            "policy": str(command.bundle.parent.name),
+            "policy": command.bundle.parent.name,
             "set": command.episode_set,
             "T": command.temperature,
             "comparison": json.loads((command.output / "comparison.json").read_text()),

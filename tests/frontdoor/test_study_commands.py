@@ -7,7 +7,7 @@ import pytest
 
 from rlvla.commands import study_tests
 from rlvla.commands.study import Study, plan
-from rlvla.commands.study_report import StudyReport
+from rlvla.commands.study_report import StudyReport, films
 from rlvla.commands.study_tests import StudyTests
 from rlvla_core.errors import RlvlaError
 from rlvla_core.evaluation.study import read_study, write_plan
@@ -83,6 +83,21 @@ def test_a_begun_study_has_a_report_that_says_what_is_missing(bundle: Path, tmp_
     assert (ppo.env_steps, ppo.minutes, ppo.demonstrations) == (160, 1.0, 140)
     assert {test.name for _, test, _ in study.missing} == set(TESTS)  # all of the warm-up, one of PPO
     assert len(study.missing) == 4
+
+
+def test_films_of_two_rivals_stand_beside_each_other(tmp_path: Path) -> None:
+    for pair in ("ppo-0-warm-up-0", "ppo-0-sft-1000-0"):
+        folder = tmp_path / "films" / "unseen-objects" / pair
+        folder.mkdir(parents=True)
+        (folder / "paired.mp4").write_bytes(pair.encode())
+        (folder / "comparison.json").write_text(json.dumps({"names": [pair.removeprefix("ppo-0-"), "ppo-0"]}))
+    shown = films(tmp_path / "films", tmp_path / "report")
+    assert [video.title for video in shown] == ["unseen-objects"] * 2
+    assert {(tmp_path / "report" / video.path).read_text() for video in shown} == {
+        "ppo-0-warm-up-0",
+        "ppo-0-sft-1000-0",
+    }
+    assert "sft-1000-0 on the left, ppo-0 on the right" in shown[0].caption
 
 
 def test_mistakes_are_one_line(bundle: Path, tmp_path: Path) -> None:

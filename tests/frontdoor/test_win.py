@@ -2,23 +2,42 @@
 
 import importlib.util
 from pathlib import Path
+from types import ModuleType
 
 from rlvla.recipe import EVALUATION_SEED
+from rlvla.stages import Chain
+from rlvla.study import StudyDesign, stages
 
 FILE = Path(__file__).parents[2] / "benchmarks" / "win.py"
 
 
-def test_stages_build_on_each_other_and_compare_on_one_list():
+def load_win() -> ModuleType:
     spec = importlib.util.spec_from_file_location("win", FILE)
     assert spec is not None and spec.loader is not None
     win = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(win)
-    stages = win.chain(Path("w"), [0, 1], 10.0, [1000]).stages
-    assert len({stage.name for stage in stages}) == len(stages)
-    by_name = {stage.name: stage.command for stage in stages}
+    return win
+
+
+def test_the_trainings_of_a_study_are_not_made_again(tmp_path: Path) -> None:
+    """The same records in the same folder: stage by stage, the settings are those of the study."""
+    design = StudyDesign(directory=tmp_path, methods=("ppo",), sft=(), rl_minutes=10.0, temperatures=(0.0,))
+    study = Chain(stages=stages(design), records=tmp_path)
+    win = load_win().chain(tmp_path, [0, 1], 10.0, [], ["train"])
+    of_study, of_win = ({s.name: chain.fingerprint(s) for s in chain.stages} for chain in (study, win))
+    shared = {"demonstrations-140", "warm-up-0", "warm-up-1", "ppo-0", "ppo-1"}
+    assert of_study.keys() & of_win.keys() == shared
+    assert all(of_study[name] == of_win[name] for name in shared)
+
+
+def test_stages_build_on_each_other_and_compare_on_one_list():
+    win = load_win()
+    found = win.chain(Path("w"), [0, 1], 10.0, [1000]).stages
+    assert len({stage.name for stage in found}) == len(found)
+    by_name = {stage.name: stage.command for stage in found}
     assert by_name["warm-up-1"].data == by_name["demonstrations-140"].directory
     assert Path(by_name["ppo-1"].policy) == by_name["warm-up-1"].directory / "policy"
-    comparisons = [stage.command for stage in stages if stage.output.name == "comparison.json"]
+    comparisons = [stage.command for stage in found if stage.output.name == "comparison.json"]
     assert len(comparisons) == 3 * len(win.SETS) * len(win.TEMPERATURES)
     assert {command.seed for command in comparisons} == {EVALUATION_SEED}
     assert {command.episodes for command in comparisons} == {win.EPISODES}
