@@ -34,6 +34,9 @@ class TrainingConfig:
     anneal: bool = False
     """Let all rates fall linearly to zero over `iterations`. The paper does not. Once nearly every episode succeeds,
     standardised advantages are mostly noise, and full steps along it can undo what was learned."""
+    average_share: float = 0.0
+    """The bundle gets the mean of the policy's weights over about this last share of the iterations (`averaging`);
+    0: the weights of the last one. Rollouts and learning do not change."""
     temperature: float = 1.0
     """Sampling temperature of rollouts."""
     train_vision: bool = True
@@ -46,6 +49,8 @@ class TrainingConfig:
     def __post_init__(self) -> None:
         self.check_positive("iterations", "worlds", "epochs", "minibatch", "micro_batch", "lr", "checkpoint_every")
         self.check_positive("max_grad_norm", "temperature")
+        if not 0 <= self.average_share <= 1:
+            raise RlvlaError(f"{self.name}.average_share must be a share from 0 to 1, got {self.average_share}")
 
     @property
     def name(self) -> str:

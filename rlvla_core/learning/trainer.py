@@ -10,6 +10,7 @@ import torch
 
 from rlvla_core.environment import VecEnv
 from rlvla_core.learning import seeds, snapshot
+from rlvla_core.learning.averaging import WeightAverage
 from rlvla_core.learning.config import TrainingConfig
 from rlvla_core.learning.distributed import Ranks
 from rlvla_core.learning.gate import save_checked_bundle
@@ -41,7 +42,8 @@ def train_ppo(
 
 
 def train(learner: Learner, env: VecEnv, run: RunDirectory, *, provenance: dict[str, Any]) -> TrainingSummary:
-    """Train `learner.policy` in place in `env`, which holds this rank's share of `config.worlds`.
+    """Train `learner.policy` in place in `env`, which holds this rank's share of `config.worlds`. With
+    `config.average_share` the bundle holds the mean of its weights, while the policy itself ends with the last ones.
 
     Goes on from the newest checkpoint of `run`, if there is one: on a CPU the journal is then the same, bit for bit,
     as that of a run that was never interrupted, timings apart. The bundle ends up in `run.policy_dir`.
@@ -50,7 +52,8 @@ def train(learner: Learner, env: VecEnv, run: RunDirectory, *, provenance: dict[
     count = ranks.share(config.worlds, "worlds")
     if env.num_envs != count:
         raise ValueError(f"rank {ranks.rank} got {env.num_envs} worlds, its share is {count}")
-    iteration, env_steps, seconds = _resume(learner, run)
+    average = _average(learner)
+    iteration, env_steps, seconds = _resume(learner, average, run)
     start = time.perf_counter() - seconds
     with _progress(learner, iteration, seconds) as progress:
         while iteration < config.iterations and not _out_of_time(config, ranks, time.perf_counter() - start):
@@ -59,6 +62,8 @@ def train(learner: Learner, env: VecEnv, run: RunDirectory, *, provenance: dict[
             batch = _play(learner, env, iteration)
             played = time.perf_counter()
             figures = learner.update(batch, iteration)
+            if average:
+                average.add()
             ended = time.perf_counter()
             record: dict[str, Any] = {"iteration": iteration, **_rollout_figures(batch, ranks), **figures}
             env_steps += int(record["steps"])
@@ -74,7 +79,7 @@ def train(learner: Learner, env: VecEnv, run: RunDirectory, *, provenance: dict[
             if ranks.is_main:
                 run.journal.append(record)
                 if iteration % config.checkpoint_every == 0:
-                    _save(learner, run, iteration, env_steps, time.perf_counter() - start)
+                    _save(learner, average, run, iteration, env_steps, time.perf_counter() - start)
                 progress.update(
                     iteration,
                     success=f"{record['success_at_end']:.0%}",
@@ -84,17 +89,23 @@ def train(learner: Learner, env: VecEnv, run: RunDirectory, *, provenance: dict[
                 )
     seconds = time.perf_counter() - start
     if ranks.is_main and iteration % config.checkpoint_every:
-        _save(learner, run, iteration, env_steps, seconds)
-    success = save_checked_bundle(
-        policy,
-        env,
-        run.policy_dir,
-        episodes=config.gate_episodes,
-        seed=config.seed,
-        ranks=ranks,
-        provenance=provenance,
-    )
+        _save(learner, average, run, iteration, env_steps, seconds)
+    with average.applied() if average else contextlib.nullcontext():
+        success = save_checked_bundle(
+            policy,
+            env,
+            run.policy_dir,
+            episodes=config.gate_episodes,
+            seed=config.seed,
+            ranks=ranks,
+            provenance=provenance,
+        )
     return TrainingSummary(iterations=iteration, env_steps=env_steps, seconds=seconds, gate_success=success)
+
+
+def _average(learner: Learner) -> WeightAverage | None:
+    share, policy = learner.config.average_share, learner.policy
+    return WeightAverage([*policy.backbone_parameters(), *policy.value_parameters()], share) if share else None
 
 
 def _play(learner: Learner, env: VecEnv, iteration: int) -> RolloutBatch:
@@ -117,19 +128,25 @@ def _play(learner: Learner, env: VecEnv, iteration: int) -> RolloutBatch:
     )
 
 
-def _save(learner: Learner, run: RunDirectory, iteration: int, env_steps: int, seconds: float) -> None:
+def _save(
+    learner: Learner, average: WeightAverage | None, run: RunDirectory, iteration: int, env_steps: int, seconds: float
+) -> None:
     tensors, state = snapshot.take(learner.modules(), learner.descent.optimizer)
+    if average:
+        tensors |= average.tensors()
     state |= {"updates": learner.descent.updates, "env_steps": env_steps, "seconds": seconds}
     run.checkpoints.save(iteration, tensors, state)
 
 
-def _resume(learner: Learner, run: RunDirectory) -> tuple[int, int, float]:
+def _resume(learner: Learner, average: WeightAverage | None, run: RunDirectory) -> tuple[int, int, float]:
     """(iterations, environment steps, seconds) done so far; every rank reads the same checkpoint."""
     checkpoint = run.checkpoints.latest()
     iteration = checkpoint.step if checkpoint is not None else 0
     env_steps, seconds = 0, 0.0
     if checkpoint is not None:
         snapshot.restore(learner.modules(), learner.descent.optimizer, checkpoint.tensors, checkpoint.state)
+        if average:
+            average.restore(checkpoint.tensors, iteration)
         learner.descent.updates = checkpoint.state["updates"]
         env_steps, seconds = checkpoint.state["env_steps"], checkpoint.state["seconds"]
     if learner.ranks.is_main:

@@ -16,7 +16,7 @@ from rlvla_core.learning.grpo import GrpoLearner
 from rlvla_core.policy.bundle import load_bundle
 from rlvla_core.runs import RunDirectory
 
-LONGER = replace(PPO, iterations=8)
+LONGER = replace(PPO, iterations=8, average_share=0.5)
 
 
 def bundle_weights(path):
@@ -75,7 +75,7 @@ def test_checkpoints_that_are_further_apart_cost_repeated_work_not_another_curve
 
 
 def whole_and_in_parts(ranks, folder):
-    config = replace(PPO, iterations=3, critic="privileged", gate_episodes=0)
+    config = replace(PPO, iterations=3, critic="privileged", gate_episodes=0, average_share=0.5)
     run_training(ranks, folder / "whole", config)
     run_training(ranks, folder / "parts", replace(config, iterations=1))
     run_training(ranks, folder / "parts", config)
