@@ -46,6 +46,8 @@ class StudyDesign:
     """Of each reinforcement learning run, without a budget."""
     sft_minutes: float = 12.0
     """Of each supervised run, and of no more with a budget."""
+    sft_device: Literal["cpu", "cuda"] = "cpu"
+    """Where supervised runs learn. They play no episodes, so a GPU gives them more updates a minute and nothing else."""
     methods: tuple[Literal["ppo", "grpo", "dpo"], ...] = ("ppo", "grpo", "dpo")
     """Reinforcement learning methods; each starts from the warm-up of its seed."""
     sft: tuple[int, ...] = (1000,)
@@ -194,6 +196,7 @@ def _policies_of(design: StudyDesign, seed: int, rl_minutes: float, sft_minutes:
                 data=data,
                 policy=start,
                 sft=imitation,
+                device=design.sft_device,
             )
         )
     trainers = {"ppo": (TrainPpo, ppo_recipe), "grpo": (TrainGrpo, grpo_recipe), "dpo": (TrainDpo, dpo_recipe)}

@@ -31,9 +31,10 @@ class ValueHead(nn.Module):
 
     @torch.no_grad()
     def initialise(self, generator: torch.Generator) -> None:
-        """N(0, 0.02) weights and zero biases: what the paper's head starts from in effect."""
+        """N(0, 0.02) weights and zero biases: what the paper's head starts from in effect. `generator` is a CPU's, so
+        that every device starts from the same numbers."""
         for layer in (self.head_l1, self.head_l2, self.head_l3):
-            layer.weight.normal_(0.0, 0.02, generator=generator)
+            layer.weight.copy_(torch.normal(0.0, 0.02, layer.weight.shape, generator=generator))
             if layer.bias is not None:
                 layer.bias.zero_()
 

@@ -55,6 +55,14 @@ def test_the_shipped_base_takes_over_the_statistics_of_the_data():
         start_policy("tiny", norm_stats=None, lora=None, seed=0, device="cpu")
 
 
+def test_the_shipped_base_starts_from_the_same_value_head_on_every_device():
+    devices = ["cpu", "cpu", *(["cuda"] if torch.cuda.is_available() else [])]
+    every = [start_policy("tiny", norm_stats=BRIDGE_ORIG, lora=None, seed=3, device=device) for device in devices]
+    for policy in every[1:]:
+        for one, other in zip(every[0].value_head.parameters(), policy.value_head.parameters(), strict=True):
+            assert torch.equal(one, other.cpu())
+
+
 def test_the_shipped_base_says_where_it_comes_from():
     facts = json.loads((TINY_BASE / "provenance.json").read_text())
     assert facts["provenance"]["command"] == "pretrain"

@@ -48,6 +48,14 @@ def test_what_is_added_leaves_what_is_there_as_it_is(tmp_path: Path, first: Stud
     assert before.items() <= after.items() and len(after) > len(before)
 
 
+def test_a_gpu_is_for_supervised_runs_alone() -> None:
+    """Worlds of a GPU are others than those of a CPU: reinforcement learning would be another experiment there."""
+    trainings = {policy.name: policy.command.device for policy in policies(replace(SMALL, sft_device="cuda"))}
+    assert {name for name, device in trainings.items() if device == "cuda"} == {
+        f"sft-{count}-{seed}" for count in (1000, 16000) for seed in (0, 1)
+    }
+
+
 def test_another_rival_in_the_films_is_another_film() -> None:
     """Or a study that began without supervised rivals would refuse them later: other settings under an old name."""
     without, added = (stages(replace(SMALL, sft=sft)) for sft in ((), (1000,)))
