@@ -47,7 +47,7 @@ class StudyDesign:
     sft_minutes: float = 12.0
     """Of each supervised run, and of no more with a budget."""
     sft_device: Literal["cpu", "cuda"] = "cpu"
-    """Where supervised runs learn. They play no episodes, so a GPU gives them more updates a minute and nothing else."""
+    """Where supervised runs learn. They play no episodes: a GPU gives them more updates a minute and nothing else."""
     methods: tuple[Literal["ppo", "grpo", "dpo"], ...] = ("ppo", "grpo", "dpo")
     """Reinforcement learning methods; each starts from the warm-up of its seed."""
     sft: tuple[int, ...] = (1000,)
