@@ -10,10 +10,11 @@ from rlvla.commands.train_in_world import defaults, resolved
 from rlvla_core.data.dataset import Dataset
 from rlvla_core.errors import RlvlaError
 from rlvla_core.learning.distributed import Ranks, launch
+from rlvla_core.learning.frames import Frames
 from rlvla_core.learning.gate import save_same_tokens_bundle
 from rlvla_core.learning.job import open_run, start_policy
 from rlvla_core.learning.localisation import ProjectedPoints
-from rlvla_core.learning.sft import Frames, SftConfig, train_sft
+from rlvla_core.learning.sft import SftConfig, train_sft
 from rlvla_core.learning.subset import Subset
 from rlvla_core.policy.lora import LoraConfig
 from rlvla_core.policy.norm_stats import NormStats

@@ -5,18 +5,17 @@ that sampling never leads it to inputs it has not seen in training.
 """
 
 import contextlib
-import functools
 import math
 import time
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 
-from rlvla_core.data.dataset import FrameBatch
 from rlvla_core.errors import RlvlaError
 from rlvla_core.learning import losses, seeds, snapshot
 from rlvla_core.learning.distributed import Ranks
+from rlvla_core.learning.frames import Frames, epoch_order, jitter, split
 from rlvla_core.learning.localisation import LocalisationHead, PixelLabels
 from rlvla_core.policy.policy import VLAPolicy
 from rlvla_core.runs import Progress, RunDirectory
@@ -74,18 +73,6 @@ class SftConfig:
                 f"sft needs 0 <= holdout < 1, label_sigma >= 0 and 0 <= colour_jitter < 1, got {self.holdout}, "
                 f"{self.label_sigma} and {self.colour_jitter}"
             )
-
-
-class Frames(Protocol):
-    """What the warm-up needs of a dataset; `rlvla_core.data.Dataset` has it."""
-
-    @property
-    def num_frames(self) -> int: ...
-
-    episode_index: torch.Tensor
-    """int64 [M]: the episode of each frame."""
-
-    def frames(self, indices: torch.Tensor) -> FrameBatch: ...
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -291,28 +278,3 @@ class _Warmup:
             return contextlib.nullcontext()
         minutes = self.config.minutes or None
         return Progress("SFT", total=self.total, unit="updates", minutes=minutes, done=step, elapsed_seconds=seconds)
-
-
-def split(episode_index: torch.Tensor, holdout: float, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Frame indices (training, held out), split by whole episodes: no frame has a near twin on the other side."""
-    episodes = int(episode_index.max()) + 1
-    order = torch.randperm(episodes, generator=seeds.generator(seed, "holdout"))
-    held = torch.zeros(episodes, dtype=torch.bool)
-    held[order[: round(holdout * episodes)]] = True
-    mask = held[episode_index]
-    return (~mask).nonzero().squeeze(-1), mask.nonzero().squeeze(-1)
-
-
-@functools.lru_cache(maxsize=2)
-def epoch_order(frames: int, seed: int, epoch: int) -> torch.Tensor:
-    """int64 [frames]: the permutation of one epoch, made from its number alone."""
-    return torch.randperm(frames, generator=seeds.generator(seed, "epoch", epoch))
-
-
-def jitter(images: torch.Tensor, strength: float, generator: torch.Generator) -> torch.Tensor:
-    """uint8 [B, H, W, 3] with a random gain per channel and a random brightness per picture, up to ± `strength`."""
-    if strength == 0.0:
-        return images
-    draws = 2.0 * torch.rand((len(images), 1, 1, 4), generator=generator, device=images.device) - 1.0
-    shifted = images.float() * (1.0 + strength * draws[..., :3]) + 128.0 * strength * draws[..., 3:]
-    return shifted.round().clamp(0, 255).to(torch.uint8)
