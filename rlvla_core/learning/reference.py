@@ -17,14 +17,21 @@ class Reference:
 
     @contextlib.contextmanager
     def in_place(self) -> Iterator[None]:
-        """Within this, the policy is the reference: the data are exchanged, not copied. No graph may be alive."""
-        self._exchange()
-        try:
-            with torch.no_grad():
-                yield
-        finally:
-            self._exchange()
+        """Within this, the policy is the reference. No graph may be alive."""
+        with torch.no_grad(), exchanged(self._parameters, self._others):
+            yield
 
-    def _exchange(self) -> None:
-        for index, parameter in enumerate(self._parameters):
-            parameter.data, self._others[index] = self._others[index], parameter.data
+
+@contextlib.contextmanager
+def exchanged(parameters: Sequence[nn.Parameter], others: list[torch.Tensor]) -> Iterator[None]:
+    """Within this, `parameters` have the data of `others`, and these theirs: nothing is copied."""
+
+    def exchange() -> None:
+        for index, parameter in enumerate(parameters):
+            parameter.data, others[index] = others[index], parameter.data
+
+    exchange()
+    try:
+        yield
+    finally:
+        exchange()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import nn
 
 from rlvla_core.environment import VecEnv
 from rlvla_core.learning import seeds, snapshot
@@ -53,7 +54,10 @@ def train(learner: Learner, env: VecEnv, run: RunDirectory, *, provenance: dict[
     if env.num_envs != count:
         raise ValueError(f"rank {ranks.rank} got {env.num_envs} worlds, its share is {count}")
     average = _average(learner)
-    iteration, env_steps, seconds = _resume(learner, average, run)
+    modules = learner.modules() | ({"average": average} if average else {})
+    iteration, env_steps, seconds = _resume(learner, modules, run)
+    if average:
+        average.iterations = iteration
     start = time.perf_counter() - seconds
     with _progress(learner, iteration, seconds) as progress:
         while iteration < config.iterations and not _out_of_time(config, ranks, time.perf_counter() - start):
@@ -79,7 +83,7 @@ def train(learner: Learner, env: VecEnv, run: RunDirectory, *, provenance: dict[
             if ranks.is_main:
                 run.journal.append(record)
                 if iteration % config.checkpoint_every == 0:
-                    _save(learner, average, run, iteration, env_steps, time.perf_counter() - start)
+                    _save(learner, modules, run, iteration, env_steps, time.perf_counter() - start)
                 progress.update(
                     iteration,
                     success=f"{record['success_at_end']:.0%}",
@@ -89,7 +93,7 @@ def train(learner: Learner, env: VecEnv, run: RunDirectory, *, provenance: dict[
                 )
     seconds = time.perf_counter() - start
     if ranks.is_main and iteration % config.checkpoint_every:
-        _save(learner, average, run, iteration, env_steps, seconds)
+        _save(learner, modules, run, iteration, env_steps, seconds)
     with average.applied() if average else contextlib.nullcontext():
         success = save_checked_bundle(
             policy,
@@ -129,24 +133,25 @@ def _play(learner: Learner, env: VecEnv, iteration: int) -> RolloutBatch:
 
 
 def _save(
-    learner: Learner, average: WeightAverage | None, run: RunDirectory, iteration: int, env_steps: int, seconds: float
+    learner: Learner,
+    modules: dict[str, nn.Module],
+    run: RunDirectory,
+    iteration: int,
+    env_steps: int,
+    seconds: float,
 ) -> None:
-    tensors, state = snapshot.take(learner.modules(), learner.descent.optimizer)
-    if average:
-        tensors |= average.tensors()
+    tensors, state = snapshot.take(modules, learner.descent.optimizer)
     state |= {"updates": learner.descent.updates, "env_steps": env_steps, "seconds": seconds}
     run.checkpoints.save(iteration, tensors, state)
 
 
-def _resume(learner: Learner, average: WeightAverage | None, run: RunDirectory) -> tuple[int, int, float]:
+def _resume(learner: Learner, modules: dict[str, nn.Module], run: RunDirectory) -> tuple[int, int, float]:
     """(iterations, environment steps, seconds) done so far; every rank reads the same checkpoint."""
     checkpoint = run.checkpoints.latest()
     iteration = checkpoint.step if checkpoint is not None else 0
     env_steps, seconds = 0, 0.0
     if checkpoint is not None:
-        snapshot.restore(learner.modules(), learner.descent.optimizer, checkpoint.tensors, checkpoint.state)
-        if average:
-            average.restore(checkpoint.tensors, iteration)
+        snapshot.restore(modules, learner.descent.optimizer, checkpoint.tensors, checkpoint.state)
         learner.descent.updates = checkpoint.state["updates"]
         env_steps, seconds = checkpoint.state["env_steps"], checkpoint.state["seconds"]
     if learner.ranks.is_main:
