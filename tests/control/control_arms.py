@@ -1,10 +1,7 @@
 """The arms of config/arms with their descriptions, and commands to try on them."""
 
-import importlib.util
-import sys
 from functools import cache
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 
@@ -63,16 +60,3 @@ def lowest_tip(name: str, joints) -> float:
     arm = arm_of(name)
     points = arm.points(chain_of(name).forward(np.asarray(joints)))[:, arm.tips]
     return float(points[..., 2].min()) - arm.config.workspace.table_z
-
-
-def benchmark(name: str) -> ModuleType:
-    """A script of benchmarks/ as a module."""
-    folder = str(ROOT / "benchmarks")
-    if folder not in sys.path:
-        sys.path.append(folder)
-    spec = importlib.util.spec_from_file_location(name, ROOT / "benchmarks" / f"{name}.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module

@@ -1,11 +1,10 @@
 """The arbiter: modes and events against a table written down here, deadmen by their clocks, and random storms."""
 
 import pytest
-from control_arms import benchmark, command
+import safety_modes
+from control_arms import command
 
 from rlvla_core.control import Arbiter, ArbiterConfig, Event, Mode
-
-modes_benchmark = benchmark("safety_modes")
 
 TABLE = """
                   DISABLED  READY     POLICY    TELEOP    HOLD      FAULT     ESTOP
@@ -152,7 +151,7 @@ def test_priorities_are_those_of_the_design():
 
 def test_no_storm_of_events_leads_where_it_must_not():
     """100,000 random sequences of events and commands; the judge knows nothing of the table."""
-    tally = modes_benchmark.mode_storm(100_000, seed=7, length=6)
+    tally = safety_modes.mode_storm(100_000, seed=7, length=6)
     assert tally["unsafe"] == 0
     assert tally["transitions"] > 100_000
     assert min(tally["policy admitted"], tally["teleop admitted"]) > 300
@@ -174,4 +173,4 @@ def test_the_storm_notices_a_wrong_table(pair, wrong, monkeypatch):
     from rlvla_core.control import arbiter
 
     monkeypatch.setitem(arbiter.TRANSITIONS, pair, wrong)
-    assert modes_benchmark.mode_storm(3000, seed=8)["unsafe"] > 0
+    assert safety_modes.mode_storm(3000, seed=8)["unsafe"] > 0

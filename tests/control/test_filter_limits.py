@@ -8,22 +8,21 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from control_arms import NAMES, TICK, arm_of, benchmark, chain_of, command, filter_of, start_of
+from control_arms import NAMES, TICK, arm_of, chain_of, command, filter_of, start_of
+from safety import Judge, Stream, Tally
 
 from rlvla_core.control import ArmModel, SafetyFilter, plan
 from rlvla_core.control.arm import Wall
 from rlvla_core.control.workspace import Workspace
 from rlvla_sim.robots import robot
 
-safety_benchmark = benchmark("safety")
-
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("seed", range(5))
 def test_no_output_is_beyond_a_limit(name, seed):
     """2,000 commands a stream, 20,000 in all; see KINDS for what they are."""
-    judge = safety_benchmark.Judge(arm_of(name).config)
-    tally = safety_benchmark.Stream(arm_of(name), judge, 1000 + seed).run(2000)
+    judge = Judge(arm_of(name).config)
+    tally = Stream(arm_of(name), judge, 1000 + seed).run(2000)
     assert tally.counts["commands"] >= 2000
     assert tally.counts["accepted"] > 1000
     assert tally.counts["ticks"] > 20_000
@@ -40,8 +39,8 @@ def test_no_output_is_beyond_a_limit(name, seed):
 def broken(monkeypatch, seed, name="widowx250s"):
     """What the judge says of a stream through a filter whose plans are not checked."""
     monkeypatch.setattr(plan.Planner, "_refusal", lambda self, start, made: None)
-    judge = safety_benchmark.Judge(arm_of(name).config)
-    return safety_benchmark.Stream(arm_of(name), judge, seed).run(1000).beyond
+    judge = Judge(arm_of(name).config)
+    return Stream(arm_of(name), judge, seed).run(1000).beyond
 
 
 def test_the_judge_notices_a_filter_that_does_not_check_its_plans(monkeypatch):
@@ -52,10 +51,10 @@ def test_the_judge_notices_a_filter_that_does_not_check_its_plans(monkeypatch):
 def test_the_judge_notices_each_limit():
     """Setpoints that break one limit each."""
     arm, start = arm_of("widowx250s"), start_of("widowx250s")
-    judge = safety_benchmark.Judge(arm.config)
+    judge = Judge(arm.config)
 
     def judged(joints, openings=None):
-        tally = safety_benchmark.Tally()
+        tally = Tally()
         judge.judge(np.array(joints), np.full(len(joints), 0.03) if openings is None else np.array(openings), tally)
         return set(+tally.beyond)
 
@@ -175,7 +174,7 @@ def test_a_leaning_wall_is_kept_like_the_others():
     post = Wall(name="camera post", normal=(-2.0, 1.0, 0.5), offset=-0.32)
     walled = replace(config, workspace=replace(config.workspace, walls=(post,)))
     arm = ArmModel(robot("widowx250s").urdf().read_text(), walled)
-    tally = safety_benchmark.Stream(arm, safety_benchmark.Judge(walled), 5).run(1500)
+    tally = Stream(arm, Judge(walled), 5).run(1500)
     assert tally.counts["accepted"] > 700
     assert not +tally.beyond, tally.beyond
     safety = SafetyFilter(arm, TICK)

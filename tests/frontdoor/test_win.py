@@ -1,37 +1,26 @@
 """benchmarks/win.py: its stages are one chain, and the episodes that it compares on are nobody's training."""
 
-import importlib.util
 from pathlib import Path
-from types import ModuleType
+
+import win
 
 from rlvla.recipe import EVALUATION_SEED
 from rlvla.stages import Chain
 from rlvla.study import StudyDesign, stages
-
-FILE = Path(__file__).parents[2] / "benchmarks" / "win.py"
-
-
-def load_win() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("win", FILE)
-    assert spec is not None and spec.loader is not None
-    win = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(win)
-    return win
 
 
 def test_the_trainings_of_a_study_are_not_made_again(tmp_path: Path) -> None:
     """The same records in the same folder: stage by stage, the settings are those of the study."""
     design = StudyDesign(directory=tmp_path, methods=("ppo",), sft=(), rl_minutes=10.0, temperatures=(0.0,))
     study = Chain(stages=stages(design), records=tmp_path)
-    win = load_win().chain(tmp_path, [0, 1], 10.0, [], ["train"])
-    of_study, of_win = ({s.name: chain.fingerprint(s) for s in chain.stages} for chain in (study, win))
+    comparisons = win.chain(tmp_path, [0, 1], 10.0, [], ["train"])
+    of_study, of_win = ({s.name: chain.fingerprint(s) for s in chain.stages} for chain in (study, comparisons))
     shared = {"demonstrations-140", "warm-up-0", "warm-up-1", "ppo-0", "ppo-1"}
     assert of_study.keys() & of_win.keys() == shared
     assert all(of_study[name] == of_win[name] for name in shared)
 
 
 def test_stages_build_on_each_other_and_compare_on_one_list():
-    win = load_win()
     found = win.chain(Path("w"), [0, 1], 10.0, [1000]).stages
     assert len({stage.name for stage in found}) == len(found)
     by_name = {stage.name: stage.command for stage in found}

@@ -1,11 +1,10 @@
 """The mean of the weights: against its closed form, without touching what learns, and in the bundle of a run."""
 
-import importlib.util
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
+from averaging import last_weights
 from small_world import PPO, run_training
 from torch import nn
 
@@ -72,16 +71,13 @@ def test_a_runs_bundle_holds_the_mean_and_its_rollouts_do_not_notice(tmp_path):
 
 
 def test_the_benchmark_plays_the_last_weights_against_their_mean(tmp_path):
-    spec = importlib.util.spec_from_file_location("averaging", Path(__file__).parents[2] / "benchmarks/averaging.py")
-    benchmark = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(benchmark)
     for name, share in (("plain", 0.0), ("averaged", 1.0)):
         run_training(Ranks(), tmp_path / name, replace(PPO, iterations=3, gate_episodes=0, average_share=share))
-    assert benchmark.last_weights(tmp_path / "averaged", tmp_path / "last") == 3
+    assert last_weights(tmp_path / "averaged", tmp_path / "last") == 3
     last, plain = (load_bundle(path).state_dict() for path in (tmp_path / "last", tmp_path / "plain" / "policy"))
     assert all(torch.equal(last[name], tensor) for name, tensor in plain.items())
     with pytest.raises(RlvlaError, match="plain was not averaged"):
-        benchmark.last_weights(tmp_path / "plain", tmp_path / "none")
+        last_weights(tmp_path / "plain", tmp_path / "none")
 
 
 def test_a_checkpoint_without_a_mean_is_refused_by_name(tmp_path):

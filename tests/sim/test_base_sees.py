@@ -1,20 +1,16 @@
 """The shipped base answers questions about scenes that it was not trained on: benchmarks/base_sight.py, in small."""
 
-import runpy
-from pathlib import Path
+import base_sight
 
 from rlvla_core.policy.presets import TINY_BASE
 from rlvla_sim.config import WorldConfig
 from rlvla_sim.pointing import Scenes
 
-BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "base_sight.py"
-
 
 def test_it_finds_the_named_thing() -> None:
     """Where the hand is not over the object anyway, half of the answers are within 1 cm in each direction, and much
     better than a guess at the mean; so are the turns that grasps need, where they need one."""
-    sight = runpy.run_path(str(BENCHMARK))
-    seen = sight["figures"](*sight["answers"](TINY_BASE, Scenes(WorldConfig()), 160))
+    seen = base_sight.figures(*base_sight.answers(TINY_BASE, Scenes(WorldConfig()), 160))
     assert seen["away"] > 40 and seen["turned"] > 20
     assert seen["hand_right"] > 0.85
     assert seen["turn_rad"] < 0.6 * seen["turn_guess_rad"]
