@@ -3,7 +3,7 @@
 import os
 import platform
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 
 from rich.console import Console
@@ -15,7 +15,7 @@ from rlvla.recipe import EVALUATION_SEED, WORLD
 from rlvla.stages import Chain
 from rlvla.study import Planned, StudyDesign, policies, stages
 from rlvla_core.errors import RlvlaError
-from rlvla_core.evaluation.study import StudyPlan, TestInfo, Trained, World, write_plan
+from rlvla_core.evaluation.study import StudyPlan, TestInfo, Trained, World, with_earlier, write_plan
 from rlvla_core.runs.run_directory import git_commit
 from rlvla_sim.shifts import Shift
 
@@ -25,7 +25,8 @@ class Study(StudyDesign):
     """Warm up, train every method from there, give each policy the sixteen tests, and write one report.
 
     Everything lies in one folder. Started again after an interruption, it goes on where it was; without a budget, more
-    seeds, methods or numbers of demonstrations are added to what is there. `rlvla study report` shows it at any time.
+    seeds, methods or numbers of demonstrations are added to what is there. What was measured stays in the report,
+    which `rlvla study report` shows at any time.
     """
 
     plan_only: bool = False
@@ -37,13 +38,14 @@ class Study(StudyDesign):
         way_out = "give the settings of before, or another --directory"
         chain = Chain(stages=stages(self), records=self.directory / "stages", way_out=way_out)
         chain.check()
+        whole = with_earlier(self.directory, plan(self))
         console.print(f"The study in {self.directory.resolve()}:", highlight=False)
         console.print("\n".join(chain.plan()), markup=False, highlight=False)
         if self.plan_only:
             return 0
         if finding := first_broken():
             raise RlvlaError(f"{finding.subject} does not work here: {finding.detail}; way out: {finding.way_out}")
-        write_plan(self.directory, plan(self))
+        write_plan(self.directory, replace(whole, policies=tuple(sorted(whole.policies, key=place_in_table))))
         chain.run(console)
         return StudyReport(directory=self.directory).run()
 
@@ -64,6 +66,12 @@ def plan(design: StudyDesign) -> StudyPlan:
         machine=f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()}",
         date=datetime.now(timezone.utc).date().isoformat(),
     )
+
+
+def place_in_table(policy: Trained) -> tuple[int, int, int]:
+    """Sorts seeds, and within a seed the methods as the report's columns have them."""
+    kinds = ("warm-up", "sft", "ppo", "grpo", "dpo")
+    return policy.training_seed, [policy.method.startswith(kind) for kind in kinds].index(True), policy.demonstrations
 
 
 def information(shift: Shift) -> TestInfo:

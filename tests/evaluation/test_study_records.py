@@ -11,7 +11,7 @@ import pytest
 from study_fakes import TESTS, WORLD, first, make_study, plan, put, result, trained
 
 from rlvla_core.errors import RlvlaError
-from rlvla_core.evaluation.study import Study, read_plan, read_record, read_study, records, write_plan
+from rlvla_core.evaluation.study import Study, read_plan, read_record, read_study, records, with_earlier, write_plan
 
 POLICIES = [trained("warm-up", 0), trained("ppo", 0, Path("runs/ppo-0/metrics.jsonl"))]
 
@@ -44,6 +44,38 @@ def test_what_is_not_there_yet_is_missing(tmp_path: Path) -> None:
     assert study.result("ppo", 0, "unseen-table", 0.0) is None
     write_plan(tmp_path / "new", plan(POLICIES))
     assert len(read_study(tmp_path / "new").missing) == 2 * len(TESTS)
+
+
+def test_a_later_plan_keeps_what_was_measured_before(tmp_path: Path) -> None:
+    before = plan(POLICIES, tests=TESTS[1:3], temperatures=(0.6,))
+    before = dataclasses.replace(before, commit="a1", command="first")
+    assert with_earlier(tmp_path, before) == before
+    make_study(tmp_path, before, lambda method, seed, test: first(5))
+    unmeasured = trained("dpo", 0)
+    write_plan(tmp_path, dataclasses.replace(before, policies=(*POLICIES, unmeasured)))
+    now = plan([trained("warm-up", 0), trained("grpo", 0)], tests=TESTS[:2])
+    whole = with_earlier(tmp_path, dataclasses.replace(now, commit="b2", command="second"))
+    assert [policy.name for policy in whole.policies] == ["warm-up-0", "grpo-0", "ppo-0"]
+    assert [test.name for test in whole.tests] == [test.name for test in TESTS[:3]]
+    assert (whole.temperatures, whole.commit, whole.command) == ((0.0, 0.6), "a1, b2", "first && second")
+    write_plan(tmp_path, whole)
+    assert with_earlier(tmp_path, before) == dataclasses.replace(whole, policies=before.policies)  # grpo has nothing
+    assert len(read_study(tmp_path).results) == 4
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"episodes": 3}, "a study where episodes a test is 20, not 3: give another --directory"),
+        ({"model": "openvla-7b"}, "the model is tiny, not openvla-7b"),
+        ({"evaluation_seed": 5}, "the evaluation seed is"),
+        ({"world": dataclasses.replace(WORLD, robot="panda")}, "the world is .*, not panda"),
+    ],
+)
+def test_another_study_is_not_mixed_in(tmp_path: Path, change: dict[str, Any], message: str) -> None:
+    small(tmp_path)
+    with pytest.raises(RlvlaError, match=message):
+        with_earlier(tmp_path, dataclasses.replace(plan(POLICIES, tests=TESTS[:2]), **change))
 
 
 def edit(path: Path, change: Callable[[dict[str, Any]], Any]) -> None:

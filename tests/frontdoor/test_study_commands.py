@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from rlvla.commands import study_tests
-from rlvla.commands.study import Study, plan
+from rlvla.commands.study import Study, place_in_table, plan
 from rlvla.commands.study_report import StudyReport, films
 from rlvla.commands.study_tests import StudyTests
 from rlvla_core.errors import RlvlaError
@@ -83,6 +83,16 @@ def test_a_begun_study_has_a_report_that_says_what_is_missing(bundle: Path, tmp_
     assert (ppo.env_steps, ppo.minutes, ppo.demonstrations) == (160, 1.0, 140)
     assert {test.name for _, test, _ in study.missing} == set(TESTS)  # all of the warm-up, one of PPO
     assert len(study.missing) == 4
+
+
+def test_columns_have_one_order_whatever_was_started_first(tmp_path: Path) -> None:
+    first = plan(Study(directory=tmp_path, seeds=(1,), methods=("dpo", "ppo"), sft=())).policies
+    later = plan(Study(directory=tmp_path, seeds=(0, 1), methods=("grpo",), sft=(16000, 1000))).policies
+    names = [policy.name for policy in sorted({*first, *later}, key=place_in_table)]
+    assert names == [
+        *("warm-up-0", "sft-1000-0", "sft-16000-0", "grpo-0"),
+        *("warm-up-1", "sft-1000-1", "sft-16000-1", "ppo-1", "grpo-1", "dpo-1"),
+    ]
 
 
 def test_films_of_two_rivals_stand_beside_each_other(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from rlvla_core.evaluation.study.folder import (
     read_record,
     read_study,
     record_path,
+    with_earlier,
     write_plan,
     write_record,
 )
@@ -26,6 +27,7 @@ __all__ = [
     "read_record",
     "read_study",
     "record_path",
+    "with_earlier",
     "write_plan",
     "write_record",
     "write_report",

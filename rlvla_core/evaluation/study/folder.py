@@ -66,6 +66,45 @@ def write_plan(study: Path, plan: StudyPlan) -> Path:
     return study / "study.json"
 
 
+def with_earlier(study: Path, plan: StudyPlan) -> StudyPlan:
+    """`plan`, and what earlier plans of the folder `study` have measured besides: their policies, tests, temperatures.
+
+    An earlier policy of which there is no result is forgotten. Raises RlvlaError, naming what differs, where the
+    results could not stand in one table.
+    """
+    if not (study / "study.json").is_file():
+        return plan
+    earlier = read_plan(study)
+    for what, before, now in (
+        ("the world", earlier.world.describe(), plan.world.describe()),
+        ("the model", earlier.model, plan.model),
+        ("episodes a test", earlier.episodes, plan.episodes),
+        ("the evaluation seed", earlier.evaluation_seed, plan.evaluation_seed),
+    ):
+        if before != now:
+            raise RlvlaError(f"{study} holds a study where {what} is {before}, not {now}: give another --directory")
+    planned = {policy.name for policy in plan.policies}
+    others = [each for each in earlier.policies if each.name not in planned and _is_measured(study, each)]
+    tests = {test.name: test for test in (*earlier.tests, *plan.tests)}
+    return dataclasses.replace(
+        plan,
+        tests=tuple(sorted(tests.values(), key=lambda test: test.number)),
+        policies=(*plan.policies, *others),
+        temperatures=tuple(sorted({*earlier.temperatures, *plan.temperatures})),
+        commit=_and(earlier.commit, plan.commit, ", "),
+        command=_and(earlier.command, plan.command, " && "),
+    )
+
+
+def _is_measured(study: Path, policy: Trained) -> bool:
+    return any((study / "results" / policy.name).glob("*.json"))
+
+
+def _and(earlier: str, now: str, separator: str) -> str:
+    """Both, each once."""
+    return separator.join(dict.fromkeys(each for each in (*earlier.split(separator), now) if each))
+
+
 def write_record(study: Path, record: TestRecord) -> Path:
     """Write one result to its place in one step."""
     path = record_path(study, record.method, record.training_seed, record.test, record.result.temperature)
