@@ -52,14 +52,16 @@ def test_a_later_plan_keeps_what_was_measured_before(tmp_path: Path) -> None:
     assert with_earlier(tmp_path, before) == before
     make_study(tmp_path, before, lambda method, seed, test: first(5))
     unmeasured = trained("dpo", 0)
-    write_plan(tmp_path, dataclasses.replace(before, policies=(*POLICIES, unmeasured)))
+    begun = {"policies": (*POLICIES, unmeasured), "tests": TESTS[1:4], "temperatures": (0.6, 0.7)}
+    write_plan(tmp_path, dataclasses.replace(before, **begun))
     now = plan([trained("warm-up", 0), trained("grpo", 0)], tests=TESTS[:2])
     whole = with_earlier(tmp_path, dataclasses.replace(now, commit="b2", command="second"))
     assert [policy.name for policy in whole.policies] == ["warm-up-0", "grpo-0", "ppo-0"]
     assert [test.name for test in whole.tests] == [test.name for test in TESTS[:3]]
     assert (whole.temperatures, whole.commit, whole.command) == ((0.0, 0.6), "a1, b2", "first && second")
     write_plan(tmp_path, whole)
-    assert with_earlier(tmp_path, before) == dataclasses.replace(whole, policies=before.policies)  # grpo has nothing
+    again = with_earlier(tmp_path, before)  # nothing of grpo, of the first test or of greedy was measured meanwhile
+    assert again == dataclasses.replace(before, commit=whole.commit, command=whole.command)
     assert len(read_study(tmp_path).results) == 4
 
 

@@ -69,7 +69,7 @@ def write_plan(study: Path, plan: StudyPlan) -> Path:
 def with_earlier(study: Path, plan: StudyPlan) -> StudyPlan:
     """`plan`, and what earlier plans of the folder `study` have measured besides: their policies, tests, temperatures.
 
-    An earlier policy of which there is no result is forgotten. Raises RlvlaError, naming what differs, where the
+    What was planned then and has no result is forgotten. Raises RlvlaError, naming what differs, where the
     results could not stand in one table.
     """
     if not (study / "study.json").is_file():
@@ -83,21 +83,23 @@ def with_earlier(study: Path, plan: StudyPlan) -> StudyPlan:
     ):
         if before != now:
             raise RlvlaError(f"{study} holds a study where {what} is {before}, not {now}: give another --directory")
+
+    def measured(results: str) -> bool:
+        return any((study / "results").glob(results))
+
     planned = {policy.name for policy in plan.policies}
-    others = [each for each in earlier.policies if each.name not in planned and _is_measured(study, each)]
-    tests = {test.name: test for test in (*earlier.tests, *plan.tests)}
+    policies = (each for each in earlier.policies if each.name not in planned and measured(f"{each.name}/*.json"))
+    tests = {test.name: test for test in earlier.tests if measured(f"*/{test.name}-T*.json")}
+    tests |= {test.name: test for test in plan.tests}
+    temperatures = {each for each in earlier.temperatures if measured(f"*/*-T{each:g}.json")}
     return dataclasses.replace(
         plan,
         tests=tuple(sorted(tests.values(), key=lambda test: test.number)),
-        policies=(*plan.policies, *others),
-        temperatures=tuple(sorted({*earlier.temperatures, *plan.temperatures})),
+        policies=(*plan.policies, *policies),
+        temperatures=tuple(sorted(temperatures | set(plan.temperatures))),
         commit=_and(earlier.commit, plan.commit, ", "),
         command=_and(earlier.command, plan.command, " && "),
     )
-
-
-def _is_measured(study: Path, policy: Trained) -> bool:
-    return any((study / "results" / policy.name).glob("*.json"))
 
 
 def _and(earlier: str, now: str, separator: str) -> str:
