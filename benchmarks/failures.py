@@ -16,10 +16,12 @@ import numpy as np
 import torch
 
 from rlvla.recipe import EVALUATION_SEED, WORLD
+from rlvla_core.environment import Observation, StepResult
 from rlvla_core.errors import RlvlaError
-from rlvla_core.evaluation.episode_list import EpisodeList
+from rlvla_core.evaluation import EpisodeList, evaluate
 from rlvla_core.policy.bundle import load_bundle
 from rlvla_core.policy.policy import VLAPolicy
+from rlvla_sim.config import WorldConfig
 from rlvla_sim.vec_env import CpuVecEnv
 from rlvla_sim.world import STATE_SLICES
 
@@ -38,12 +40,12 @@ ENDS = (
 """From the first to the last: an episode has one of them."""
 
 
-def end_of(held: np.ndarray, height: np.ndarray, success: np.ndarray) -> str:
-    """Which of ENDS an episode has, of its steps: held bool [T], height of the object over its first place [T], metres,
-    success bool [T]."""
-    if success[-1]:
+def end_of(held: np.ndarray, height: np.ndarray, *, at_end: bool, once: bool) -> str:
+    """Which of ENDS an episode has: held bool [T] and height of the object over its first place [T], metres, of its
+    steps; whether it succeeded at the end, and at some step."""
+    if at_end:
         return "success"
-    if success.any():
+    if once:
         return "was on the receptacle, not at the end"
     if not held.any():
         return "never grasped"
@@ -52,51 +54,59 @@ def end_of(held: np.ndarray, height: np.ndarray, success: np.ndarray) -> str:
     return "lifted and lost" if height[held].max() > RISEN else "grasped, never lifted"
 
 
-def play(policy: VLAPolicy, env: CpuVecEnv, ids: torch.Tensor, temperature: float) -> list[tuple[str, str]]:
-    """(end, name of the object) of the episodes `ids`, one an environment."""
-    observation = env.reset(ids)
-    names = [world.object.name for world in env.worlds]
-    noise = torch.Generator().manual_seed(int(ids[0]))
-    first = heights(observation.state)
-    held, height, success = [], [], []
-    for _ in range(env.spec.max_steps):
-        actions = policy.act(
-            observation.images, observation.instructions, temperature=temperature, generator=noise
-        ).actions
-        result = env.step(actions)
-        observation = result.observation
-        held.append(result.info["grasped_now"].numpy())
-        height.append(heights(observation.state) - first)
-        success.append(result.success.numpy())
-    columns = [np.stack(steps, axis=1) for steps in (held, height, success)]
-    return [(end_of(*(column[row] for column in columns)), name) for row, name in enumerate(names)]
+class WatchedEnv(CpuVecEnv):
+    """Remembers of every batch of episodes what was held, how high the object was, and what it is called."""
+
+    def __init__(self, config: WorldConfig, num_envs: int) -> None:
+        super().__init__(config, num_envs)
+        self.held: list[list[np.ndarray]] = []
+        self.heights: list[list[np.ndarray]] = []
+        self.names: list[str] = []
+
+    def reset(self, episode_ids: torch.Tensor) -> Observation:
+        observation = super().reset(episode_ids)
+        self.held.append([])
+        self.heights.append([object_heights(observation)])
+        self.names += [world.object.name for world in self.worlds]
+        return observation
+
+    def step(self, actions: torch.Tensor, active: torch.Tensor | None = None) -> StepResult:
+        result = super().step(actions, active)
+        self.held[-1].append(result.info["grasped_now"].numpy())
+        self.heights[-1].append(object_heights(result.observation))
+        return result
 
 
-def heights(state: torch.Tensor | None) -> np.ndarray:
-    """Of the objects [N], base frame, metres."""
-    assert state is not None
-    return state[:, STATE_SLICES["object_position"].stop - 1].numpy()
+def object_heights(observation: Observation) -> np.ndarray:
+    """[N], base frame, metres."""
+    assert observation.state is not None
+    return observation.state[:, STATE_SLICES["object_position"].stop - 1].numpy()
+
+
+def play(policy: VLAPolicy, episodes: int, temperature: float) -> list[tuple[str, str]]:
+    """(end, name of the object) of every episode."""
+    env = WatchedEnv(WORLD, min(WORLDS, episodes))
+    chosen = EpisodeList.draw(env.spec, episodes, seed=EVALUATION_SEED)
+    result = evaluate(policy, env, chosen, temperature=temperature, seed=EVALUATION_SEED)
+    # [steps, worlds] of every batch -> [episodes, steps]; the last batch was filled up to the number of worlds
+    held = np.concatenate([np.stack(batch, axis=1) for batch in env.held])
+    height = np.concatenate([np.stack(batch[1:], axis=1) - batch[0][:, None] for batch in env.heights])
+    return [
+        (end_of(held[i], height[i], at_end=result.success_at_end[i], once=result.success_once[i]), env.names[i])
+        for i in range(episodes)
+    ]
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("bundles", type=Path, nargs="+", help="of policies for the WidowX")
-    parser.add_argument("--episodes", type=int, default=256, help=f"of the training grid, a multiple of {WORLDS}")
+    parser.add_argument("--episodes", type=int, default=256, help="of the training grid")
     parser.add_argument("--temperature", type=float, default=0.0, help="of the action tokens; 0 is greedy")
     given = parser.parse_args()
-    if given.episodes < WORLDS or given.episodes % WORLDS:
-        parser.error(f"--episodes {given.episodes}: use a multiple of {WORLDS}")
-    env = CpuVecEnv(WORLD, WORLDS)
-    episodes = EpisodeList.draw(env.spec, given.episodes, seed=EVALUATION_SEED)
     results = {}
     try:
         for bundle in given.bundles:
-            policy = load_bundle(bundle).eval()
-            played = [
-                end
-                for batch in episodes.batches(WORLDS)
-                for end in play(policy, env, batch.tensor(), given.temperature)
-            ]
+            played = play(load_bundle(bundle), given.episodes, given.temperature)
             results[str(bundle)] = shown(bundle, played)
     except RlvlaError as error:
         print(f"error: {error}", file=sys.stderr)

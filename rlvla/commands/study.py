@@ -38,14 +38,14 @@ class Study(StudyDesign):
         way_out = "give the settings of before, or another --directory"
         chain = Chain(stages=stages(self), records=self.directory / "stages", way_out=way_out)
         chain.check()
-        whole = with_earlier(self.directory, plan(self))
+        whole = whole_plan(self)
         console.print(f"The study in {self.directory.resolve()}:", highlight=False)
         console.print("\n".join(chain.plan()), markup=False, highlight=False)
         if self.plan_only:
             return 0
         if finding := first_broken():
             raise RlvlaError(f"{finding.subject} does not work here: {finding.detail}; way out: {finding.way_out}")
-        write_plan(self.directory, replace(whole, policies=tuple(sorted(whole.policies, key=place_in_table))))
+        write_plan(self.directory, whole)
         chain.run(console)
         return StudyReport(directory=self.directory).run()
 
@@ -66,6 +66,12 @@ def plan(design: StudyDesign) -> StudyPlan:
         machine=f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()}",
         date=datetime.now(timezone.utc).date().isoformat(),
     )
+
+
+def whole_plan(design: StudyDesign) -> StudyPlan:
+    """The plan, and what earlier starts in its folder have measured; seeds and methods in the report's order."""
+    whole = with_earlier(design.directory, plan(design))
+    return replace(whole, policies=tuple(sorted(whole.policies, key=place_in_table)))
 
 
 def place_in_table(policy: Trained) -> tuple[int, int, int]:

@@ -2,11 +2,12 @@
 
 import json
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
 from rlvla.commands import study_tests
-from rlvla.commands.study import Study, place_in_table, plan
+from rlvla.commands.study import Study, place_in_table, plan, whole_plan
 from rlvla.commands.study_report import StudyReport, films
 from rlvla.commands.study_tests import StudyTests
 from rlvla_core.errors import RlvlaError
@@ -93,6 +94,19 @@ def test_columns_have_one_order_whatever_was_started_first(tmp_path: Path) -> No
         *("warm-up-0", "sft-1000-0", "sft-16000-0", "grpo-0"),
         *("warm-up-1", "sft-1000-1", "sft-16000-1", "ppo-1", "grpo-1", "dpo-1"),
     ]
+
+
+def test_a_start_with_other_methods_keeps_what_was_measured(tmp_path: Path) -> None:
+    def study(method: Literal["ppo", "grpo"], episodes: int = 128) -> Study:
+        return Study(directory=tmp_path, seeds=(0,), methods=(method,), sft=(), episodes=episodes, plan_only=True)
+
+    write_plan(tmp_path, plan(study("ppo")))
+    (tmp_path / "results" / "ppo-0").mkdir(parents=True)
+    (tmp_path / "results" / "ppo-0" / "in-distribution-T0.json").touch()
+    assert [policy.name for policy in whole_plan(study("grpo")).policies] == ["warm-up-0", "ppo-0", "grpo-0"]
+    assert study("grpo").run() == 0
+    with pytest.raises(RlvlaError, match="episodes a test is 128, not 3"):
+        study("grpo", episodes=3).run()
 
 
 def test_films_of_two_rivals_stand_beside_each_other(tmp_path: Path) -> None:

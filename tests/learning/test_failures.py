@@ -21,4 +21,4 @@ from failures import ENDS, RISEN, end_of
 def test_every_episode_has_one_end(end: str, held: str, height: str, success: str) -> None:
     flags, heights, on = (np.array(list(steps), dtype=int) for steps in (held, height, success))
     assert end in ENDS
-    assert end_of(flags.astype(bool), 1.01 * RISEN * heights, on.astype(bool)) == end
+    assert end_of(flags.astype(bool), 1.01 * RISEN * heights, at_end=bool(on[-1]), once=bool(on.any())) == end
