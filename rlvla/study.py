@@ -24,6 +24,7 @@ from rlvla.recipe import (
 )
 from rlvla.stages import Stage
 from rlvla_core.errors import RlvlaError
+from rlvla_core.evaluation.report import format_acting
 from rlvla_sim.config import WorldConfig
 
 DEMONSTRATIONS_PER_MINUTE = 900
@@ -53,7 +54,7 @@ class StudyDesign:
     sft: tuple[int, ...] = (1000,)
     """Numbers of demonstrations for supervised learning, which starts from the warm-up, too."""
     seeds: tuple[int, ...] = (0, 1)
-    """Training seeds. A later start with more of them adds to the study."""
+    """Training seeds. A later start with more of them, or more temperatures, adds to the study."""
     episodes: int = 128
     """Frozen episodes of each test."""
     temperatures: tuple[float, ...] = (0.0, 0.6)
@@ -111,8 +112,8 @@ def world(design: StudyDesign) -> WorldConfig:
 
 
 def minutes_of_tests(design: StudyDesign) -> float:
-    """Of all tests of one policy."""
-    steps = len(choose(design.tests)) * len(design.temperatures) * design.episodes * WORLD.max_steps
+    """Of all tests of one policy at one temperature."""
+    steps = len(choose(design.tests)) * design.episodes * WORLD.max_steps
     return steps / TEST_STEPS_PER_SECOND / 60
 
 
@@ -123,7 +124,8 @@ def training_minutes(design: StudyDesign) -> tuple[float, float]:
     seeds = len(design.seeds)
     rl, sft = seeds * len(design.methods), seeds * len(design.sft)
     fixed = sum(stage.minutes for stage in demonstrations(design)) + 1.5 * len(FILMED)
-    fixed += seeds * warmup_recipe(0).minutes + (seeds + rl + sft) * minutes_of_tests(design)
+    fixed += seeds * warmup_recipe(0).minutes
+    fixed += (seeds + rl + sft) * len(design.temperatures) * minutes_of_tests(design)
     left = design.budget - fixed
     if left < rl + sft:
         raise RlvlaError(
@@ -214,7 +216,7 @@ def stages(design: StudyDesign) -> list[Stage]:
     found = demonstrations(design)
     every = policies(design)
     for policy in every:
-        found += [training_stage(policy), tests_stage(design, policy)]
+        found += [training_stage(policy), *tests_stages(design, policy)]
     return found + films(design, every)
 
 
@@ -231,28 +233,32 @@ def training_stage(policy: Planned) -> Stage:
     )
 
 
-def tests_stage(design: StudyDesign, policy: Planned) -> Stage:
-    """All tests of one policy."""
-    command = StudyTests(
-        bundle=policy.bundle,
-        directory=design.directory,
-        method=policy.method,
-        training_seed=policy.seed,
-        tests=design.tests,
-        episodes=design.episodes,
-        temperatures=design.temperatures,
-        seed=EVALUATION_SEED,
-        max_steps=WORLD.max_steps,
-        assets=design.assets,
-    )
-    return Stage(
-        name=f"tests-{policy.name}",
-        purpose=f"{len(choose(design.tests))} tests of {policy.name}",
-        command=command,
-        output=command.folder,
-        minutes=minutes_of_tests(design),
-        needs=(policy.name,),
-    )
+def tests_stages(design: StudyDesign, policy: Planned) -> list[Stage]:
+    """All tests of one policy, a stage for each temperature: one more can be measured later."""
+    found = []
+    for temperature in design.temperatures:
+        command = StudyTests(
+            bundle=policy.bundle,
+            directory=design.directory,
+            method=policy.method,
+            training_seed=policy.seed,
+            tests=design.tests,
+            episodes=design.episodes,
+            temperatures=(temperature,),
+            seed=EVALUATION_SEED,
+            max_steps=WORLD.max_steps,
+            assets=design.assets,
+        )
+        stage = Stage(
+            name=f"tests-{policy.name}-T{temperature:g}",
+            purpose=f"{len(choose(design.tests))} tests of {policy.name}, {format_acting(temperature)}",
+            command=command,
+            output=command.folder,
+            minutes=minutes_of_tests(design),
+            needs=(policy.name,),
+        )
+        found.append(stage)
+    return found
 
 
 def films(design: StudyDesign, every: list[Planned]) -> list[Stage]:

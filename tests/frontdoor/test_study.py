@@ -22,12 +22,12 @@ def test_every_method_starts_from_the_warm_up_of_its_seed_and_takes_every_test()
         command = chain[name].command
         if not name.startswith("warm-up"):
             assert command.policy == str(Path("s") / f"warm-up-{seed}" / "policy")
-        tests = chain[f"tests-{name}"]
+        tests = chain[f"tests-{name}-T0"]
         assert tests.command.bundle == command.directory / "policy" and tests.needs == (name,)
         assert tests.command.training_seed == int(seed) and tests.command.episodes == 128
     assert chain["ppo-1"].command.ppo.seed == 1 and chain["dpo-1"].command.dpo.seed == 1
     assert all(chain[name].command.sim.episode_set == "train" for name in ("demonstrations-1000", "grpo-0"))
-    assert {chain[f"tests-{name}"].command.seed for name in names} == {chain["tests-ppo-0"].command.seed}
+    assert {chain[f"tests-{name}-T0"].command.seed for name in names} == {chain["tests-ppo-0-T0"].command.seed}
     assert list(chain)[-1].startswith("film-")
 
 
@@ -37,6 +37,7 @@ def test_every_method_starts_from_the_warm_up_of_its_seed_and_takes_every_test()
         (SMALL, {"seeds": (0, 1, 2)}),
         (SMALL, {"sft": (1000, 16000, 500)}),
         (replace(SMALL, methods=("ppo",)), {"methods": ("ppo", "grpo")}),
+        (replace(SMALL, temperatures=(0.0,)), {"temperatures": (0.0, 0.6)}),
     ],
 )
 def test_what_is_added_leaves_what_is_there_as_it_is(tmp_path: Path, first: StudyDesign, change: dict) -> None:
