@@ -216,7 +216,8 @@ def stages(design: StudyDesign) -> list[Stage]:
     found = demonstrations(design)
     every = policies(design)
     for policy in every:
-        found += [training_stage(policy), *tests_stages(design, policy)]
+        found.append(training_stage(policy))
+        found += [tests_stage(design, policy, temperature) for temperature in design.temperatures]
     return found + films(design, every)
 
 
@@ -233,32 +234,28 @@ def training_stage(policy: Planned) -> Stage:
     )
 
 
-def tests_stages(design: StudyDesign, policy: Planned) -> list[Stage]:
-    """All tests of one policy, a stage for each temperature: one more can be measured later."""
-    found = []
-    for temperature in design.temperatures:
-        command = StudyTests(
-            bundle=policy.bundle,
-            directory=design.directory,
-            method=policy.method,
-            training_seed=policy.seed,
-            tests=design.tests,
-            episodes=design.episodes,
-            temperatures=(temperature,),
-            seed=EVALUATION_SEED,
-            max_steps=WORLD.max_steps,
-            assets=design.assets,
-        )
-        stage = Stage(
-            name=f"tests-{policy.name}-T{temperature:g}",
-            purpose=f"{len(choose(design.tests))} tests of {policy.name}, {format_acting(temperature)}",
-            command=command,
-            output=command.folder,
-            minutes=minutes_of_tests(design),
-            needs=(policy.name,),
-        )
-        found.append(stage)
-    return found
+def tests_stage(design: StudyDesign, policy: Planned, temperature: float) -> Stage:
+    """All tests of one policy at one temperature, so that another one can be measured later."""
+    command = StudyTests(
+        bundle=policy.bundle,
+        directory=design.directory,
+        method=policy.method,
+        training_seed=policy.seed,
+        tests=design.tests,
+        episodes=design.episodes,
+        temperatures=(temperature,),
+        seed=EVALUATION_SEED,
+        max_steps=WORLD.max_steps,
+        assets=design.assets,
+    )
+    return Stage(
+        name=f"tests-{policy.name}-T{temperature:g}",
+        purpose=f"{len(choose(design.tests))} tests of {policy.name}, {format_acting(temperature)}",
+        command=command,
+        output=command.folder,
+        minutes=minutes_of_tests(design),
+        needs=(policy.name,),
+    )
 
 
 def films(design: StudyDesign, every: list[Planned]) -> list[Stage]:
