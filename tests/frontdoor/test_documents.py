@@ -4,8 +4,10 @@ import re
 from pathlib import Path
 
 import pytest
+import torch
 
 from rlvla.cli import COMMANDS, GROUPS
+from rlvla_core.policy.bundle import load_bundle
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -23,3 +25,10 @@ def test_commands_shown_exist(document: Path) -> None:
     first_words = {command.words[0] for command in COMMANDS} | set(GROUPS) | {"COMMAND"}
     shown = re.findall(r"(?:^ {4,}|`)rlvla ([A-Za-z]+)", document.read_text(), re.MULTILINE)
     assert set(shown) <= first_words
+
+
+def test_the_policy_that_the_documents_keep_acts() -> None:
+    """A change of the bundle's format would otherwise leave it behind unseen."""
+    policy = load_bundle(ROOT / "docs" / "learning" / "policy-seed1")
+    picture = torch.zeros(1, 64, 64, 3, dtype=torch.uint8)
+    assert policy.act(picture, ["put the carrot on the plate"], temperature=0.0).actions.shape == (1, 7)
