@@ -1,6 +1,6 @@
 """How far do a policy's failed episodes get?
 
-    python benchmarks/failures.py runs/study/ppo-0/policy runs/study/sft-1000-0/policy [--episodes 256]
+    python benchmarks/failures.py runs/study/ppo-0/policy runs/study/sft-1000-0/policy [--episodes 256] [--max-steps 40]
 
 Every policy meets the same episodes of the training grid. Prints, for each, how its episodes end, and the objects that
 fail most; ends with one line of JSON.
@@ -10,6 +10,7 @@ import argparse
 import json
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -83,9 +84,9 @@ def object_heights(observation: Observation) -> np.ndarray:
     return observation.state[:, STATE_SLICES["object_position"].stop - 1].numpy()
 
 
-def play(policy: VLAPolicy, episodes: int, temperature: float) -> list[tuple[str, str]]:
+def play(policy: VLAPolicy, episodes: int, temperature: float, max_steps: int) -> list[tuple[str, str]]:
     """(end, name of the object) of every episode."""
-    env = WatchedEnv(WORLD, min(WORLDS, episodes))
+    env = WatchedEnv(replace(WORLD, max_steps=max_steps), min(WORLDS, episodes))
     chosen = EpisodeList.draw(env.spec, episodes, seed=EVALUATION_SEED)
     result = evaluate(policy, env, chosen, temperature=temperature, seed=EVALUATION_SEED)
     # [steps, worlds] of every batch -> [episodes, steps]; the last batch was filled up to the number of worlds
@@ -102,11 +103,12 @@ def main() -> int:
     parser.add_argument("bundles", type=Path, nargs="+", help="of policies for the WidowX")
     parser.add_argument("--episodes", type=int, default=256, help="of the training grid")
     parser.add_argument("--temperature", type=float, default=0.0, help="of the action tokens; 0 is greedy")
+    parser.add_argument("--max-steps", type=int, default=WORLD.max_steps, help="time limit of an episode")
     given = parser.parse_args()
     results = {}
     try:
         for bundle in given.bundles:
-            played = play(load_bundle(bundle), given.episodes, given.temperature)
+            played = play(load_bundle(bundle), given.episodes, given.temperature, given.max_steps)
             results[str(bundle)] = shown(bundle, played)
     except RlvlaError as error:
         print(f"error: {error}", file=sys.stderr)
