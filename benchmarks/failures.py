@@ -113,7 +113,8 @@ def main() -> int:
     except RlvlaError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    print(json.dumps({"benchmark": "failures", "episodes": given.episodes, "T": given.temperature, "ends": results}))
+    asked = {"episodes": given.episodes, "T": given.temperature, "max_steps": given.max_steps}
+    print(json.dumps({"benchmark": "failures", **asked, "ends": results}))
     return 0
 
 
