@@ -12,13 +12,15 @@ workers=${TEST_WORKERS:-2}
 # One thread each: two thread pools that spin against each other are slower than one core alone.
 export OMP_NUM_THREADS=1 LP_NUM_THREADS=0
 pytest() { "$venv/bin/python" -m pytest "$@"; }
+# A file a process, in the order of the folders: xdist would leave the files of few, long tests to the end, for one core.
+parallel=(-n "$workers" --dist loadfile --no-loadscope-reorder)
 
 if (($#)); then
-  pytest -n "$workers" --dist loadfile "$@"
+  pytest "${parallel[@]}" "$@"
   exit
 fi
 printf '[test] running the tests on %s processes: about 6 minutes on 2 cores\n' "$workers"
-pytest -n "$workers" --dist loadfile --ignore tests/nodes
+pytest "${parallel[@]}" --ignore tests/nodes
 printf '[test] running the tests of the ROS nodes, which keep real time, on their own: about 3 minutes\n'
 # Without ROS these tests skip themselves: right on a machine without it, wrong here.
 "$venv/bin/python" -c 'import rclpy, rlvla_msgs.msg'

@@ -24,5 +24,5 @@ def shrink() -> None:
 
 if __name__ == "__main__":  # the ranks import this file, too
     shrink()
-    tests = ["--tests", "in-distribution", "unseen-tables", "--episodes", "4"]
+    tests = ["--tests", "in-distribution", "unseen-tables", "--episodes", "4", "--temperatures", "0"]
     sys.exit(main(["study", "--methods", "ppo", "--seeds", "0", "--sft", *tests, *sys.argv[1:]]))

@@ -30,12 +30,13 @@ from rlvla_core.toy.expert import ToyExpertConfig, demonstrate
 
 TOY = ToyConfig(max_steps=4, picture_size=32, num_episodes=8)
 SFT = SftConfig(epochs=30.0, batch=32, lr=3e-3, lr_warmup_steps=10, label_sigma=16.0, localisation_weight=0.5)
-COMMON = {"worlds": 64, "micro_batch": 64, "lr": 1e-3, "lr_warmup_updates": 5, "gate_episodes": 8}
+# Rates at which other seeds pass as well: at 1e-3 some runs of PPO and GRPO tear the policy in their first updates.
+COMMON = {"worlds": 64, "micro_batch": 64, "lr_warmup_updates": 5, "gate_episodes": 8}
 PPO = PpoConfig(
-    **COMMON, iterations=60, minibatch=64, gamma=0.8, lam=0.8, value_warmup_iterations=2, checkpoint_every=60
+    **COMMON, lr=5e-4, iterations=50, minibatch=64, gamma=0.8, lam=0.8, value_warmup_iterations=2, checkpoint_every=50
 )
-GRPO = GrpoConfig(**COMMON, anneal=True, iterations=30, minibatch=64, checkpoint_every=30)
-DPO = DpoConfig(**COMMON, anneal=True, iterations=45, minibatch=8, checkpoint_every=45)
+GRPO = GrpoConfig(**COMMON, lr=5e-4, anneal=True, iterations=30, minibatch=64, checkpoint_every=30)
+DPO = DpoConfig(**COMMON, lr=1e-3, anneal=True, iterations=45, minibatch=8, checkpoint_every=45)
 
 
 @pytest.fixture(scope="module")
