@@ -6,7 +6,7 @@ the demonstrations show how to come back from small errors.
 """
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum, auto
 
 import numpy as np
@@ -15,7 +15,6 @@ import torch
 from rlvla_core.data.episode import Episode
 from rlvla_core.errors import RlvlaError
 from rlvla_core.rotations import euler_xyz_of_matrix, matrix_of_rotation_vector
-from rlvla_sim.blunder import Blunder, draw_blunder
 from rlvla_sim.geometry import rotation_about_z
 from rlvla_sim.grasp import Grasp, interior_points, plan_grasp
 from rlvla_sim.kinematics import pose_error
@@ -46,8 +45,6 @@ class ExpertConfig:
     """Standard deviation of the executed rotation's error per axis, radians."""
     retreat_steps: int = 3
     """Steps upwards after the release."""
-    blunders: float = 0.0
-    """Share of the episodes whose first grasp misses; what led there is not recorded, how to try again is."""
 
     def __post_init__(self) -> None:
         if (
@@ -57,8 +54,6 @@ class ExpertConfig:
             or min(self.noise_position, self.noise_rotation) < 0
         ):
             raise RlvlaError(f"expert needs 0 < gain <= 1, positive speed and turn, noise >= 0; got {self}")
-        if not 0 <= self.blunders <= 1:
-            raise RlvlaError(f"blunders must lie from 0 to 1, a share of the episodes; got {self.blunders}")
 
 
 class Phase(Enum):
@@ -67,7 +62,6 @@ class Phase(Enum):
     REACH = auto()
     DESCEND = auto()
     CLOSE = auto()
-    STRAY = auto()
     LIFT = auto()
     CARRY = auto()
     LOWER = auto()
@@ -76,27 +70,16 @@ class Phase(Enum):
     DONE = auto()
 
 
-NOISE_SHARE = {
-    Phase.REACH: 1.0,
-    Phase.DESCEND: 0.3,
-    Phase.STRAY: 1.0,
-    Phase.LIFT: 0.5,
-    Phase.CARRY: 1.0,
-    Phase.LOWER: 0.3,
-}
+NOISE_SHARE = {Phase.REACH: 1.0, Phase.DESCEND: 0.3, Phase.LIFT: 0.5, Phase.CARRY: 1.0, Phase.LOWER: 0.3}
 """Part of the configured noise in each phase; none in the others."""
 
 
 class Expert:
-    """Decides the actions of one episode in one world. Poses are in the base frame.
+    """Decides the actions of one episode in one world. Poses are in the base frame."""
 
-    `blunder` spoils the first grasp, and is None from the moment on in which that is over.
-    """
-
-    def __init__(self, world: World, config: ExpertConfig, blunder: Blunder | None = None) -> None:
+    def __init__(self, world: World, config: ExpertConfig) -> None:
         self.world = world
         self.config = config
-        self.blunder = blunder
         self.table = TABLE_HEIGHT - world.spec.base_position[2]
         self.points = interior_points(world.object)
         self._enter(Phase.REACH)
@@ -123,8 +106,6 @@ class Expert:
             if self.start_yaw is None:
                 self.start_yaw = yaw
             self.grasp = plan_grasp(world.object, thing, world.spec, self.table, start_yaw=self.start_yaw, yaw=yaw)
-            if self.blunder is not None:
-                self.grasp = replace(self.grasp, position=self.grasp.position + self.blunder.offset)
         target = self.grasp.position.copy()
         gripper = OPEN
         match self.phase:
@@ -132,10 +113,6 @@ class Expert:
                 target[2] += config.hover
             case Phase.CLOSE:
                 gripper = CLOSED
-            case Phase.STRAY:
-                gripper = CLOSED
-                target += [0.0, 0.0, config.hover]
-                target[:2] = plate[:2]
             case Phase.LIFT | Phase.CARRY | Phase.LOWER:
                 gripper = CLOSED
                 target[2] = tool[2, 3] + self._travel_height(thing, plate)
@@ -171,15 +148,9 @@ class Expert:
                     self._enter(Phase.CLOSE)
             case Phase.CLOSE:
                 if world.grasped_now and steps >= 3:
-                    self.blunder = None  # it did not miss
                     self._enter(Phase.LIFT)
-                elif self.blunder is not None and steps >= 3:
-                    self._enter(Phase.STRAY)
                 elif steps >= 6:
                     self._retry()
-            case Phase.STRAY if self.blunder is not None and steps >= self.blunder.stray_steps:
-                self.blunder = None
-                self._retry()
             case Phase.LIFT | Phase.CARRY | Phase.LOWER:
                 self._advance_held(thing, plate)
             case Phase.RELEASE:
@@ -245,31 +216,23 @@ def collect_episodes(env: CpuVecEnv, episode_ids: torch.Tensor, config: ExpertCo
     """Play the episodes (int64 [N], one an environment of `env`): what was seen and what the expert answered.
 
     An episode ends when the expert is done or at the time limit; `success` is the task's own test after its last step.
-    One with a blunder starts where that is over; one that ends before is whole. Noise and blunder of an episode depend
-    on (seed, id) alone. Raises RlvlaError for ids outside the grid.
+    The noise of an episode depends on (seed, id) alone. Raises RlvlaError for ids outside the grid.
     """
     observation = env.reset(episode_ids)
-    experts = [
-        Expert(world, config, _blunder(config, seed, episode_id))
-        for world, episode_id in zip(env.worlds, episode_ids.tolist(), strict=True)
-    ]
+    experts = [Expert(world, config) for world in env.worlds]
     rngs = [np.random.default_rng([seed, episode_id]) for episode_id in episode_ids.tolist()]
     images: list[list[np.ndarray]] = [[] for _ in experts]
     states: list[list[np.ndarray]] = [[] for _ in experts]
     actions: list[list[np.ndarray]] = [[] for _ in experts]
     rewards: list[list[float]] = [[] for _ in experts]
     instructions = observation.instructions
-    begins = [0] * len(experts)
     active = torch.ones(len(experts), dtype=torch.bool)
     while True:
         executed = np.zeros((len(experts), 7), dtype=np.float32)
         for row, expert in enumerate(experts):
             if not active[row]:
                 continue
-            blundering = expert.blunder is not None
             answer = expert.act(env.controller.targets[row])
-            if blundering and expert.blunder is None:
-                begins[row] = len(actions[row])
             if expert.phase is Phase.DONE:
                 active[row] = False
                 continue
@@ -293,12 +256,6 @@ def collect_episodes(env: CpuVecEnv, episode_ids: torch.Tensor, config: ExpertCo
             success=env.worlds[row].success and env.worlds[row].grasped,
             state=np.stack(states[row]),
             rewards=np.array(rewards[row], dtype=np.float32),
-        ).select(np.arange(begins[row], len(actions[row])))
+        )
         for row in range(len(experts))
     ]
-
-
-def _blunder(config: ExpertConfig, seed: int, episode_id: int) -> Blunder | None:
-    """The blunder of this episode, from a stream of its own: the noise is the same with and without."""
-    rng = np.random.default_rng([seed, episode_id, 1])
-    return draw_blunder(rng) if rng.uniform() < config.blunders else None

@@ -1,7 +1,5 @@
 """The scripted expert: success on a sample of the grid, short episodes, answers that stay small."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
@@ -13,7 +11,6 @@ from rlvla_sim.expert import ExpertConfig, collect_episodes, downward
 from rlvla_sim.grasp import plan_grasp
 from rlvla_sim.robots import robot
 from rlvla_sim.vec_env import CpuVecEnv
-from rlvla_sim.world import STATE_SLICES
 
 CONFIG = ExpertConfig()
 
@@ -45,36 +42,6 @@ def test_noise_changes_what_happens_but_not_without_a_reason() -> None:
     assert a.actions.shape != c.actions.shape or not np.array_equal(a.actions, c.actions)
 
 
-def test_a_blunder_is_left_out_and_the_second_attempt_recorded() -> None:
-    """Recordings start with a closed hand that holds nothing and opens; a first grasp that held all the same goes
-    on from there."""
-    env = make_env(WorldConfig(image_width=16, image_height=16, supersampling=1), 8)
-    assert isinstance(env, CpuVecEnv)
-    ids = torch.arange(8) * 977
-    straight = collect_episodes(env, ids, CONFIG, seed=5)
-    again = collect_episodes(env, ids, replace(CONFIG, blunders=1.0), seed=5)
-    assert sum(episode.success for episode in again) >= 7
-    missed = 0
-    for first, second in zip(straight, again, strict=True):
-        assert first.state is not None and second.state is not None
-        opening = STATE_SLICES["opening"]
-        assert second.state[0, opening] < 0.75 * first.state[0, opening]
-        holding = second.state[:, STATE_SLICES["grasped_now"]].ravel()
-        assert holding.any()
-        assert second.actions[0, 6] == (-1.0 if holding[0] else 1.0)
-        missed += not holding[0]
-    assert missed >= 4
-
-
-def test_a_share_of_the_episodes_blunders_and_the_others_stay_as_they_are() -> None:
-    env = make_env(WorldConfig(image_width=16, image_height=16, supersampling=1), 8)
-    assert isinstance(env, CpuVecEnv)
-    ids = torch.arange(8) * 977
-    straight, some = (collect_episodes(env, ids, replace(CONFIG, blunders=share), seed=5) for share in (0.0, 0.5))
-    same = [np.array_equal(a.images, b.images) for a, b in zip(straight, some, strict=True)]
-    assert 0 < sum(same) < 8
-
-
 def test_grasps_close_along_the_shorter_side() -> None:
     carrot = catalogue("procedural").objects[0]
     pose = np.eye(4)
@@ -99,5 +66,3 @@ def test_downward_points_the_tool_at_the_table() -> None:
 def test_bad_settings_are_refused() -> None:
     with pytest.raises(RlvlaError, match="gain"):
         ExpertConfig(gain=0.0)
-    with pytest.raises(RlvlaError, match="a share of the episodes"):
-        ExpertConfig(blunders=1.5)
