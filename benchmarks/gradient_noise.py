@@ -1,0 +1,152 @@
+"""How much of an update is signal? Gradients of several rollouts of one and the same policy, compared with each other.
+
+    python benchmarks/gradient_noise.py runs/early runs/late [--rollouts 8] [--worlds 0]
+
+For each run of `rlvla train ppo`: policy, critic and optimiser of the newest checkpoint, fresh starts. Every rollout
+gives one gradient of the policy's loss over all its steps, and nothing is learned. Two gradients agree as far as there
+is something to learn: their cosine is |signal|² / (|signal|² + |noise|²). From it follows the number of episodes at
+which both are equal (the simple noise scale of McCandlish et al. 2018, arXiv 1812.06162, appendix A.1). `scaled` is
+what Adam follows: every component divided by the root of its running mean square.
+
+Prints a table and ends with one line of JSON.
+"""
+
+import argparse
+import json
+import math
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from rlvla.commands.train_in_world import make_world
+from rlvla.commands.train_ppo import TrainPpo
+from rlvla_core.errors import RlvlaError
+from rlvla_core.learning import seeds, snapshot
+from rlvla_core.learning.distributed import Ranks, launch
+from rlvla_core.learning.job import start_policy
+from rlvla_core.learning.ppo import PpoConfig
+from rlvla_core.learning.rollout import collect
+from rlvla_core.policy.policy import VLAPolicy
+from rlvla_core.runs import RunDirectory
+from rlvla_sim import WorldConfig
+
+SEED = 777
+"""Of the starts and of the sampling; no training uses it."""
+
+
+def agreement(gradients: list[torch.Tensor]) -> tuple[float, float]:
+    """(mean cosine of two, standard error) of K >= 3 vectors [P]: the mean product of two different ones over the mean
+    square, an unbiased numerator and denominator; the error from leaving out one vector at a time (jackknife)."""
+    matrix = torch.stack([torch.stack([torch.dot(a, b) for b in gradients]) for a in gradients]).double()
+
+    def ratio(kept: list[int]) -> float:
+        part = matrix[kept][:, kept]
+        k, trace = len(kept), float(part.trace())
+        return (float(part.sum()) - trace) / (k * (k - 1)) / (trace / k)
+
+    everyone = list(range(len(gradients)))
+    without = [ratio([i for i in everyone if i != left]) for left in everyone]
+    mean, k = sum(without) / len(without), len(without)
+    return ratio(everyone), math.sqrt((k - 1) / k * sum((x - mean) ** 2 for x in without))
+
+
+def episodes_at_par(cosine: float, episodes: int) -> float | None:
+    """Number of episodes whose gradient is half signal, half noise; None where no signal was found."""
+    return episodes * (1.0 / cosine - 1.0) if cosine > 0 else None
+
+
+def command_of(run: Path, worlds: int) -> TrainPpo:
+    """The command that made `run`, with one step of the optimiser for a whole rollout and gradients as they are."""
+    config = json.loads((run / "config.json").read_text(encoding="utf-8"))
+    if "ppo" not in config or config["world"] != "sim":
+        raise RlvlaError(f"{run} is not a run of `rlvla train ppo` in the put-X-on-Y world: name one")
+    world, ppo = WorldConfig(**config["sim"]), PpoConfig(**config["ppo"])
+    ppo = replace(
+        ppo,
+        worlds=worlds or ppo.worlds,
+        minibatch=(worlds or ppo.worlds) * world.max_steps,
+        max_grad_norm=1e9,
+        value_warmup_iterations=0,
+        epochs=1,
+    )
+    return TrainPpo(policy=config["policy"], directory=run, sim=world, ppo=ppo)
+
+
+def gradients_of(ranks: Ranks, run: Path, rollouts: int, worlds: int) -> None:
+    """Measure one run; rank 0 prints."""
+    command = command_of(run, worlds)
+    env = make_world(command, ranks.share(command.ppo.worlds, "worlds"), "cpu")
+    policy = start_policy(command.policy, norm_stats=None, lora=None, seed=command.ppo.seed, device="cpu")
+    learner = command.learner(policy, ranks, env.spec)
+    checkpoint = RunDirectory.open_read_only(run).checkpoints.latest()
+    if checkpoint is None:
+        raise RlvlaError(f"{run} holds no checkpoint: name a run of `rlvla train ppo`")
+    found: list[torch.Tensor] = []
+    learner.descent.optimizer.register_step_pre_hook(lambda *_: found.append(flat_gradient(policy)))
+    plain, scaled, successes = [], [], 0.0
+    for number in range(1, rollouts + 1):
+        snapshot.restore(learner.modules(), learner.descent.optimizer, checkpoint.tensors, checkpoint.state)
+        scale = adams_scale(policy, learner.descent.optimizer)
+        ids = seeds.episode_ids(SEED, number, ranks.rank * env.num_envs, env.num_envs, env.spec.num_episodes)
+        noise = seeds.generator(SEED, "sample", number, ranks.rank)
+        batch = collect(policy, env, ids, temperature=command.ppo.temperature, generator=noise)
+        learner.update(batch, 1)
+        plain.append(found.pop())
+        scaled.append(plain[-1] / scale)
+        successes += float(ranks.sum(batch.success_at_end.sum().double().reshape(1)).item())
+    if ranks.is_main:
+        report(run, checkpoint.step, command.ppo.worlds, successes / (rollouts * command.ppo.worlds), plain, scaled)
+    env.close()
+
+
+def flat_gradient(policy: VLAPolicy) -> torch.Tensor:
+    """float32 [P], over all trained parameters and all ranks."""
+    return torch.cat([p.grad.flatten().clone() for p in policy.backbone_parameters() if p.grad is not None])
+
+
+def adams_scale(policy: VLAPolicy, optimizer: torch.optim.Optimizer) -> torch.Tensor:
+    """float32 [P]: the root of the running mean square by which Adam divides, of the same parameters."""
+    (_, beta), parts = optimizer.param_groups[0]["betas"], []
+    for state in (optimizer.state[p] for p in policy.backbone_parameters() if p in optimizer.state):
+        mean_square = state["exp_avg_sq"] / (1 - beta ** float(state["step"]))
+        parts.append(mean_square.sqrt().flatten() + optimizer.param_groups[0]["eps"])
+    return torch.cat(parts)
+
+
+def report(
+    run: Path, iteration: int, episodes: int, success: float, plain: list[torch.Tensor], scaled: list[torch.Tensor]
+) -> None:
+    """Two rows and one line of JSON."""
+    figures: dict[str, Any] = {"benchmark": "gradient_noise", "run": str(run), "iteration": iteration}
+    figures |= {"episodes": episodes, "rollouts": len(plain), "success": round(success, 4)}
+    print(f"{run}, iteration {iteration}: {success:.1%} of {len(plain)} x {episodes} episodes succeed")
+    for name, gradients in (("plain", plain), ("scaled", scaled)):
+        cosine, error = agreement(gradients)
+        par = episodes_at_par(cosine, episodes)
+        print(f"  {name:<7} cosine {cosine:+.4f} +- {error:.4f}   signal = noise at {par and round(par)} episodes")
+        figures[name] = {"cosine": round(cosine, 5), "error": round(error, 5), "par": par and round(par)}
+    print(json.dumps(figures), flush=True)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("runs", type=Path, nargs="+", help="run directories of `rlvla train ppo`")
+    parser.add_argument("--rollouts", type=int, default=8, help="gradients that are compared, at least 3")
+    parser.add_argument("--worlds", type=int, default=0, help="episodes of a rollout; 0: as many as the run had")
+    given = parser.parse_args()
+    try:
+        if given.rollouts < 3:
+            raise RlvlaError(f"two gradients give no error bar: --rollouts must be at least 3, got {given.rollouts}")
+        for run in given.runs:
+            launch(gradients_of, (run, given.rollouts, given.worlds), ranks=0)
+    except RlvlaError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
