@@ -21,7 +21,7 @@ if (($#)); then
 fi
 printf '[test] running the tests on %s processes: 6 to 13 minutes on 2 cores\n' "$workers"
 pytest "${parallel[@]}" --ignore tests/nodes
-printf '[test] running the tests of the ROS nodes, which keep real time, on their own: about 3 minutes\n'
+printf '[test] running the tests of the ROS nodes, which keep real time, on their own: 3 to 5 minutes\n'
 # Without ROS these tests skip themselves: right on a machine without it, wrong here.
 "$venv/bin/python" -c 'import rclpy, rlvla_msgs.msg'
 # A machine that stands still for a moment breaks a deadline: one more try, and the summary names every test that took it.
