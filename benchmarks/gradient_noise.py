@@ -8,7 +8,7 @@ is something to learn: their cosine is |signal|² / (|signal|² + |noise|²). Fr
 which both are equal (the simple noise scale of McCandlish et al. 2018, arXiv 1812.06162, appendix A.1). `scaled` is
 what Adam follows: every component divided by the root of its running mean square.
 
-Prints a table and ends with one line of JSON.
+Prints for each run what was found, and one line of JSON.
 """
 
 import argparse
@@ -24,11 +24,11 @@ import torch
 from rlvla.commands.train_in_world import make_world
 from rlvla.commands.train_ppo import TrainPpo
 from rlvla_core.errors import RlvlaError
-from rlvla_core.learning import seeds, snapshot
+from rlvla_core.learning import snapshot
 from rlvla_core.learning.distributed import Ranks, launch
 from rlvla_core.learning.job import start_policy
 from rlvla_core.learning.ppo import PpoConfig
-from rlvla_core.learning.rollout import collect
+from rlvla_core.learning.trainer import play
 from rlvla_core.policy.policy import VLAPolicy
 from rlvla_core.runs import RunDirectory
 from rlvla_sim import WorldConfig
@@ -66,6 +66,7 @@ def command_of(run: Path, worlds: int) -> TrainPpo:
     world, ppo = WorldConfig(**config["sim"]), PpoConfig(**config["ppo"])
     ppo = replace(
         ppo,
+        seed=SEED,
         worlds=worlds or ppo.worlds,
         minibatch=(worlds or ppo.worlds) * world.max_steps,
         max_grad_norm=1e9,
@@ -90,10 +91,8 @@ def gradients_of(ranks: Ranks, run: Path, rollouts: int, worlds: int) -> None:
     for number in range(1, rollouts + 1):
         snapshot.restore(learner.modules(), learner.descent.optimizer, checkpoint.tensors, checkpoint.state)
         scale = adams_scale(policy, learner.descent.optimizer)
-        ids = seeds.episode_ids(SEED, number, ranks.rank * env.num_envs, env.num_envs, env.spec.num_episodes)
-        noise = seeds.generator(SEED, "sample", number, ranks.rank)
-        batch = collect(policy, env, ids, temperature=command.ppo.temperature, generator=noise)
-        learner.update(batch, 1)
+        batch = play(learner, env, number)
+        learner.update(batch, number)
         plain.append(found.pop())
         scaled.append(plain[-1] / scale)
         successes += float(ranks.sum(batch.success_at_end.sum().double().reshape(1)).item())
@@ -134,7 +133,7 @@ def report(
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("runs", type=Path, nargs="+", help="run directories of `rlvla train ppo`")
-    parser.add_argument("--rollouts", type=int, default=8, help="gradients that are compared, at least 3")
+    parser.add_argument("--rollouts", type=int, default=8, help="gradients that are compared, at least 3; few say little")
     parser.add_argument("--worlds", type=int, default=0, help="episodes of a rollout; 0: as many as the run had")
     given = parser.parse_args()
     try:

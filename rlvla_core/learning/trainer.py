@@ -63,7 +63,7 @@ def train(learner: Learner, env: VecEnv, run: RunDirectory, *, provenance: dict[
         while iteration < config.iterations and not _out_of_time(config, ranks, time.perf_counter() - start):
             iteration += 1
             began = time.perf_counter()
-            batch = _play(learner, env, iteration)
+            batch = play(learner, env, iteration)
             played = time.perf_counter()
             figures = learner.update(batch, iteration)
             if average:
@@ -112,7 +112,7 @@ def _average(learner: Learner) -> WeightAverage | None:
     return WeightAverage([*policy.backbone_parameters(), *policy.value_parameters()], share) if share else None
 
 
-def _play(learner: Learner, env: VecEnv, iteration: int) -> RolloutBatch:
+def play(learner: Learner, env: VecEnv, iteration: int) -> RolloutBatch:
     """One episode in each of this rank's worlds, from the starts that the iteration's number gives."""
     config, ranks = learner.config, learner.ranks
     first = ranks.rank * env.num_envs
