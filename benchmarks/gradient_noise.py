@@ -1,6 +1,6 @@
 """How much of an update is signal? Gradients of several rollouts of one and the same policy, compared with each other.
 
-    python benchmarks/gradient_noise.py runs/early runs/late [--rollouts 8] [--worlds 0]
+    python benchmarks/gradient_noise.py runs/early runs/late [--rollouts 8] [--worlds 0] [--ranks 0]
 
 For each run of `rlvla train ppo`: policy, critic and optimiser of the newest checkpoint, fresh starts. Every rollout
 gives one gradient of the policy's loss over all its steps, and nothing is learned. Two gradients agree as far as there
@@ -31,10 +31,13 @@ from rlvla_core.learning.ppo import PpoConfig
 from rlvla_core.learning.trainer import play
 from rlvla_core.policy.policy import VLAPolicy
 from rlvla_core.runs import RunDirectory
+from rlvla_core.toy import ToyConfig
 from rlvla_sim import WorldConfig
 
 SEED = 777
 """Of the starts and of the sampling; no training uses it."""
+WHOLE_ROLLOUT = 10**9
+"""Steps in a minibatch, more than any rollout has."""
 
 
 def agreement(gradients: list[torch.Tensor]) -> tuple[float, float]:
@@ -61,19 +64,20 @@ def episodes_at_par(cosine: float, episodes: int) -> float | None:
 def command_of(run: Path, worlds: int) -> TrainPpo:
     """The command that made `run`, with one step of the optimiser for a whole rollout and gradients as they are."""
     config = json.loads((run / "config.json").read_text(encoding="utf-8"))
-    if "ppo" not in config or config["world"] != "sim":
-        raise RlvlaError(f"{run} is not a run of `rlvla train ppo` in the put-X-on-Y world: name one")
-    world, ppo = WorldConfig(**config["sim"]), PpoConfig(**config["ppo"])
+    if "ppo" not in config:
+        raise RlvlaError(f"{run} is not a run of `rlvla train ppo`: name one")
+    ppo = PpoConfig(**config["ppo"])
     ppo = replace(
         ppo,
         seed=SEED,
         worlds=worlds or ppo.worlds,
-        minibatch=(worlds or ppo.worlds) * world.max_steps,
+        minibatch=WHOLE_ROLLOUT,
         max_grad_norm=1e9,
         value_warmup_iterations=0,
         epochs=1,
     )
-    return TrainPpo(policy=config["policy"], directory=run, sim=world, ppo=ppo)
+    sim, toy = WorldConfig(**config["sim"]), ToyConfig(**config["toy"])
+    return TrainPpo(policy=config["policy"], directory=run, world=config["world"], sim=sim, toy=toy, ppo=ppo)
 
 
 def gradients_of(ranks: Ranks, run: Path, rollouts: int, worlds: int) -> None:
@@ -133,14 +137,15 @@ def report(
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("runs", type=Path, nargs="+", help="run directories of `rlvla train ppo`")
-    parser.add_argument("--rollouts", type=int, default=8, help="gradients that are compared, at least 3; few say little")
+    parser.add_argument("--rollouts", type=int, default=8, help="gradients that are compared, at least 3")
     parser.add_argument("--worlds", type=int, default=0, help="episodes of a rollout; 0: as many as the run had")
+    parser.add_argument("--ranks", type=int, default=0, help="processes; 0: one per core, at most 4")
     given = parser.parse_args()
     try:
         if given.rollouts < 3:
             raise RlvlaError(f"two gradients give no error bar: --rollouts must be at least 3, got {given.rollouts}")
         for run in given.runs:
-            launch(gradients_of, (run, given.rollouts, given.worlds), ranks=0)
+            launch(gradients_of, (run, given.rollouts, given.worlds), ranks=given.ranks)
     except RlvlaError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
