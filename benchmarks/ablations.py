@@ -1,0 +1,198 @@
+"""What does each part of the PPO recipe bring? One thing changed at a time, everything else as in `rlvla study`.
+
+    python benchmarks/ablations.py [VARIANT ...] [--runs runs/ablations] [--seeds 0 1] [--updates 20]
+
+For each training seed: the warm-up, so many updates of the recipe, and as many of every variant, of the same starts.
+The recipe then meets its warm-up, and each variant the recipe, on the same 256 episodes of the training grid, greedy.
+Updates are fixed beforehand, not minutes, so that a variant is compared at equal episodes; what it costs is in the
+table. Interrupted anywhere, the same call goes on; with more variants or seeds it adds them. Prints a Markdown table
+and one line of JSON.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+from rich.console import Console
+
+from rlvla.commands.evaluate import Evaluate
+from rlvla.commands.train_ppo import TrainPpo
+from rlvla.commands.train_sft import TrainSft
+from rlvla.recipe import DEMONSTRATIONS, EVALUATION_SEED, WORLD, ppo_recipe, warmup_recipe
+from rlvla.stages import Chain, Stage
+from rlvla.study import demonstration_stage
+from rlvla_core.errors import RlvlaError
+from rlvla_core.evaluation.report import format_difference, format_p, format_rate
+from rlvla_core.runs import RunDirectory
+
+EPISODES = 256
+RECIPE = "recipe"
+"""The variant that changes nothing, and that all others are compared with."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Variant:
+    """One departure from the recipe."""
+
+    change: str
+    """For the table."""
+    ppo: Mapping[str, Any] = field(default_factory=dict)
+    """Other options of PPO than the recipe's."""
+    sim: Mapping[str, Any] = field(default_factory=dict)
+    """Other options of the world that PPO plays in; what is measured is always played in the recipe's."""
+    label_sigma: float = warmup_recipe(0).label_sigma
+    """Of the warm-up, bins."""
+
+
+VARIANTS = {
+    RECIPE: Variant(change="the recipe"),
+    "shared-critic": Variant(change="critic on the backbone instead of simulator state", ppo={"critic": "shared"}),
+    "early-end": Variant(change="episodes end at success", sim={"end_on_success": True}),
+    "low-rate": Variant(change="lr 5e-5 instead of 1.5e-4", ppo={"lr": 5e-5}),
+    "narrow-labels": Variant(change="warm-up with labels of sigma 4 instead of 12 bins", label_sigma=4.0),
+}
+
+
+def training_stages(folder: Path, variant: str, seed: int, updates: int) -> list[Stage]:
+    """The warm-up (one for all variants of a seed and width of labels) and PPO."""
+    changed, data = VARIANTS[variant], demonstration_stage(folder, DEMONSTRATIONS, WORLD)
+    recipe = replace(warmup_recipe(seed), label_sigma=changed.label_sigma)
+    warmup = TrainSft(data=folder / data.name, directory=folder / warmup_name(variant, seed), sft=recipe)
+    ppo = replace(ppo_recipe(seed, minutes=0.0), iterations=updates, **changed.ppo)
+    start = str(warmup.directory / "policy")
+    run = TrainPpo(policy=start, directory=folder / f"{variant}-{seed}", sim=replace(WORLD, **changed.sim), ppo=ppo)
+    return [
+        data,
+        Stage(
+            name=warmup.directory.name,
+            purpose=f"a short imitation, labels of {changed.label_sigma:g} bins",
+            command=warmup,
+            output=warmup.directory / "policy" / "config.json",
+            minutes=recipe.minutes,
+            needs=(data.name,),
+        ),
+        Stage(
+            name=run.directory.name,
+            purpose=f"{updates} updates: {changed.change}",
+            command=run,
+            output=run.directory / "policy" / "config.json",
+            minutes=0.5 * updates,
+            needs=(warmup.directory.name,),
+        ),
+    ]
+
+
+def warmup_name(variant: str, seed: int) -> str:
+    """The stage that `variant` starts from."""
+    return f"warm-up-{VARIANTS[variant].label_sigma:g}-{seed}"
+
+
+def rival(variant: str, seed: int) -> str:
+    """The stage that `variant` is compared with."""
+    return warmup_name(variant, seed) if variant == RECIPE else f"{RECIPE}-{seed}"
+
+
+def comparison_stage(folder: Path, after: str, before: str) -> Stage:
+    """Two policies on the same episodes."""
+    command = Evaluate(
+        bundle=folder / after / "policy",
+        against=folder / before / "policy",
+        episodes=EPISODES,
+        seed=EVALUATION_SEED,
+        max_steps=WORLD.max_steps,
+        video=0,
+        output=folder / f"{after}-against-{before}",
+    )
+    return Stage(
+        name=f"{after}-against-{before}",
+        purpose="the same episodes, greedy",
+        command=command,
+        output=folder / f"{after}-against-{before}" / "comparison.json",
+        minutes=2.0,
+        needs=(after, before),
+    )
+
+
+def chain(folder: Path, variants: Sequence[str], seeds: Sequence[int], updates: int) -> Chain:
+    """Every stage: the recipe first, then variant by variant, each with all its seeds."""
+    stages: dict[str, Stage] = {}
+    for variant in dict.fromkeys((RECIPE, *variants)):
+        for seed in seeds:
+            found = training_stages(folder, variant, seed, updates)
+            for stage in (*found, comparison_stage(folder, f"{variant}-{seed}", rival(variant, seed))):
+                stages.setdefault(stage.name, stage)
+    return Chain(stages=list(stages.values()), records=folder / "stages")
+
+
+def result(folder: Path, variant: str, seed: int) -> dict[str, Any]:
+    """One row: what the rollouts of the second half of the run had, what it cost, and the comparison."""
+    updates = RunDirectory.open_read_only(folder / f"{variant}-{seed}").journal.read()
+    late = updates[len(updates) // 2 :]
+    comparison = folder / f"{variant}-{seed}-against-{rival(variant, seed)}" / "comparison.json"
+    return {
+        "variant": variant,
+        "seed": seed,
+        "updates": len(updates),
+        "env_steps": updates[-1]["env_steps"],
+        "minutes": round(sum(update["seconds"]["total"] for update in updates) / 60, 1),
+        "first_rollout": updates[0]["success_at_end"],
+        "late_rollouts": round(mean(update["success_at_end"] for update in late), 4),
+        "late_episodes": sum(update["episodes"] for update in late),
+        "kl": round(mean(update["kl"] for update in late), 4),
+        "comparison": json.loads(comparison.read_text()),
+    }
+
+
+def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
+    """The table, a row for each variant and seed."""
+    head = ("variant", "seed", "steps, minutes", "rollouts, second half", "KL", "greedy", "against", "difference", "p")
+    lines = [f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}"]
+    for row in rows:
+        found = row["comparison"]["success_at_end"]
+        late, episodes = row["late_rollouts"], row["late_episodes"]
+        cells = (
+            VARIANTS[row["variant"]].change,
+            row["seed"],
+            f"{row['env_steps']:,}, {row['minutes']}",
+            format_rate(round(late * episodes), episodes),
+            f"{row['kl']:.3f}",
+            format_rate(found["after"]["successes"], found["n"]),
+            format_rate(found["before"]["successes"], found["n"]),
+            format_difference(found["difference"], *found["difference95"]),
+            format_p(found["mcnemar_p"]),
+        )
+        lines.append(f"| {' | '.join(map(str, cells))} |")
+    return "\n".join(lines)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("variants", nargs="*", help=f"of {', '.join(VARIANTS)}; default: all")
+    parser.add_argument("--runs", type=Path, default=Path("runs/ablations"), help="folder of this benchmark")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1], help="training seeds")
+    parser.add_argument("--updates", type=int, default=20, help="of PPO, each of 128 episodes")
+    given = parser.parse_args()
+    console = Console(soft_wrap=True)
+    try:
+        if unknown := [name for name in given.variants if name not in VARIANTS]:
+            raise RlvlaError(f"there is no variant {unknown[0]}: choose from {', '.join(VARIANTS)}")
+        variants = given.variants or list(VARIANTS)
+        stages = chain(given.runs, variants, given.seeds, given.updates)
+        console.print("\n".join(stages.plan()), markup=False, highlight=False)
+        stages.run(console)
+    except RlvlaError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    rows = [result(given.runs, name, seed) for name in dict.fromkeys((RECIPE, *variants)) for seed in given.seeds]
+    print(markdown(rows))
+    print(json.dumps({"benchmark": "ablations", "results": rows}))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
