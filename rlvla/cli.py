@@ -71,6 +71,7 @@ COMMANDS = (
     _command(LEARN, "train ppo", "train_ppo:TrainPpo", "improve a policy by reinforcement learning"),
     _command(LEARN, "train grpo", "train_grpo:TrainGrpo", "the same without a critic, by groups of episodes"),
     _command(LEARN, "train dpo", "train_dpo:TrainDpo", "the same by preferring episodes that succeed"),
+    _command(LEARN, "merge", "merge:Merge", "several runs from one start become one policy: the mean of their weights"),
     _command(LEARN, "evaluate", "evaluate:Evaluate", "success rate of a policy bundle, with interval and video"),
     _command(STUDY, "study", "study:Study", "every method, sixteen out-of-distribution tests, one report; resumable"),
     _command(STUDY, "study tests", "study_tests:StudyTests", "the sixteen tests of one policy bundle"),

@@ -1,0 +1,48 @@
+"""One policy out of several: the mean of their weights, or a step beyond it.
+
+Policies that go on from one start by noisy updates each carry noise of their own, and have in common what the updates
+were after. The mean keeps that and divides the variance of the rest by their number (model soups, Wortsman et al.
+2022, arXiv 2203.05482; local SGD, Stich 2018, arXiv 1805.09767).
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+
+from rlvla_core.policy.policy import VLAPolicy
+
+State = Mapping[str, torch.Tensor]
+
+
+def merged(states: Sequence[State], start: State | None = None, scale: float = 1.0) -> dict[str, torch.Tensor]:
+    """start + scale · (mean of `states` - start), tensor by tensor, in float32 and returned in the first one's types.
+
+    Without a start, or at scale 1, that is the mean. Tensors that are no floats are the first one's.
+    """
+    found = {}
+    for name, first in states[0].items():
+        if not first.is_floating_point():
+            found[name] = first.clone()
+            continue
+        mean = torch.stack([state[name].float() for state in states]).mean(0)
+        found[name] = (mean if start is None else torch.lerp(start[name].float(), mean, scale)).to(first.dtype)
+    return found
+
+
+def own_tensors(policy: VLAPolicy) -> dict[str, torch.Tensor]:
+    """Copies of what a bundle holds itself: all weights, or adapter and value head of one that names its base."""
+    shared = {f"model.{name}" for name in policy.model.state_dict() if ".lora_" not in name}
+    kept = set() if policy.base_directory is None else shared
+    return {name: tensor.clone() for name, tensor in policy.state_dict().items() if name not in kept}
+
+
+def traits(policy: VLAPolicy) -> dict[str, Any]:
+    """What policies must have in common to be merged: everything but the values of their weights."""
+    return {
+        "model": policy.config.to_json(),
+        "action statistics": policy.codec.norm_stats.to_json(),
+        "image transform": policy.transform.hash(),
+        "base checkpoint": policy.base_directory,
+        "tensors (has one an adapter?)": {name: tensor.shape for name, tensor in policy.state_dict().items()},
+    }
