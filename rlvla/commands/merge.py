@@ -1,5 +1,6 @@
 """`rlvla merge BUNDLE BUNDLE ... --output BUNDLE`: several runs from one start become one policy."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,7 +10,7 @@ import tyro
 
 from rlvla_core.errors import RlvlaError
 from rlvla_core.policy.bundle import identity, load_bundle, load_deploy, save_bundle
-from rlvla_core.policy.merge import merged, own_tensors, traits
+from rlvla_core.policy.merge import mean_of, own_tensors, traits
 from rlvla_core.policy.policy import VLAPolicy
 
 
@@ -25,32 +26,20 @@ class Merge:
     """Two or more policy bundles of one robot and world."""
     output: Path
     """Directory of the new bundle."""
-    start: Path | None = None
-    """The bundle that all went on from; only for --scale."""
-    scale: float = 1.0
-    """How far to go from the start towards the mean: 1 is the mean, 2 as far again."""
 
     def run(self) -> int:
         """Merge, write, say so. Raises RlvlaError for bundles that do not belong together."""
         if len(self.bundles) < 2:
             raise RlvlaError(f"merging needs two or more bundles, got {len(self.bundles)}: name another run's policy")
-        if self.start is None and self.scale != 1.0:
-            raise RlvlaError(f"--scale {self.scale:g} is a way from a start to the mean: name the common --start")
-        policy, states = load_alike([*self.bundles, *([] if self.start is None else [self.start])])
-        start = None if self.start is None else states.pop()
-        policy.load_state_dict(merged(states, start, self.scale), strict=False)
-        facts = {
-            "command": "merge",
-            "bundles": {str(path): identity(path) for path in self.bundles},
-            "start": None if self.start is None else identity(self.start),
-            "scale": self.scale,
-        }
+        policy, states = load_alike(self.bundles)
+        policy.load_state_dict(mean_of(states), strict=False)  # what is not there is the base's, the same in all
+        facts = {"command": "merge", "bundles": {str(path): identity(path) for path in self.bundles}}
         save_bundle(policy, self.output, deploy=load_deploy(self.bundles[0]), provenance=facts)
         print(f"{self.output}: {len(self.bundles)} policies in one")
         return 0
 
 
-def load_alike(paths: list[Path]) -> tuple[VLAPolicy, list[dict[str, torch.Tensor]]]:
+def load_alike(paths: Sequence[Path]) -> tuple[VLAPolicy, list[dict[str, torch.Tensor]]]:
     """The last policy, and the tensors of each; one policy at a time is in memory. Raises RlvlaError where two differ
     in more than their weights."""
     common: dict[str, Any] = {}

@@ -1,4 +1,4 @@
-"""One policy out of several: the mean of their weights, or a step beyond it.
+"""One policy out of several: the mean of their weights.
 
 Policies that go on from one start by noisy updates each carry noise of their own, and have in common what the updates
 were after. The mean keeps that and divides the variance of the rest by their number (model soups, Wortsman et al.
@@ -12,21 +12,15 @@ import torch
 
 from rlvla_core.policy.policy import VLAPolicy
 
-State = Mapping[str, torch.Tensor]
 
-
-def merged(states: Sequence[State], start: State | None = None, scale: float = 1.0) -> dict[str, torch.Tensor]:
-    """start + scale · (mean of `states` - start), tensor by tensor, in float32 and returned in the first one's types.
-
-    Without a start, or at scale 1, that is the mean. Tensors that are no floats are the first one's.
-    """
+def mean_of(states: Sequence[Mapping[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
+    """The mean of each tensor, taken in float32 and returned in the first one's type; of integers the first one's."""
     found = {}
     for name, first in states[0].items():
-        if not first.is_floating_point():
+        if first.is_floating_point():
+            found[name] = torch.stack([state[name].float() for state in states]).mean(0).to(first.dtype)
+        else:
             found[name] = first.clone()
-            continue
-        mean = torch.stack([state[name].float() for state in states]).mean(0)
-        found[name] = (mean if start is None else torch.lerp(start[name].float(), mean, scale)).to(first.dtype)
     return found
 
 

@@ -1,4 +1,4 @@
-"""Several policies become one: their mean, or a step beyond it; bundles that do not belong together are refused."""
+"""Several policies become one, their mean; bundles that do not belong together are refused."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,7 @@ from rlvla.commands.merge import Merge
 from rlvla_core.errors import RlvlaError
 from rlvla_core.policy.bundle import load_bundle
 from rlvla_core.policy.lora import LoraConfig, apply_lora
-from rlvla_core.policy.merge import merged, own_tensors
+from rlvla_core.policy.merge import mean_of, own_tensors
 from rlvla_core.policy.norm_stats import BRIDGE_ORIG
 from rlvla_core.policy.policy import VLAPolicy
 
@@ -26,34 +26,26 @@ def moved(policy: VLAPolicy, seed: int) -> VLAPolicy:
     return policy
 
 
-def test_the_mean_and_a_step_beyond_it() -> None:
+def test_the_mean_keeps_types() -> None:
     a = {"w": torch.tensor([1.0, 4.0]), "half": torch.tensor([1.0], dtype=torch.bfloat16), "count": torch.tensor(3)}
     b = {"w": torch.tensor([3.0, 0.0]), "half": torch.tensor([2.0], dtype=torch.bfloat16), "count": torch.tensor(5)}
-    mean = merged([a, b])
+    mean = mean_of([a, b])
     assert mean["w"].tolist() == [2.0, 2.0] and mean["half"].tolist() == [1.5] and mean["count"] == 3
     assert mean["half"].dtype == torch.bfloat16
-    start = {**a, "w": torch.tensor([1.0, 1.0])}
-    assert merged([a, b], start)["w"].tolist() == [2.0, 2.0]
-    assert merged([a, b], start, 3.0)["w"].tolist() == [4.0, 4.0]
 
 
 def test_a_merged_bundle_is_the_mean_and_says_of_what(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    fresh = [VLAPolicy.from_preset("tiny", BRIDGE_ORIG, seed=1) for _ in range(3)]
-    paths = [tmp_path / name for name in ("start", "one", "two")]
-    for seed, (policy, path) in enumerate(zip(fresh, paths, strict=True)):
-        save(moved(policy, seed) if seed else policy, path)
-    assert Merge(bundles=tuple(paths[1:]), output=tmp_path / "mean").run() == 0
-    assert Merge(bundles=tuple(paths[1:]), output=tmp_path / "far", start=paths[0], scale=2.0).run() == 0
-    assert "2 policies in one" in capsys.readouterr().out
-    start, one, two, mean, far = (
-        load_bundle(path).state_dict() for path in (*paths, tmp_path / "mean", tmp_path / "far")
-    )
+    paths = [tmp_path / name for name in ("one", "two", "three")]
+    for seed, path in enumerate(paths):
+        save(moved(VLAPolicy.from_preset("tiny", BRIDGE_ORIG, seed=1), seed), path)
+    assert Merge(bundles=tuple(paths), output=tmp_path / "mean").run() == 0
+    assert "3 policies in one" in capsys.readouterr().out
+    *learned, mean = (load_bundle(path).state_dict() for path in (*paths, tmp_path / "mean"))
     for name, tensor in mean.items():
-        torch.testing.assert_close(tensor, (one[name] + two[name]) / 2)
-        torch.testing.assert_close(far[name], one[name] + two[name] - start[name], rtol=1e-4, atol=1e-5)
-    facts = json.loads((tmp_path / "far" / "provenance.json").read_text())["provenance"]
-    assert list(facts["bundles"]) == [str(path) for path in paths[1:]] and facts["scale"] == 2.0
-    assert (tmp_path / "far" / "deploy.json").read_text() == (paths[0] / "deploy.json").read_text()
+        torch.testing.assert_close(tensor, sum(state[name] for state in learned) / 3)
+    facts = json.loads((tmp_path / "mean" / "provenance.json").read_text())["provenance"]
+    assert list(facts["bundles"]) == [str(path) for path in paths]
+    assert (tmp_path / "mean" / "deploy.json").read_text() == (paths[0] / "deploy.json").read_text()
 
 
 def test_adapters_on_one_checkpoint_are_merged_without_its_weights(tmp_path: Path, policy: VLAPolicy) -> None:
@@ -80,12 +72,11 @@ def test_what_does_not_belong_together_is_refused(tmp_path: Path, policy: VLAPol
     save(policy, tmp_path / "panda", env_spec(robot="panda"))
     apply_lora(policy, LoraConfig(rank=2))
     save(policy, tmp_path / "adapter")
-    for bundles, options, message in (
-        (("a",), {}, "two or more bundles, got 1"),
-        (("a", "panda"), {}, "differ in their world"),
-        (("a", "adapter"), {}, "differ in their tensors"),
-        (("a", "a"), {"scale": 2.0}, "--scale 2 .* name the common --start"),
+    for bundles, message in (
+        (("a",), "two or more bundles, got 1"),
+        (("a", "panda"), "differ in their world"),
+        (("a", "adapter"), "differ in their tensors"),
     ):
         with pytest.raises(RlvlaError, match=message):
-            Merge(bundles=tuple(tmp_path / name for name in bundles), output=tmp_path / "out", **options).run()
+            Merge(bundles=tuple(tmp_path / name for name in bundles), output=tmp_path / "out").run()
     assert not (tmp_path / "out").exists()
