@@ -13,7 +13,7 @@ workers=${TEST_WORKERS:-2}
 export OMP_NUM_THREADS=1 LP_NUM_THREADS=0
 pytest() { "$venv/bin/python" -m pytest "$@"; }
 # A file a process, in the order of the folders: xdist would leave the files of few, long tests to the end, for one core.
-parallel=(-n "$workers" --dist loadfile --no-loadscope-reorder)
+parallel=(-n "$workers" --dist loadfile --no-loadscope-reorder --durations 12 --durations-min 10)
 
 if (($#)); then
   pytest "${parallel[@]}" "$@"
