@@ -5,8 +5,8 @@
 For each training seed: the warm-up, so many updates of the recipe, and as many of every variant, of the same starts.
 The recipe then meets its warm-up, and each variant the recipe, on the same 256 episodes of the training grid, greedy.
 Updates are fixed beforehand, not minutes, so that a variant is compared at equal episodes; what it costs is in the
-table. Interrupted anywhere, the same call goes on; with more variants or seeds it adds them. Prints a Markdown table
-and one line of JSON.
+table. Rollouts that end at success count success once: compare `early-end` by the greedy column. Interrupted anywhere,
+the same call goes on; with more variants or seeds it adds them. Prints a Markdown table and one line of JSON.
 """
 
 import argparse
@@ -126,7 +126,7 @@ def chain(folder: Path, variants: Sequence[str], seeds: Sequence[int], updates: 
             found = training_stages(folder, variant, seed, updates)
             for stage in (*found, comparison_stage(folder, f"{variant}-{seed}", rival(variant, seed))):
                 stages.setdefault(stage.name, stage)
-    return Chain(stages=list(stages.values()), records=folder / "stages")
+    return Chain(stages=list(stages.values()), records=folder / "stages", way_out="choose another --runs")
 
 
 def result(folder: Path, variant: str, seed: int) -> dict[str, Any]:

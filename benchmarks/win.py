@@ -79,7 +79,7 @@ def chain(folder: Path, seeds: list[int], ppo_minutes: float, sft: list[int], se
             needs=(data.name,),
         )
         stages += [data, training, *comparisons(folder, run.name, f"warm-up-{seeds[0]}", sets)]
-    return Chain(stages=stages, records=folder / "stages")
+    return Chain(stages=stages, records=folder / "stages", way_out="choose another --runs")
 
 
 def results(stages: Sequence[Stage]) -> list[dict[str, Any]]:
