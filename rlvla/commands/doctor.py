@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.text import Text
 
 VULKAN_TIMEOUT_S = 120.0
-"""A first picture takes about 4 s; a driver that has not drawn by then hangs."""
+"""The probe takes a few seconds; a driver that has not drawn by then hangs."""
 
 NEWEST_PYTHON = (3, 12)
 """The newest that all wheels of the simulator exist for."""

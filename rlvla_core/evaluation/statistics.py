@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from scipy import stats
+from scipy import special
 
 from rlvla_core.errors import RlvlaError
 
@@ -80,7 +80,7 @@ def mcnemar(a: Outcomes, b: Outcomes) -> float:
     The binomial test of the discordant pairs at 1/2 (Q. McNemar, Psychometrika 12, 1947). 1 without such pairs.
     """
     _, only_a, only_b, _ = paired_counts(a, b)
-    return float(stats.binomtest(only_b, only_a + only_b).pvalue) if only_a + only_b else 1.0
+    return min(1.0, 2.0 * float(special.bdtr(min(only_a, only_b), only_a + only_b, 0.5)))
 
 
 def paired_difference(a: Outcomes, b: Outcomes, confidence: float = 0.95) -> tuple[float, float, float]:
@@ -161,7 +161,7 @@ def _flags(outcomes: Outcomes) -> np.ndarray:
 def _z(confidence: float) -> float:
     if not 0 < confidence < 1:
         raise RlvlaError(f"confidence must lie between 0 and 1, got {confidence}")
-    return float(stats.norm.ppf(0.5 + confidence / 2))
+    return float(special.ndtri(0.5 + confidence / 2))
 
 
 def _check_counts(successes: int, n: int) -> None:

@@ -67,6 +67,16 @@ def asset_visual(mesh: Mesh) -> render.RenderBodyComponent:
     return body
 
 
+@cache
+def no_reflections() -> render.RenderTexture:
+    """One pixel instead of the table by which the shader weights what a surface mirrors of its surroundings.
+
+    SAPIEN integrates that table once a process where none is given, on a CPU for as long as all imports take, and the
+    stage has no surroundings: they are black.
+    """
+    return render.RenderTexture(np.zeros((1, 1, 4), dtype=np.uint8), 2, "R8G8B8A8Unorm")
+
+
 class Stage:
     """Draws uint8 pictures [height, width, 3] of one world."""
 
@@ -101,6 +111,7 @@ class Stage:
         mount = sapien.Entity()
         mount.add_component(eye)
         self.scene.add_entity(mount)
+        eye.set_texture("BRDFLUT", no_reflections())  # known to cameras of a scene only
         return eye
 
     def place_camera(self, camera: CameraSpec) -> None:

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import sapien
 
+from rlvla_sim.stage import no_reflections
+
 SIZE = 64
 """Width and height of the probe picture, pixels."""
 
@@ -118,6 +120,7 @@ def render() -> dict[str, object]:
     builder.add_box_visual(half_size=[0.2, 0.2, 0.2], material=[0.8, 0.1, 0.1])
     builder.build_static(name="box").set_pose(sapien.Pose([1.0, 0.0, 0.0]))
     camera = scene.add_camera(name="probe", width=SIZE, height=SIZE, fovy=1.0, near=0.01, far=10.0)
+    camera.set_texture("BRDFLUT", no_reflections())
     scene.update_render()
     camera.take_picture()
     picture = camera.get_picture("Color")
