@@ -138,6 +138,13 @@ def test_importing_a_package_loads_nothing_heavy(package: str, allowed: set[str]
     assert allowed or float(seconds) < 0.5
 
 
+def test_a_study_that_leaves_policies_to_other_processes_loads_no_language_model() -> None:
+    """Seconds at every start: transformers and peft are imported where a model is built."""
+    program = "import sys, rlvla.study; print(*({'transformers', 'peft', 'mani_skill'} & set(sys.modules)))"
+    command = [sys.executable, "-c", program]
+    assert not subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+
+
 @pytest.mark.parametrize("command", COMMANDS, ids=[command.name for command in COMMANDS])
 def test_every_command_has_help(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:

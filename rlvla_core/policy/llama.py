@@ -4,23 +4,34 @@ The module tree, the tensor names and every parameter belong to transformers; on
 buys two things that matter here: the last layer runs only at the positions whose output is read (7 of about 80 for
 `tiny`, which is 27 % less work), and the key-value cache is two plain tensors per layer. Sub-modules are called as
 modules, so LoRA adapters act. Shapes: B batch, L positions, H heads, D head width.
+
+transformers is imported only when a model is built: that takes seconds, and many processes hand a policy on without
+loading it.
 """
+
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 from torch.utils.checkpoint import checkpoint
-from transformers import LlamaConfig, LlamaForCausalLM
-from transformers.models.llama.modeling_llama import LlamaDecoderLayer, LlamaRotaryEmbedding
 
 from rlvla_core.policy.config import TextConfig
 
+if TYPE_CHECKING:
+    from transformers import LlamaConfig, LlamaForCausalLM
+    from transformers.models.llama.modeling_llama import LlamaDecoderLayer
 
-def build_llama(config: TextConfig, pad_token_id: int) -> LlamaForCausalLM:
+
+def build_llama(config: TextConfig, pad_token_id: int) -> "LlamaForCausalLM":
     """An untied Llama without biases, with random weights."""
+    from transformers import LlamaForCausalLM
+
     return LlamaForCausalLM(_hf_config(config, pad_token_id))
 
 
-def _hf_config(config: TextConfig, pad_token_id: int) -> LlamaConfig:
+def _hf_config(config: TextConfig, pad_token_id: int) -> "LlamaConfig":
+    from transformers import LlamaConfig
+
     return LlamaConfig(
         vocab_size=config.vocab_size,
         hidden_size=config.hidden_size,
@@ -37,9 +48,11 @@ def _hf_config(config: TextConfig, pad_token_id: int) -> LlamaConfig:
     )
 
 
-def restore_rotary_buffers(llama: LlamaForCausalLM) -> None:
+def restore_rotary_buffers(llama: "LlamaForCausalLM") -> None:
     """Recompute the position frequencies: they are no checkpoint tensors, so a model built on the meta device lacks
     them."""
+    from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding
+
     llama.model.rotary_emb = LlamaRotaryEmbedding(llama.config)
 
 
@@ -83,7 +96,7 @@ def _rotate(x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tens
 
 
 def decoder_layer(
-    layer: LlamaDecoderLayer,
+    layer: "LlamaDecoderLayer",
     index: int,
     x: torch.Tensor,
     cos: torch.Tensor,
@@ -111,7 +124,7 @@ def decoder_layer(
 
 
 def run_llama(
-    llama: LlamaForCausalLM,
+    llama: "LlamaForCausalLM",
     embeddings: torch.Tensor,
     visible: torch.Tensor,
     positions: torch.Tensor,

@@ -3,17 +3,16 @@
 The targets are an explicit list: peft's `all-linear` changed its meaning between versions (it now skips the patch
 embeddings and the output layer, or takes the value head in). On the 7B the list matches 439 modules, the dead last
 blocks of the towers included; a policy that runs does not build those, so it adapts fewer and computes the same.
+
+peft takes seconds to import, so it is imported only when an adapter is added.
 """
 
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
-from peft import LoraConfig as PeftLoraConfig
-from peft import inject_adapter_in_model
-from peft.tuners.lora import LoraLayer
 from safetensors.torch import save_file
 
 from rlvla_core.errors import RlvlaError
@@ -59,11 +58,11 @@ def lora_modules(model: OpenVLA) -> list[str]:
 
 def adapted_modules(model: OpenVLA) -> list[str]:
     """Names of the modules that carry an adapter."""
-    return [name for name, module in model.named_modules() if isinstance(module, LoraLayer)]
+    return [name for name, module in model.named_modules() if hasattr(module, "lora_A")]
 
 
 def is_adapted(model: OpenVLA) -> bool:
-    return any(isinstance(module, LoraLayer) for module in model.modules())
+    return bool(adapted_modules(model))
 
 
 def inject_lora(model: OpenVLA, config: LoraConfig, seed: int = 0) -> None:
@@ -71,7 +70,9 @@ def inject_lora(model: OpenVLA, config: LoraConfig, seed: int = 0) -> None:
     outputs do not change; adapters are float32 whatever the base is."""
     if is_adapted(model):
         raise RlvlaError("this policy already has a LoRA adapter: train it on, or start from the base weights")
-    peft_config = PeftLoraConfig(
+    import peft
+
+    peft_config = peft.LoraConfig(
         r=config.rank,
         lora_alpha=config.alpha,  # type: ignore[arg-type]  # peft declares int, scales by any number
         lora_dropout=0.0,
@@ -80,7 +81,7 @@ def inject_lora(model: OpenVLA, config: LoraConfig, seed: int = 0) -> None:
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        inject_adapter_in_model(peft_config, model, adapter_name=_NAME)
+        peft.inject_adapter_in_model(peft_config, model, adapter_name=_NAME)
     for name, parameter in model.named_parameters():
         if f".lora_A.{_NAME}" in name or f".lora_B.{_NAME}" in name:
             parameter.data = parameter.data.float()
@@ -103,7 +104,7 @@ def _adapter_tensors(model: OpenVLA) -> dict[str, torch.Tensor]:
 
 def adapter_size(model: OpenVLA) -> LoraConfig:
     """Rank and alpha of the adapter that `model` carries."""
-    layer = next(module for module in model.modules() if isinstance(module, LoraLayer))
+    layer: Any = model.get_submodule(adapted_modules(model)[0])
     return LoraConfig(rank=layer.r[_NAME], alpha=layer.lora_alpha[_NAME])
 
 
