@@ -19,7 +19,7 @@ if (($#)); then
   pytest "${parallel[@]}" "$@"
   exit
 fi
-printf '[test] running the tests on %s processes: 6 to 13 minutes on 2 cores\n' "$workers"
+printf '[test] running the tests on %s processes: 5 to 10 minutes on 2 cores\n' "$workers"
 pytest "${parallel[@]}" --ignore tests/nodes
 printf '[test] running the tests of the ROS nodes, which keep real time, on their own: 3 to 5 minutes\n'
 # Without ROS these tests skip themselves: right on a machine without it, wrong here.
