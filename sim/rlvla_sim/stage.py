@@ -71,8 +71,8 @@ def asset_visual(mesh: Mesh) -> render.RenderBodyComponent:
 def no_reflections() -> render.RenderTexture:
     """One pixel instead of the table by which the shader weights what a surface mirrors of its surroundings.
 
-    SAPIEN integrates that table once a process where none is given, on a CPU for as long as all imports take, and the
-    stage has no surroundings: they are black.
+    Where none is given, SAPIEN integrates that table once a process, which takes a CPU seconds, and the stage has no
+    surroundings: they are black.
     """
     return render.RenderTexture(np.zeros((1, 1, 4), dtype=np.uint8), 2, "R8G8B8A8Unorm")
 
