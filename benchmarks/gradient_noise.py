@@ -1,12 +1,16 @@
 """How much of an update is signal? Gradients of several rollouts of one and the same policy, compared with each other.
 
-    python benchmarks/gradient_noise.py runs/early runs/late [--rollouts 8] [--worlds 0] [--ranks 0]
+    python benchmarks/gradient_noise.py runs/early runs/late [--rollouts 8] [--worlds 0] [--lam 0.95 0.8] [--ranks 0]
 
 For each run of `rlvla train ppo`: policy, critic and optimiser of the newest checkpoint, fresh starts. Every rollout
 gives one gradient of the policy's loss over all its steps, and nothing is learned. Two gradients agree as far as there
 is something to learn: their cosine is |signal|² / (|signal|² + |noise|²). From it follows the number of episodes at
 which both are equal (the simple noise scale of McCandlish et al. 2018, arXiv 1812.06162, appendix A.1). `scaled` is
 what Adam follows: every component divided by the root of its running mean square.
+
+Several `--lam` of generalised advantage estimation are applied to the same rollouts, and their gradients compared with
+those of the first one *of other rollouts*: that cosine is the progress, along what the first λ follows on average, of a
+step of unit length. A smaller λ has less noise and more of the critic's bias; the larger cosine learns faster.
 
 Prints for each run what was found, and one line of JSON.
 """
@@ -40,15 +44,18 @@ WHOLE_ROLLOUT = 10**9
 """Steps in a minibatch, more than any rollout has."""
 
 
-def agreement(gradients: list[torch.Tensor]) -> tuple[float, float]:
-    """(mean cosine of two, standard error) of K >= 3 vectors [P]: the mean product of two different ones over the mean
-    square, an unbiased numerator and denominator; the error from leaving out one vector at a time (jackknife)."""
-    matrix = torch.stack([torch.stack([torch.dot(a, b) for b in gradients]) for a in gradients]).double()
+def agreement(gradients: list[torch.Tensor], others: list[torch.Tensor]) -> tuple[float, float]:
+    """(cosine, standard error) of K >= 3 vectors [P] and as many others of the same rollouts, which may be the same.
+
+    The mean product of two of different rollouts, so that no noise is common to both, over the root mean squares; the
+    error from leaving out one rollout at a time (jackknife)."""
+    products = torch.stack([torch.stack([torch.dot(a, b) for b in others]) for a in gradients]).double()
+    squares = torch.stack([torch.stack([a.square().sum() for a in some]) for some in (gradients, others)]).double()
 
     def ratio(kept: list[int]) -> float:
-        part = matrix[kept][:, kept]
-        k, trace = len(kept), float(part.trace())
-        return (float(part.sum()) - trace) / (k * (k - 1)) / (trace / k)
+        part, k = products[kept][:, kept], len(kept)
+        product = (float(part.sum()) - float(part.trace())) / (k * (k - 1))
+        return product / math.sqrt(float(squares[:, kept].mean(dim=1).prod()))
 
     everyone = list(range(len(gradients)))
     without = [ratio([i for i in everyone if i != left]) for left in everyone]
@@ -80,9 +87,10 @@ def command_of(run: Path, worlds: int) -> TrainPpo:
     return TrainPpo(policy=config["policy"], directory=run, world=config["world"], sim=sim, toy=toy, ppo=ppo)
 
 
-def gradients_of(ranks: Ranks, run: Path, rollouts: int, worlds: int) -> None:
+def gradients_of(ranks: Ranks, run: Path, rollouts: int, worlds: int, lams: list[float]) -> None:
     """Measure one run; rank 0 prints."""
     command = command_of(run, worlds)
+    lams = lams or [command.ppo.lam]
     env = make_world(command, ranks.share(command.ppo.worlds, "worlds"), "cpu")
     policy = start_policy(command.policy, norm_stats=None, lora=None, seed=command.ppo.seed, device="cpu")
     learner = command.learner(policy, ranks, env.spec)
@@ -91,17 +99,20 @@ def gradients_of(ranks: Ranks, run: Path, rollouts: int, worlds: int) -> None:
         raise RlvlaError(f"{run} holds no checkpoint: name a run of `rlvla train ppo`")
     found: list[torch.Tensor] = []
     learner.descent.optimizer.register_step_pre_hook(lambda *_: found.append(flat_gradient(policy)))
-    plain, scaled, successes = [], [], 0.0
+    gradients: dict[float, list[torch.Tensor]] = {lam: [] for lam in lams}
+    snapshot.restore(learner.modules(), learner.descent.optimizer, checkpoint.tensors, checkpoint.state)
+    scale, successes = adams_scale(policy, learner.descent.optimizer), 0.0
     for number in range(1, rollouts + 1):
-        snapshot.restore(learner.modules(), learner.descent.optimizer, checkpoint.tensors, checkpoint.state)
-        scale = adams_scale(policy, learner.descent.optimizer)
         batch = play(learner, env, number)
-        learner.update(batch, number)
-        plain.append(found.pop())
-        scaled.append(plain[-1] / scale)
+        for lam in lams:
+            learner.config = replace(command.ppo, lam=lam)
+            learner.update(batch, number)
+            snapshot.restore(learner.modules(), learner.descent.optimizer, checkpoint.tensors, checkpoint.state)
+            gradients[lam].append(found.pop())
         successes += float(ranks.sum(batch.success_at_end.sum().double().reshape(1)).item())
     if ranks.is_main:
-        report(run, checkpoint.step, command.ppo.worlds, successes / (rollouts * command.ppo.worlds), plain, scaled)
+        success = successes / (rollouts * command.ppo.worlds)
+        report(run, checkpoint.step, command.ppo.worlds, success, gradients, scale)
     env.close()
 
 
@@ -120,17 +131,35 @@ def adams_scale(policy: VLAPolicy, optimizer: torch.optim.Optimizer) -> torch.Te
 
 
 def report(
-    run: Path, iteration: int, episodes: int, success: float, plain: list[torch.Tensor], scaled: list[torch.Tensor]
+    run: Path,
+    iteration: int,
+    episodes: int,
+    success: float,
+    gradients: dict[float, list[torch.Tensor]],
+    scale: torch.Tensor,
 ) -> None:
-    """Two rows and one line of JSON."""
+    """Two rows for each λ and one line of JSON."""
+    first, rollouts = next(iter(gradients)), len(next(iter(gradients.values())))
     figures: dict[str, Any] = {"benchmark": "gradient_noise", "run": str(run), "iteration": iteration}
-    figures |= {"episodes": episodes, "rollouts": len(plain), "success": round(success, 4)}
-    print(f"{run}, iteration {iteration}: {success:.1%} of {len(plain)} x {episodes} episodes succeed")
-    for name, gradients in (("plain", plain), ("scaled", scaled)):
-        cosine, error = agreement(gradients)
-        par = episodes_at_par(cosine, episodes)
-        print(f"  {name:<7} cosine {cosine:+.4f} +- {error:.4f}   signal = noise at {par and round(par)} episodes")
-        figures[name] = {"cosine": round(cosine, 5), "error": round(error, 5), "par": par and round(par)}
+    figures |= {"episodes": episodes, "rollouts": rollouts, "success": round(success, 4)}
+    print(f"{run}, iteration {iteration}: {success:.1%} of {rollouts} x {episodes} episodes succeed")
+    for name, divisor in (("plain", torch.ones_like(scale)), ("scaled", scale)):
+        of = {lam: [gradient / divisor for gradient in found] for lam, found in gradients.items()}
+        for lam, found in of.items():
+            cosine, error = agreement(found, found)
+            along, along_error = agreement(found, of[first])
+            par = episodes_at_par(cosine, episodes)
+            print(
+                f"  lam {lam:<5g} {name:<7} cosine {cosine:+.4f} +- {error:.4f}   with lam {first:g} {along:+.4f} +- "
+                f"{along_error:.4f}   signal = noise at {par and round(par)} episodes"
+            )
+            figures.setdefault(name, {})[f"{lam:g}"] = {
+                "cosine": round(cosine, 5),
+                "error": round(error, 5),
+                "along": round(along, 5),
+                "along_error": round(along_error, 5),
+                "par": par and round(par),
+            }
     print(json.dumps(figures), flush=True)
 
 
@@ -139,13 +168,14 @@ def main() -> int:
     parser.add_argument("runs", type=Path, nargs="+", help="run directories of `rlvla train ppo`")
     parser.add_argument("--rollouts", type=int, default=8, help="gradients that are compared, at least 3")
     parser.add_argument("--worlds", type=int, default=0, help="episodes of a rollout; 0: as many as the run had")
+    parser.add_argument("--lam", type=float, nargs="+", default=[], help="of the advantages; default: the run's own")
     parser.add_argument("--ranks", type=int, default=0, help="processes; 0: one per core, at most 4")
     given = parser.parse_args()
     try:
         if given.rollouts < 3:
             raise RlvlaError(f"two gradients give no error bar: --rollouts must be at least 3, got {given.rollouts}")
         for run in given.runs:
-            launch(gradients_of, (run, given.rollouts, given.worlds), ranks=given.ranks)
+            launch(gradients_of, (run, given.rollouts, given.worlds, given.lam), ranks=given.ranks)
     except RlvlaError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -10,9 +10,20 @@ def test_the_share_of_the_signal_is_found(signal: float) -> None:
     """Every vector is a common one and noise of variance 1: cosine signal² / (signal² + 1)."""
     noise = torch.Generator().manual_seed(0)
     common = signal * torch.randn(100_000, generator=noise)
-    cosine, error = agreement([common + torch.randn(100_000, generator=noise) for _ in range(8)])
+    gradients = [common + torch.randn(100_000, generator=noise) for _ in range(8)]
+    cosine, error = agreement(gradients, gradients)
     expected = signal**2 / (signal**2 + 1)
     assert cosine == pytest.approx(expected, abs=max(4 * error, 0.004))
+    assert error < 0.01
+
+
+def test_progress_along_others_counts_no_noise_that_both_share() -> None:
+    """Signal 0.5 and noise 1; the others have three times the noise, most of it the same: 0.25 / sqrt(1.25 * 9.25)."""
+    noise = torch.Generator().manual_seed(0)
+    common = 0.5 * torch.randn(100_000, generator=noise)
+    first = [torch.randn(100_000, generator=noise) for _ in range(8)]
+    cosine, error = agreement([common + one for one in first], [common + 3 * one for one in first])
+    assert cosine == pytest.approx(0.25 / (1.25 * 9.25) ** 0.5, abs=max(4 * error, 0.004))
     assert error < 0.01
 
 

@@ -71,19 +71,25 @@ def test_the_noise_of_gradients_is_measured_without_learning(warm, tmp_path, cap
     run = tmp_path / "ppo"
     TrainPpo(policy=str(warm / "policy"), directory=run, world="toy", toy=TOY, ppo=PPO, ranks=1).run()
 
-    def cosines():
+    def cosines(*more, lam=f"{PPO.lam:g}", cosine="cosine"):
         capsys.readouterr()
-        monkeypatch.setattr("sys.argv", ["gradient_noise.py", str(run), "--rollouts", "3", "--ranks", "1"])
+        monkeypatch.setattr("sys.argv", ["gradient_noise.py", str(run), "--rollouts", "3", "--ranks", "1", *more])
         assert gradient_noise.main() == 0
         line = json.loads(capsys.readouterr().out.splitlines()[-1])
         assert (line["iteration"], line["episodes"]) == (1, 8)
-        return [line[name]["cosine"] for name in ("plain", "scaled")]
+        return [line[name][lam][cosine] for name in ("plain", "scaled")]
 
     assert all(abs(cosine) < 0.9 for cosine in cosines())
     play = gradient_noise.play
     monkeypatch.setattr(gradient_noise, "play", lambda learner, env, number: play(learner, env, 1))
     # Only the order of the sums differs: the shuffle of the steps counts on.
     assert cosines() == pytest.approx([1.0, 1.0], abs=1e-4)
+    # Another lambda gives another gradient of the same rollout, judged by the first one's.
+    both = ["--lam", "0.95", "0"]
+    assert cosines(*both, lam="0") == pytest.approx([1.0, 1.0], abs=1e-4)
+    along = cosines(*both, lam="0", cosine="along")
+    assert all(0.05 < abs(cosine) < 0.99 for cosine in along)
+    assert cosines(*both, lam="0.95", cosine="along") == pytest.approx([1.0, 1.0], abs=1e-4)
 
 
 @pytest.mark.parametrize(
