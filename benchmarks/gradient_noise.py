@@ -10,7 +10,7 @@ what Adam follows: every component divided by the root of its running mean squar
 
 Several `--lam` of generalised advantage estimation are applied to the same rollouts, and their gradients compared with
 those of the first one *of other rollouts*: that cosine is the progress, along what the first λ follows on average, of a
-step of unit length. A smaller λ has less noise and more of the critic's bias; the larger cosine learns faster.
+step of unit length. A smaller λ has less noise and more of the critic's bias; this cosine weighs the two.
 
 Prints for each run what was found, and one line of JSON.
 """
@@ -90,7 +90,7 @@ def command_of(run: Path, worlds: int) -> TrainPpo:
 def gradients_of(ranks: Ranks, run: Path, rollouts: int, worlds: int, lams: list[float]) -> None:
     """Measure one run; rank 0 prints."""
     command = command_of(run, worlds)
-    lams = lams or [command.ppo.lam]
+    configs = {lam: replace(command.ppo, lam=lam) for lam in lams or [command.ppo.lam]}
     env = make_world(command, ranks.share(command.ppo.worlds, "worlds"), "cpu")
     policy = start_policy(command.policy, norm_stats=None, lora=None, seed=command.ppo.seed, device="cpu")
     learner = command.learner(policy, ranks, env.spec)
@@ -99,13 +99,12 @@ def gradients_of(ranks: Ranks, run: Path, rollouts: int, worlds: int, lams: list
         raise RlvlaError(f"{run} holds no checkpoint: name a run of `rlvla train ppo`")
     found: list[torch.Tensor] = []
     learner.descent.optimizer.register_step_pre_hook(lambda *_: found.append(flat_gradient(policy)))
-    gradients: dict[float, list[torch.Tensor]] = {lam: [] for lam in lams}
+    gradients: dict[float, list[torch.Tensor]] = {lam: [] for lam in configs}
     snapshot.restore(learner.modules(), learner.descent.optimizer, checkpoint.tensors, checkpoint.state)
     scale, successes = adams_scale(policy, learner.descent.optimizer), 0.0
     for number in range(1, rollouts + 1):
         batch = play(learner, env, number)
-        for lam in lams:
-            learner.config = replace(command.ppo, lam=lam)
+        for lam, learner.config in configs.items():
             learner.update(batch, number)
             snapshot.restore(learner.modules(), learner.descent.optimizer, checkpoint.tensors, checkpoint.state)
             gradients[lam].append(found.pop())

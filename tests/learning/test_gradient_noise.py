@@ -18,7 +18,7 @@ def test_the_share_of_the_signal_is_found(signal: float) -> None:
 
 
 def test_progress_along_others_counts_no_noise_that_both_share() -> None:
-    """Signal 0.5 and noise 1; the others have three times the noise, most of it the same: 0.25 / sqrt(1.25 * 9.25)."""
+    """Signal 0.5 and noise 1; the others have the same noise three times as strong: 0.25 / sqrt(1.25 * 9.25)."""
     noise = torch.Generator().manual_seed(0)
     common = 0.5 * torch.randn(100_000, generator=noise)
     first = [torch.randn(100_000, generator=noise) for _ in range(8)]

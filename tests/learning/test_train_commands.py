@@ -90,6 +90,9 @@ def test_the_noise_of_gradients_is_measured_without_learning(warm, tmp_path, cap
     along = cosines(*both, lam="0", cosine="along")
     assert all(0.05 < abs(cosine) < 0.99 for cosine in along)
     assert cosines(*both, lam="0.95", cosine="along") == pytest.approx([1.0, 1.0], abs=1e-4)
+    monkeypatch.setattr("sys.argv", ["gradient_noise.py", str(run), "--ranks", "1", "--lam", "0.95", "1.5"])
+    assert gradient_noise.main() == 1
+    assert "1.5" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
