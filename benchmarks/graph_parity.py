@@ -27,6 +27,7 @@ from rlvla_core.evaluation.report import compare
 from rlvla_core.policy.bundle import load_bundle, load_deploy
 from rlvla_nodes.graph import GraphSettings
 from rlvla_sim import WorldConfig, make_env
+from rlvla_sim.robots import robot
 
 ROBOTS = {"widowx250s": "sim", "panda": "sim_panda"}
 START_TIMEOUT_S = 180.0
@@ -148,7 +149,8 @@ def main() -> int:
     torch.set_num_threads(1)
     try:
         deploy, policy = load_deploy(given.bundle), load_bundle(given.bundle).eval()
-        size = {"image_width": deploy.camera.width, "image_height": deploy.camera.height}
+        view = robot(deploy.robot).view_of(deploy.camera)
+        size: dict[str, Any] = {"image_width": deploy.camera.width, "image_height": deploy.camera.height, "view": view}
         env = make_env(WorldConfig(robot=deploy.robot, max_steps=given.max_steps, **size), min(32, given.episodes))
         episodes = EpisodeList.draw(env.spec, given.episodes, seed=given.seed)
         inside = evaluate(policy, env, episodes, temperature=0.0)

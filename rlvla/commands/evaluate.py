@@ -22,6 +22,7 @@ from rlvla_core.runs.files import replace_file, replace_json
 from rlvla_core.runs.progress import Progress
 from rlvla_core.toy import ToyConfig, make_toy_env
 from rlvla_sim import WorldConfig, make_env
+from rlvla_sim.robots import robot
 
 VIDEO_FPS = 10.0
 """Twice the speed of the robot, so that 80 steps take 8 s."""
@@ -130,7 +131,7 @@ def build(options: Evaluate, num_envs: int) -> tuple[VLAPolicy, VecEnv]:
 
 
 def make_world(deploy: DeploySpec, options: Evaluate, num_envs: int) -> VecEnv:
-    """The simulated world of a bundle: a toy world, or put-X-on-Y with the bundle's robot and picture size."""
+    """The simulated world of a bundle: a toy world, or put-X-on-Y with the bundle's robot, view and picture size."""
     camera = deploy.camera
     if deploy.robot.startswith("toy-"):
         if options.episode_set != "train":
@@ -143,6 +144,7 @@ def make_world(deploy: DeploySpec, options: Evaluate, num_envs: int) -> VecEnv:
         robot=deploy.robot,
         image_width=camera.width,
         image_height=camera.height,
+        view=robot(deploy.robot).view_of(camera),
         episode_set=options.episode_set,
         max_steps=options.max_steps,
         assets=options.assets,

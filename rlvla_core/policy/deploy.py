@@ -52,10 +52,11 @@ class DeploySpec:
 
 
 def check_fits(deploy: DeploySpec, spec: EnvSpec) -> None:
-    """Raise RlvlaError unless the world has the robot, rate, action space and picture size of training."""
+    """Raise RlvlaError unless the world has the robot, rate, action space and camera of training."""
     check_arm(deploy, robot=spec.robot, control_hz=spec.control_hz, action_space=spec.action_space)
-    camera = spec.camera
-    _check_same("picture size", f"{deploy.camera.width}x{deploy.camera.height}", f"{camera.width}x{camera.height}")
+    trained, camera = deploy.camera, spec.camera
+    _check_same("picture size", f"{trained.width}x{trained.height}", f"{camera.width}x{camera.height}")
+    _check_same("fx, fy, cx, cy", _lens(trained), _lens(camera))
 
 
 def check_arm(deploy: DeploySpec, *, robot: str, control_hz: float, action_space: str) -> None:
@@ -63,6 +64,11 @@ def check_arm(deploy: DeploySpec, *, robot: str, control_hz: float, action_space
     _check_same("robot", deploy.robot, robot)
     _check_same("control rate in Hz", deploy.control_hz, control_hz)
     _check_same("action space", deploy.action_space, action_space)
+
+
+def _lens(camera: CameraSpec) -> str:
+    """The intrinsics to a hundredth of a pixel."""
+    return ", ".join(f"{value:.2f}" for value in (camera.fx, camera.fy, camera.cx, camera.cy))
 
 
 def _check_same(what: str, trained: object, found: object) -> None:

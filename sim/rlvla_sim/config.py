@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from rlvla_core.environment import CameraSpec
 from rlvla_core.errors import RlvlaError
 from rlvla_sim.episodes import EpisodeSet
 from rlvla_sim.grids import episode_set
+from rlvla_sim.robots.spec import View
 
 CONTROL_HZ = 5.0
 """Actions a second (paper, section 1.1)."""
@@ -21,7 +21,9 @@ class WorldConfig:
     image_width: int = 64
     """Pixels."""
     image_height: int = 64
-    """Pixels. The camera keeps the paper's field of view (4:3) at every picture shape: a square one is squeezed."""
+    """Pixels. The view is the same at every picture shape: a square picture of 4:3 is squeezed."""
+    view: View = "whole"
+    """How much of the paper's camera picture there is: all of it, or the window around the workspace."""
     supersampling: int = 2
     """Each pixel is the mean of this many rendered ones in each direction."""
     max_steps: int = 80
@@ -61,19 +63,3 @@ class WorldConfig:
     def substeps(self) -> int:
         """Physics steps in one control step."""
         return int(self.physics_hz / CONTROL_HZ)
-
-
-def scaled_camera(camera: CameraSpec, width: int, height: int) -> CameraSpec:
-    """The same view at another picture size: fx W / 640, fy H / 480, and the principal point alike."""
-    x, y = width / camera.width, height / camera.height
-    return CameraSpec(
-        name=camera.name,
-        width=width,
-        height=height,
-        fx=camera.fx * x,
-        fy=camera.fy * y,
-        cx=camera.cx * x,
-        cy=camera.cy * y,
-        position_in_base=camera.position_in_base,
-        quaternion_in_base=camera.quaternion_in_base,
-    )

@@ -17,7 +17,7 @@ from rlvla_core.environment import CameraSpec
 from rlvla_core.projection import project
 from rlvla_sim.assets import catalogue
 from rlvla_sim.assets.asset import Mesh, ObjectAsset
-from rlvla_sim.config import WorldConfig, scaled_camera
+from rlvla_sim.config import WorldConfig
 from rlvla_sim.episodes import CENTRE, HALF_WIDTH, YAWS
 from rlvla_sim.expert import closing_yaw, downward
 from rlvla_sim.geometry import (
@@ -92,7 +92,7 @@ class Scenes:
         }
         ends = [f"{thing.name}, {which} end" for which in ("first", "second") for thing in self.objects]
         self.point_names = ("hand", "receptacle", *(thing.name for thing in self.objects), *ends)
-        self.camera = scaled_camera(self.spec.camera, config.image_width, config.image_height)
+        self.camera = self.spec.seen(config.view, config.image_width, config.image_height)
         self.stage = Stage(self.spec, self.camera, config.supersampling)
         self.physics = Physics(self.spec, 1.0 / config.physics_hz)
         self.shown_links = [link for link in self.physics.links if link.name in self.stage.links]
@@ -198,7 +198,7 @@ class Scenes:
         """What stands behind everything, [height, width, 3]: a training table; every other one in other colours, and
         mirrored or not, mixed with a second one or not."""
         first, second = (
-            self.tables[i].picture(self.config.image_width, self.config.image_height)
+            self.tables[i].picture(self.camera.width, self.camera.height, self.spec.window(self.config.view))
             for i in rng.integers(len(self.tables), size=2)
         )
         if rng.uniform() < 0.5:

@@ -6,7 +6,7 @@ import torch
 from rlvla_core.environment import ACTION_DIM, EnvSpec, Observation, StepResult, check_episode_ids
 from rlvla_core.errors import RlvlaError
 from rlvla_sim.assets import catalogue
-from rlvla_sim.config import CONTROL_HZ, WorldConfig, scaled_camera
+from rlvla_sim.config import CONTROL_HZ, WorldConfig
 from rlvla_sim.kinematics import Chain, DeltaPoseController
 from rlvla_sim.robots import RobotSpec, robot
 from rlvla_sim.world import STATE_DIM, STATE_SLICES, World
@@ -18,7 +18,7 @@ def env_spec(config: WorldConfig) -> EnvSpec:
     """What a policy must know about this world; raises RlvlaError for an unknown robot or episode set."""
     return EnvSpec(
         robot=config.robot,
-        camera=scaled_camera(robot(config.robot).camera, config.image_width, config.image_height),
+        camera=robot(config.robot).seen(config.view, config.image_width, config.image_height),
         control_hz=CONTROL_HZ,
         max_steps=config.max_steps,
         episode_set=config.grid.name,

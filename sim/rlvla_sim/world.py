@@ -9,7 +9,7 @@ from sapien import physx
 
 from rlvla_sim import reward
 from rlvla_sim.assets.asset import Catalogue, Mesh, ObjectAsset
-from rlvla_sim.config import WorldConfig, scaled_camera
+from rlvla_sim.config import WorldConfig
 from rlvla_sim.episodes import Episode, Extra, Position
 from rlvla_sim.geometry import matrix_of_quaternion, rigid, rigid_inverse
 from rlvla_sim.physics import MOVE_SECONDS, MOVE_STEP, Physics, move_pose
@@ -66,7 +66,7 @@ class World:
         self.config = config
         self.assets = assets
         self.spec: RobotSpec = robot(config.robot, config.assets)
-        camera = scaled_camera(self.spec.camera, config.image_width, config.image_height)
+        camera = self.spec.seen(config.view, config.image_width, config.image_height)
         self.stage = Stage(self.spec, camera, config.supersampling)
         self.base_from_world = rigid_inverse(self.spec.world_from_base)
 
@@ -102,7 +102,8 @@ class World:
         texture = None
         if episode.veil is not None and episode.texture is not None:
             texture = (episode.veil, episode.veil.texture(self.assets.textures[episode.texture], *size))
-        self.stage.dress(meshes, self.assets.tables[episode.table].picture(*size), texture)
+        table = self.assets.tables[episode.table].picture(*size, self.spec.window(self.config.view))
+        self.stage.dress(meshes, table, texture)
 
     @staticmethod
     def _half(asset: ObjectAsset, body: physx.PhysxRigidDynamicComponent) -> np.ndarray:

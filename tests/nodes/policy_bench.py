@@ -16,7 +16,6 @@ from rlvla_msgs.msg import ArbiterState, ArmCommand, PolicyStep
 from rlvla_nodes import topics
 from rlvla_nodes.convert import camera_info_message, image_message, to_stamp
 from rlvla_nodes.policy_node import PolicyNode
-from rlvla_sim.config import scaled_camera
 from rlvla_sim.robots import robot
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
@@ -24,7 +23,7 @@ SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FA
 
 def lens(width: int = SIDE, height: int = SIDE, **changes: float) -> CameraInfo:
     """The camera of training at a size; changes are factors: fx=1.1."""
-    message = camera_info_message(scaled_camera(robot(ROBOT).camera, width, height), Header(frame_id="camera"))
+    message = camera_info_message(robot(ROBOT).seen("whole", width, height), Header(frame_id="camera"))
     for name, place in (("fx", 0), ("cx", 2), ("fy", 4), ("cy", 5)):
         message.k[place] *= changes.get(name, 1.0)
     return message

@@ -10,7 +10,7 @@ from rlvla_core.policy.bundle import save_bundle
 from rlvla_core.policy.deploy import DeploySpec
 from rlvla_core.policy.norm_stats import NormStats
 from rlvla_core.policy.policy import VLAPolicy
-from rlvla_sim.config import CONTROL_HZ, scaled_camera
+from rlvla_sim.config import CONTROL_HZ
 from rlvla_sim.robots import robot
 
 STATS = NormStats(q01=(-0.1,) * 6 + (0.0,), q99=(0.1,) * 6 + (1.0,), mask=(True,) * 6 + (False,))
@@ -28,7 +28,7 @@ def save_small_bundle(path: Path, **changes: object) -> VLAPolicy:
                 parameter.add_(1.0)
     expected = {
         "robot": ROBOT,
-        "camera": scaled_camera(robot(ROBOT).camera, SIDE, SIDE),
+        "camera": robot(ROBOT).seen("whole", SIDE, SIDE),
         "control_hz": CONTROL_HZ,
         "action_space": ACTION_SPACE,
         "image_transform": policy.transform.hash(),

@@ -10,12 +10,13 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from policy_bench import PolicyBench
 from ros_graph import Graph
 from sensor_msgs.msg import Image
-from small_bundle import SIDE, pictures, save_small_bundle
+from small_bundle import ROBOT, SIDE, pictures, save_small_bundle
 
 from rlvla_core.policy.policy import VLAPolicy
 from rlvla_msgs.msg import ArbiterState
 from rlvla_nodes import topics
 from rlvla_nodes.convert import picture_of, to_seconds
+from rlvla_sim.robots import robot
 
 MODES = {name: getattr(ArbiterState, name) for name in ("DISABLED", "READY", "TELEOP", "HOLD", "FAULT", "ESTOP")}
 
@@ -181,7 +182,7 @@ def test_a_camera_that_comes_back_with_another_view_is_not_answered(stepper, bun
     stepper.mode(ArbiterState.POLICY)
     stepper.lens(fx=2.0)
     stepper.show(stepper.message(pictures(1)[0], stamp=0.2))
-    assert "fx / width" in stepper.line()
+    assert "sees less" in stepper.line()
     stepper.lens()
     stepper.show(stepper.message(pictures(1)[0], stamp=0.4))
     assert stepper.answers(1).step == 1
@@ -202,6 +203,18 @@ def test_without_an_instruction_it_says_so_and_then_answers_what_waits(stepper, 
         stepper.answers(i)
         tokens = here.act(torch.from_numpy(picture)[None], [text], temperature=0.0).tokens[0]
         assert stepper.steps[-1].instruction == text and np.array_equal(stepper.steps[-1].tokens, tokens.numpy())
+
+
+def test_of_a_wider_camera_it_sees_what_it_was_trained_with(stepper, tmp_path):
+    path = tmp_path / "policy"
+    here = save_small_bundle(path, camera=robot(ROBOT).seen("workspace", SIDE, SIDE))
+    stepper.active(path, 640, 480)
+    stepper.mode(ArbiterState.POLICY)
+    picture = pictures(1, 640, 480)[0]
+    stepper.show(stepper.message(picture, stamp=0.2))
+    stepper.answers(1)
+    part = torch.from_numpy(picture[50:430, 70:530].copy())
+    assert np.array_equal(stepper.steps[-1].tokens, here.act(part[None], ["put it"], temperature=0.0).tokens[0].numpy())
 
 
 @pytest.mark.parametrize(("width", "height"), [(64, 64), (640, 480)])

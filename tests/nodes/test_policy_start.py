@@ -34,11 +34,11 @@ MISFITS: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     ({"robot": "panda"}, {}, "trained with robot widowx250s, this world has panda"),
     ({"control_hz": 10.0}, {}, "trained with control rate in Hz 5.0, this world has 10.0"),
     ({"device": "gpu"}, {}, "on gpu: "),
-    ({}, {"fx": 1.05}, "fx / width"),
-    ({}, {"fy": 0.95}, "fy / height"),
-    ({}, {"cx": 1.05}, "cx / width"),
-    ({}, {"fx": 0.0}, "fx / width is 0.000"),
-    ({}, {"width": SIDE // 2, "height": SIDE // 2}, "gives 32x32, the bundle was trained with 64x64"),
+    ({}, {"fx": 1.05}, "sees less than the bundle was trained with"),
+    ({}, {"fy": 0.9}, "gives 64x58 pixels of what the bundle was trained with, it needs 64x64"),
+    ({}, {"cx": 1.05}, "sees less than the bundle was trained with"),
+    ({}, {"fx": 0.0}, "look at its camera_info"),
+    ({}, {"width": SIDE // 2, "height": SIDE // 2}, "gives 32x32 pixels of what the bundle was trained with"),
 ]
 
 
@@ -112,5 +112,5 @@ def test_autostart_with_a_misfit_ends_the_process_with_its_line(bench, bundle):
     bench.node.create_timer(0.2, lambda: bench.infos.publish(other))
     assert bench.graph.until(lambda: not camera.runs, 30), camera.output
     assert camera.wait() == 1
-    assert camera.output.splitlines()[-1].startswith("error: the camera's fx / width is")
+    assert camera.output.splitlines()[-1].startswith("error: the camera sees less than the bundle")
     assert "Traceback" not in camera.output

@@ -23,7 +23,6 @@ from rlvla_msgs.msg import ArbiterState, PolicyStep
 from rlvla_msgs.srv import SetMode
 from rlvla_nodes import topics
 from rlvla_sim import WorldConfig
-from rlvla_sim.config import scaled_camera
 from rlvla_sim.robots import robot
 from rlvla_sim.vec_env import env_spec
 
@@ -157,7 +156,7 @@ def test_every_node_may_be_killed_and_ctrl_c_ends_all_with_zero(graph: Graph, bu
 
 @pytest.mark.timeout(180, method="thread")
 def test_camera_and_teleop_may_be_killed_too(graph: Graph, bundle: Path, tmp_path: Path):
-    camera = scaled_camera(robot("widowx250s").camera, 64, 64)
+    camera = robot("widowx250s").seen("whole", 64, 64)
     (tmp_path / "pictures").mkdir()
     Image.fromarray(np.full((64, 64, 3), 90, np.uint8)).save(tmp_path / "pictures" / "0.png")
     matrix = {"data": [camera.fx, 0.0, camera.cx, 0.0, camera.fy, camera.cy, 0.0, 0.0, 1.0]}

@@ -1,5 +1,7 @@
 """Whether a policy bundle fits the rig that it is to run on."""
 
+import math
+from dataclasses import replace
 from pathlib import Path
 
 from sensor_msgs.msg import CameraInfo, Image
@@ -8,10 +10,11 @@ from rlvla_core.environment import ACTION_SPACE
 from rlvla_core.errors import RlvlaError
 from rlvla_core.policy.bundle import load_deploy
 from rlvla_core.policy.deploy import DeploySpec, check_arm
+from rlvla_core.views import Window, window_of
 
 VIEW_TOLERANCE = 0.02
-"""Largest difference of focal lengths and principal point, as shares of the picture's sides: 2 % of focal length move
-the picture's rim by 1 %, three pixels of 640."""
+"""By how much of a side, at each end, the view of training may stick out of the camera's picture: 13 pixels of 640. As
+many pixels may be missing from what is cut out."""
 
 
 def expected_by(bundle: str, *, robot: str, control_hz: float) -> DeploySpec:
@@ -25,30 +28,44 @@ def expected_by(bundle: str, *, robot: str, control_hz: float) -> DeploySpec:
     return deploy
 
 
-def check_camera(deploy: DeploySpec, info: CameraInfo) -> None:
-    """Raise RlvlaError unless the camera's view has the shape of training's.
+def training_view(deploy: DeploySpec, info: CameraInfo) -> tuple[slice, slice]:
+    """Rows and columns of the camera's picture that show what training's camera shows.
 
-    Sizes may differ, as the one image transform resizes both; what must agree are focal lengths and principal point in
-    units of the picture's sides. Where the camera stands is the calibration's business.
+    A camera that sees more is cut, whatever its size, as the one image transform resizes what is left. Where the camera
+    stands is the calibration's business. Raises RlvlaError for one that sees less, or that has too few pixels there.
     """
-    if info.width < deploy.camera.width or info.height < deploy.camera.height:
+    k, trained = info.k, deploy.camera
+    numbers = (k[0], k[4], k[2], k[5])
+    if not (all(map(math.isfinite, numbers)) and min(k[0], k[4], info.width, info.height) > 0):
         raise RlvlaError(
-            f"the camera gives {info.width}x{info.height}, the bundle was trained with "
-            f"{deploy.camera.width}x{deploy.camera.height}: choose a larger picture"
+            f"the camera's picture of {info.width}x{info.height} with fx, fy, cx, cy {', '.join(map(str, numbers))} is "
+            "none: look at its camera_info"
         )
-    trained, w, h = deploy.camera, float(info.width), float(info.height)
-    pairs = (
-        ("fx / width", trained.fx / trained.width, info.k[0] / w),
-        ("fy / height", trained.fy / trained.height, info.k[4] / h),
-        ("cx / width", trained.cx / trained.width, info.k[2] / w),
-        ("cy / height", trained.cy / trained.height, info.k[5] / h),
-    )
-    for name, wanted, found in pairs:
-        if not abs(found - wanted) <= VIEW_TOLERANCE * max(wanted, 1.0):
-            raise RlvlaError(
-                f"the camera's {name} is {found:.3f}, the bundle was trained with {wanted:.3f}: use the camera of "
-                "training, or crop and scale the picture to its view"
-            )
+    camera = replace(trained, width=info.width, height=info.height, fx=k[0], fy=k[4], cx=k[2], cy=k[5])
+    window = window_of(trained, camera)
+    if not window.inside(VIEW_TOLERANCE):
+        raise RlvlaError(
+            f"the camera sees less than the bundle was trained with, which would be {_described(window)} of its "
+            "picture: use the camera of training or a wider lens"
+        )
+    rows, columns = _pixels(window.top, window.height, info.height), _pixels(window.left, window.width, info.width)
+    width, height = columns.stop - columns.start, rows.stop - rows.start
+    if min(width / trained.width, height / trained.height) < 1.0 - 2.0 * VIEW_TOLERANCE:
+        raise RlvlaError(
+            f"the camera gives {width}x{height} pixels of what the bundle was trained with, it needs "
+            f"{trained.width}x{trained.height}: choose a larger picture"
+        )
+    return rows, columns
+
+
+def _pixels(first: float, length: float, size: int) -> slice:
+    """Shares of a side as pixels that are there."""
+    return slice(max(0, round(first * size)), min(size, round((first + length) * size)))
+
+
+def _described(window: Window) -> str:
+    right, bottom = window.left + window.width, window.top + window.height
+    return f"{window.left:.0%} to {right:.0%} across and {window.top:.0%} to {bottom:.0%} down"
 
 
 def check_picture(picture: Image, info: CameraInfo) -> None:

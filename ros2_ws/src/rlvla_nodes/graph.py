@@ -53,6 +53,8 @@ class GraphSettings:
     """Simulated rig: pixels."""
     image_height: int = 480
     """Simulated rig: pixels."""
+    view: Literal["whole", "workspace"] = "whole"
+    """Simulated rig: how much of the camera's picture there is; the policy cuts its part out of the whole."""
     press: float = 0.03
     """Simulated rig: metres that the hand may be commanded into the table, as in training; 0: as on a real arm."""
     lock_step: bool = False
@@ -114,7 +116,7 @@ def describe(settings: GraphSettings) -> list[NodeSpec]:
     nodes = []
     if arm.simulated:
         rig = {name: getattr(settings, name) for name in ("episode", "episode_set", "max_steps")}
-        rig |= {name: getattr(settings, name) for name in ("image_width", "image_height")}
+        rig |= {name: getattr(settings, name) for name in ("image_width", "image_height", "view")}
         rig |= {"camera": settings.camera == "sim", "camera_hz": settings.camera_hz}
         nodes.append(node("sim_robot_node", {"robot": arm.arm, **rig, **shared}))
     if settings.camera in ("file", "v4l2"):

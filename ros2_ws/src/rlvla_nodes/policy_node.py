@@ -28,7 +28,7 @@ from rlvla_msgs.msg import ArbiterState, ArmCommand, PolicyStep
 from rlvla_nodes import diagnostics, topics
 from rlvla_nodes.beat import Beat
 from rlvla_nodes.convert import image_message, picture_of, to_seconds
-from rlvla_nodes.fit import check_camera, check_picture, expected_by
+from rlvla_nodes.fit import check_picture, expected_by, training_view
 from rlvla_nodes.parameters import declare_parameters
 from rlvla_nodes.process import run_node
 
@@ -145,7 +145,7 @@ class PolicyNode(LifecycleNode):
         directory, self.deploy = Path(self.given.bundle), self._expected()
         if self._info is None:
             raise RlvlaError(f"no camera yet: nothing on {topics.CAMERA_INFO}")
-        check_camera(self.deploy, self._info)
+        training_view(self.deploy, self._info)
         self._generator = torch.Generator(self.given.device)  # first, as it knows best whether there is such a device
         self.policy = load_bundle(directory, device=self.given.device).eval()
         self.policy.requires_grad_(False)
@@ -230,10 +230,11 @@ class PolicyNode(LifecycleNode):
         began = time.perf_counter()
         observed = to_seconds(message.header.stamp)
         wait_s = 0.0 if self.given.lock_step else self._age(observed)
+        view = (slice(None), slice(None))
         if self._info is not None:
-            check_camera(self.deploy, self._info)  # it may have been started anew, with other settings
+            view = training_view(self.deploy, self._info)  # it may have been started anew, with other settings
             check_picture(message, self._info)
-        picture = picture_of(message)
+        picture = picture_of(message)[view]
         prepared = time.perf_counter()
         sample = self._act(picture, self._instruction)
         decided = time.perf_counter()

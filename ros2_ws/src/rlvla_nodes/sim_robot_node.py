@@ -27,6 +27,7 @@ from rlvla_nodes.process import run_node
 from rlvla_sim import WorldConfig
 from rlvla_sim.config import CONTROL_HZ
 from rlvla_sim.rig import Rig
+from rlvla_sim.robots import View
 
 CAMERA_FRAME = "camera_color_optical_frame"
 SMALL_PICTURE = 128
@@ -47,6 +48,8 @@ class SimRobotParameters:
     """Pixels."""
     image_height: int = 480
     """Pixels."""
+    view: View = "whole"
+    """How much of the camera's picture there is: the policy cuts what it was trained with out of the whole."""
     assets: Literal["procedural", "paper"] = "procedural"
     """Whose objects, tables and WidowX; `paper` reads the folder that RLVLA_ASSETS names."""
     episode_set: str = "train"
@@ -88,6 +91,7 @@ class SimRobotNode(Node):
                 robot=given.robot,
                 image_width=given.image_width,
                 image_height=given.image_height,
+                view=given.view,
                 # What the policy's own transform makes smaller is smoothed there.
                 supersampling=2 if given.image_width <= SMALL_PICTURE else 1,
                 max_steps=given.max_steps or sys.maxsize,

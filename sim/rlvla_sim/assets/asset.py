@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from rlvla_core.errors import RlvlaError
+from rlvla_core.views import WHOLE, Window
 
 HULL_LIMIT = 64
 """Most vertices of one convex collision part (the limit of PhysX on a GPU)."""
@@ -68,15 +69,15 @@ class PictureAsset:
     draw: Callable[[], np.ndarray]
     """Returns uint8 [480, 640, 3]."""
 
-    def picture(self, width: int, height: int) -> np.ndarray:
-        """The whole picture at the asked size, uint8 [height, width, 3], read-only (copy it before writing).
+    def picture(self, width: int, height: int, window: Window = WHOLE) -> np.ndarray:
+        """That part of the picture at the asked size, uint8 [height, width, 3], read-only (copy it before writing).
 
-        The 4:3 content is resized anisotropically, as a policy's own resize would do. Raises RlvlaError for a size
+        The content is resized anisotropically, as a policy's own resize would do. Raises RlvlaError for a size
         below one pixel.
         """
         if width < 1 or height < 1:
             raise RlvlaError(f"a picture of {width} x {height} pixels: width and height must be at least 1")
-        return _picture(self, width, height)
+        return _picture(self, width, height, window)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -90,10 +91,11 @@ class TextureAsset(PictureAsset):
 
 
 @lru_cache(maxsize=96)
-def _picture(asset: PictureAsset, width: int, height: int) -> np.ndarray:
+def _picture(asset: PictureAsset, width: int, height: int, window: Window) -> np.ndarray:
     image = Image.fromarray(asset.draw())
-    if image.size != (width, height):
-        image = image.resize((width, height), Image.Resampling.LANCZOS)
+    left, top = window.left * image.width, window.top * image.height
+    box = (left, top, left + window.width * image.width, top + window.height * image.height)
+    image = image.resize((width, height), Image.Resampling.LANCZOS, box=box)
     pixels = np.array(image)
     pixels.setflags(write=False)
     return pixels

@@ -21,7 +21,7 @@ from sapien import physx
 from rlvla_sim import reward
 from rlvla_sim.assets import catalogue
 from rlvla_sim.assets.asset import ObjectAsset
-from rlvla_sim.config import CONTROL_HZ, WorldConfig, scaled_camera
+from rlvla_sim.config import CONTROL_HZ, WorldConfig
 from rlvla_sim.geometry import matrix_of_quaternion, rigid, rigid_inverse
 from rlvla_sim.maniskill.agent import AGENTS, CONTROL_MODE, Arm, agent_uid
 from rlvla_sim.maniskill.overlay import overlay_batch
@@ -82,7 +82,7 @@ class PutOnEnv(BaseEnv):
     def __init__(self, *args: Any, config: WorldConfig, **kwargs: Any) -> None:
         self.config = config
         self.spec_robot = robot(config.robot, config.assets)
-        self.camera = scaled_camera(self.spec_robot.camera, config.image_width, config.image_height)
+        self.camera = self.spec_robot.seen(config.view, config.image_width, config.image_height)
         self.episodes = config.grid
         self.assets = catalogue(config.assets)
         base = rigid(
@@ -154,7 +154,9 @@ class PutOnEnv(BaseEnv):
         )
         self._build_extras()
         size = (self.camera.width, self.camera.height)
-        self.background = self._pictures([self.assets.tables[start.table].picture(*size) for start in self.starts])
+        window = self.spec_robot.window(self.config.view)
+        tables = [self.assets.tables[start.table] for start in self.starts]
+        self.background = self._pictures([table.picture(*size, window) for table in tables])
         self.textures = None
         if veil := self.episodes.veil:
             textures = [self.assets.textures[start.texture] for start in self.starts if start.texture is not None]

@@ -2,7 +2,7 @@
 
 from rlvla_core.errors import RlvlaError
 from rlvla_sim.robots.panda import PANDA
-from rlvla_sim.robots.spec import Drive, RobotSpec
+from rlvla_sim.robots.spec import Drive, RobotSpec, View
 from rlvla_sim.robots.widowx250s import PAPER_WIDOWX250S, WIDOWX250S
 
 ROBOTS = {spec.name: spec for spec in (WIDOWX250S, PANDA)}
@@ -18,4 +18,4 @@ def robot(name: str, assets: str = "procedural") -> RobotSpec:
     return PAPER_ROBOTS.get(name, ROBOTS[name]) if assets == "paper" else ROBOTS[name]
 
 
-__all__ = ["ROBOTS", "Drive", "RobotSpec", "robot"]
+__all__ = ["ROBOTS", "Drive", "RobotSpec", "View", "robot"]

@@ -1,13 +1,22 @@
 """What the world must know about an arm."""
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
+from typing import Literal, get_args
 
 import numpy as np
 
 from rlvla_core.environment import CameraSpec
+from rlvla_core.errors import RlvlaError
+from rlvla_core.views import WHOLE, Window, seen_through, window_of
 from rlvla_sim.geometry import matrix_of_quaternion, rigid
+
+View = Literal["whole", "workspace"]
+"""How much of the camera's picture is drawn."""
+SAME_WINDOW = 1e-3
+"""Shares of the picture's sides by which two windows may differ and be the same."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,7 +72,28 @@ class RobotSpec:
     palm_clearance: float
     """Metres of free space behind the tool point along the approach axis."""
     camera: CameraSpec
-    """At 640 x 480; a world scales its intrinsics to its picture size."""
+    """At 640 x 480: the whole view. What a world draws is `seen`."""
+    workspace: Window = WHOLE
+    """The part of the picture in which the tests' things lie, with what sticks out of their middles."""
+
+    def window(self, view: View) -> Window:
+        """The part of the camera's picture that this view shows."""
+        return self.workspace if view == "workspace" else WHOLE
+
+    def seen(self, view: View, width: int, height: int) -> CameraSpec:
+        """The camera of this view, with pictures of `width` x `height` pixels."""
+        return seen_through(self.camera, self.window(view), width, height)
+
+    def view_of(self, camera: CameraSpec) -> View:
+        """The view that this camera shows, by its intrinsics. Raises RlvlaError for one that is none of them."""
+        found = window_of(camera, self.camera)
+        for view in get_args(View):
+            if math.dist(astuple(found), astuple(self.window(view))) < SAME_WINDOW:
+                return view  # type: ignore[no-any-return]
+        raise RlvlaError(
+            f"the camera with fx, fy, cx, cy {camera.fx:g}, {camera.fy:g}, {camera.cx:g}, {camera.cy:g} of "
+            f"{camera.width}x{camera.height} pixels shows no view of {self.name}: use {' or '.join(get_args(View))}"
+        )
 
     @property
     def world_from_base(self) -> np.ndarray:

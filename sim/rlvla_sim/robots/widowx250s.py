@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 
 from rlvla_core.environment import CameraSpec
 from rlvla_core.errors import RlvlaError
+from rlvla_core.views import Window
 from rlvla_sim.robots.spec import Drive, RobotSpec
 
 BASE_POSITION = (0.147, 0.028, 0.870)
@@ -30,6 +31,9 @@ CAMERA = CameraSpec(
     position_in_base=(0.00, -0.16, 0.36),
     quaternion_in_base=(0.8992917, -0.09263245, 0.35892478, 0.23209205),
 )
+
+WORKSPACE = Window(left=70 / 640, top=50 / 480, width=460 / 640, height=380 / 480)
+"""Every place where a test puts a thing, and most of the thing; the hand at its start."""
 
 
 def urdf() -> Path:
@@ -84,6 +88,7 @@ WIDOWX250S = RobotSpec(
     finger_reach=0.0155,
     palm_clearance=0.019,
     camera=CAMERA,
+    workspace=WORKSPACE,
 )
 
 PAPER_WIDOWX250S = replace(WIDOWX250S, urdf=paper_urdf)
