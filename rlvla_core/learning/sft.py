@@ -47,8 +47,7 @@ class SftConfig:
     label_sigma: float = 0.0
     """Width of the Gaussian around each label, in bins; the gripper stays hard. Wider labels explore more under PPO."""
     colour_jitter: float = 0.0
-    """Random brightness and colour gain of each picture, as a fraction. Pictures are never shifted: it would move
-    things away from where the action says they are."""
+    """Random brightness and colour gain of each picture, as a fraction. (Shifts bring nothing: docs/learning.)"""
     localisation_weight: float = 0.0
     """Weight of the training-only loss that predicts where the world's named points are; needs a privileged state."""
     train_vision: bool = True

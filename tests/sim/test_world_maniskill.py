@@ -9,6 +9,7 @@ from rlvla_sim import WorldConfig, make_env
 from rlvla_sim.expert import ExpertConfig, collect_episodes
 from rlvla_sim.frozen import frozen_episodes
 from rlvla_sim.maniskill.vec_env import ManiSkillVecEnv
+from rlvla_sim.robots import View
 from rlvla_sim.vec_env import CpuVecEnv
 
 EPISODE = 383_576
@@ -40,20 +41,21 @@ def test_a_demonstration_replays_alike() -> None:
 
 
 @pytest.mark.parametrize(
-    "name",
+    ("name", "view"),
     [
-        "dynamic-texture-strong",
-        "dynamic-noise-weak",
-        "unseen-instructions",
-        "multi-object-unseen",
-        "multi-receptacle",
-        "unseen-start-pose",
-        "moved-object",
+        ("dynamic-texture-strong", "whole"),
+        ("dynamic-texture-strong", "workspace"),
+        ("dynamic-noise-weak", "whole"),
+        ("unseen-instructions", "whole"),
+        ("multi-object-unseen", "whole"),
+        ("multi-receptacle", "whole"),
+        ("unseen-start-pose", "workspace"),
+        ("moved-object", "whole"),
     ],
 )
-def test_the_tests_start_and_go_on_alike(name: str) -> None:
+def test_the_tests_start_and_go_on_alike(name: str, view: View) -> None:
     """Past the fifth step, after which one of them moves the object."""
-    config = WorldConfig(episode_set=name, image_width=32, image_height=24)
+    config = WorldConfig(episode_set=name, image_width=32, image_height=24, view=view)
     ours, theirs = make_env(config, 1), ManiSkillVecEnv(config, 1, device="cpu")
     ids = frozen_episodes(name, 1).tensor()
     one, other = ours.reset(ids), theirs.reset(ids)
