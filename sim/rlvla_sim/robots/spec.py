@@ -89,7 +89,7 @@ class RobotSpec:
         found = window_of(camera, self.camera)
         for view in get_args(View):
             if math.dist(astuple(found), astuple(self.window(view))) < SAME_WINDOW:
-                return view  # type: ignore[no-any-return]
+                return view
         raise RlvlaError(
             f"the camera with fx, fy, cx, cy {camera.fx:g}, {camera.fy:g}, {camera.cx:g}, {camera.cy:g} of "
             f"{camera.width}x{camera.height} pixels shows no view of {self.name}: use {' or '.join(get_args(View))}"
