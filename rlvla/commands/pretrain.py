@@ -6,14 +6,13 @@ import os
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from rlvla.commands.train_in_world import resolved
+from rlvla.commands.train_in_world import defaults, resolved
 from rlvla_core.data.scenes import SceneDataset, ScenePlan, collect_scenes
 from rlvla_core.errors import RlvlaError
 from rlvla_core.learning.distributed import Ranks, launch
-from rlvla_core.learning.job import open_run
+from rlvla_core.learning.job import FROM_NOTHING, open_run, start_policy
 from rlvla_core.learning.sft import SftConfig, train_sft
 from rlvla_core.policy.bundle import save_bundle
-from rlvla_core.policy.policy import VLAPolicy
 from rlvla_core.runs.progress import Progress
 from rlvla_sim.config import WorldConfig
 from rlvla_sim.robots import robot
@@ -21,7 +20,7 @@ from rlvla_sim.robots import robot
 
 @dataclass(frozen=True, kw_only=True)
 class Pretrain:
-    """Draw pictures of arms and things in the simulator, and train a fresh `tiny` to say where things are.
+    """Draw pictures of arms and things in the simulator, and train `tiny` to say where things are.
 
     The result is a base for `rlvla train sft --policy`: the whole graph, but no action of the task has been shown to
     it. Only the training split is drawn. Pictures that are there are not drawn again; --resume goes on with training.
@@ -35,8 +34,11 @@ class Pretrain:
     """Arms in the pictures, each with its own camera."""
     scenes: tuple[int, ...] = (80_000, 32_000)
     """Pictures of each robot."""
+    policy: str = FROM_NOTHING
+    """What to start from: `tiny-from-nothing`; or `tiny`, the shipped base, or another base, to show it other arms,
+    assets or another view."""
     sim: WorldConfig = field(default_factory=WorldConfig)
-    """Picture size and assets; its robot is replaced."""
+    """View, picture size and assets; its robot is replaced."""
     sft: SftConfig = field(
         default_factory=lambda: SftConfig(
             minutes=40.0,
@@ -89,10 +91,18 @@ def _train(ranks: Ranks, command: Pretrain) -> None:
     from rlvla_sim.questions import ANSWER
 
     dataset = SceneDataset([command.folder(name) for name in command.robots], ranks.device)
-    policy = VLAPolicy.from_preset("tiny", ANSWER, seed=command.sft.seed).to(ranks.device)
+    device = str(ranks.device)
+    policy = start_policy(command.policy, norm_stats=ANSWER, lora=None, seed=command.sft.seed, device=device)
+    if policy.codec.norm_stats != ANSWER:
+        raise RlvlaError(f"{command.policy} has learned a task: start from a base, e.g. `tiny`, or `{FROM_NOTHING}`")
     config = resolved(command)
     with open_run(
-        command.directory, config, ranks, resume=command.resume, may_change=("sft.minutes", "sft.epochs")
+        command.directory,
+        config,
+        ranks,
+        resume=command.resume,
+        may_change=("sft.minutes", "sft.epochs"),
+        defaults=defaults(command),
     ) as run:
         summary = train_sft(policy, dataset, command.sft, run, ranks, labels=dataset)
         if ranks.is_main:

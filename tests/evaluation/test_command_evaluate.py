@@ -6,7 +6,7 @@ from pathlib import Path
 import av
 import pytest
 
-from rlvla.commands.evaluate import Evaluate, bundle_names
+from rlvla.commands.evaluate import Evaluate, bundle_names, make_world
 from rlvla_core.errors import RlvlaError
 from rlvla_core.evaluation import EvaluationResult, wilson
 from rlvla_core.policy.bundle import save_bundle
@@ -14,6 +14,9 @@ from rlvla_core.policy.deploy import DeploySpec
 from rlvla_core.policy.norm_stats import NormStats
 from rlvla_core.policy.policy import VLAPolicy
 from rlvla_core.toy import ToyConfig, make_toy_env
+from rlvla_sim.config import WorldConfig
+from rlvla_sim.robots import View
+from rlvla_sim.vec_env import env_spec
 
 STATS = NormStats(q01=(-0.1,) * 6 + (0.0,), q99=(0.1,) * 6 + (1.0,), mask=(True,) * 6 + (False,))
 
@@ -96,3 +99,12 @@ def test_a_bundle_of_another_control_rate_is_refused(bundles: tuple[Path, Path],
     save_bundle(policy, tmp_path / "policy", deploy=deploy, provenance={})
     with pytest.raises(RlvlaError, match=r"control rate in Hz 10\.0, this world has 5\.0"):
         Evaluate(bundle=tmp_path / "policy", episodes=1, processes=1).run()
+
+
+@pytest.mark.parametrize("view", ["whole", "workspace"])
+def test_the_world_has_the_camera_of_the_bundle(view: View) -> None:
+    policy = VLAPolicy.from_preset("tiny", STATS)
+    deploy = DeploySpec.from_env(env_spec(WorldConfig(view=view, image_height=48)), policy)
+    env = make_world(deploy, Evaluate(bundle=Path("policy")), 1)
+    assert env.spec.camera == deploy.camera
+    env.close()

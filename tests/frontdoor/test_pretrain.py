@@ -15,6 +15,8 @@ from rlvla_core.policy.norm_stats import BRIDGE_ORIG
 from rlvla_core.policy.presets import TINY_BASE
 from rlvla_sim.questions import ANSWER
 
+POLICY = Path(__file__).resolve().parents[2] / "docs" / "learning" / "policy-seed1"
+
 
 def pretrain(folder: Path, *more: str) -> int:
     where = ["--directory", str(folder / "run"), "--data", str(folder / "scenes")]
@@ -35,6 +37,19 @@ def test_it_writes_a_base_and_goes_on_with_pictures_that_are_there(tmp_path, cap
     assert shard.stat().st_mtime_ns == drawn
     assert pretrain(tmp_path, "--directory", str(tmp_path / "other"), "--sft.seed", "1") == 1
     assert "other settings" in capsys.readouterr().err
+
+
+def test_a_base_goes_on_to_another_view_and_a_policy_of_a_task_does_not(tmp_path, capsys):
+    assert (
+        pretrain(tmp_path, "--policy", "tiny", "--sim.view", "workspace", "--sft.epochs", "1", "--sft.lr", "1e-5") == 0
+    )
+    shipped, base = load_bundle(TINY_BASE), load_bundle(tmp_path / "run" / "policy")
+    moved = [(a - b).abs().max() for a, b in zip(shipped.model.parameters(), base.model.parameters(), strict=True)]
+    assert 0 < max(moved) < 1e-3, "a step or two of 1e-5 from the shipped one"
+    capsys.readouterr()
+    elsewhere = ["--directory", str(tmp_path / "other"), "--policy", str(POLICY)]
+    assert pretrain(tmp_path, "--sim.view", "workspace", *elsewhere) == 1
+    assert "has learned a task: start from a base" in capsys.readouterr().err
 
 
 def test_robots_and_numbers_must_match(tmp_path, capsys):
