@@ -23,7 +23,8 @@ class WorldConfig:
     image_height: int = 64
     """Pixels. The view is the same at every picture shape: a square picture of 4:3 is squeezed."""
     view: View = "whole"
-    """How much of the paper's camera picture there is: all of it, or the window around the workspace."""
+    """How much of the paper's camera picture there is: all of it, or the window around the workspace. An arm without
+    such a window has the whole."""
     supersampling: int = 2
     """Each pixel is the mean of this many rendered ones in each direction."""
     max_steps: int = 80

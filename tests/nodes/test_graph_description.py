@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import pytest
 import yaml
@@ -21,6 +21,7 @@ from rlvla_nodes.graph import (
     transport_environment,
     write_parameters,
 )
+from rlvla_sim.robots import View
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "ros2_ws" / "src" / "rlvla_nodes"
@@ -53,6 +54,10 @@ def test_nodes_have_every_parameter_that_they_are_given(bundle: str, given: dict
         for file in spec.parameter_files:
             for key, values in yaml.safe_load(Path(file).read_text()).items():
                 assert set(values["ros__parameters"]) <= parameters_of(key.rpartition("/")[2])
+
+
+def test_the_views_are_the_simulators():
+    assert get_args(get_type_hints(GraphSettings)["view"]) == get_args(View)
 
 
 def test_camera_and_teleop_run_only_where_asked_for(bundle: str):

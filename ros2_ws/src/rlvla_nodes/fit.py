@@ -13,8 +13,8 @@ from rlvla_core.policy.deploy import DeploySpec, check_arm
 from rlvla_core.views import Window, window_of
 
 VIEW_TOLERANCE = 0.02
-"""By how much of a side, at each end, the view of training may stick out of the camera's picture: 13 pixels of 640. As
-many pixels may be missing from what is cut out."""
+"""By how much of a side, at each end, the view of training may stick out of the camera's picture: 13 pixels of 640.
+What is cut out may lack as many pixels at each end."""
 
 
 def expected_by(bundle: str, *, robot: str, control_hz: float) -> DeploySpec:
