@@ -54,6 +54,7 @@ VARIANTS = {
     "shared-critic": Variant(change="critic on the backbone instead of simulator state", ppo={"critic": "shared"}),
     "early-end": Variant(change="episodes end at success", sim={"end_on_success": True}),
     "low-rate": Variant(change="lr 5e-5 instead of 1.5e-4", ppo={"lr": 5e-5}),
+    "low-temperature": Variant(change="rollouts sampled at T = 0.6 instead of 1", ppo={"temperature": 0.6}),
     "short-lambda": Variant(change="lambda 0.8 instead of 0.95", ppo={"lam": 0.8}),
     "narrow-labels": Variant(change="warm-up with labels of sigma 4 instead of 12 bins", label_sigma=4.0),
 }
