@@ -5,8 +5,9 @@
 For each training seed: the warm-up, so many updates of the recipe, and as many of every variant, of the same starts.
 The recipe then meets its warm-up, and each variant the recipe, on the same 256 episodes of the training grid, greedy.
 Updates are fixed beforehand, not minutes, so that a variant is compared at equal episodes; what it costs is in the
-table. Rollouts that end at success count success once: compare `early-end` by the greedy column. Interrupted anywhere,
-the same call goes on; with more variants or seeds it adds them. Prints a Markdown table and one line of JSON.
+table. Rollouts of `early-end` count success once, those of `low-temperature` are sampled otherwise: compare both by
+the greedy column. Interrupted anywhere, the same call goes on; with more variants or seeds it adds them. Prints a
+Markdown table and one line of JSON.
 """
 
 import argparse
