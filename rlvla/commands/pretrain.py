@@ -6,11 +6,11 @@ import os
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from rlvla.commands.train_in_world import defaults, resolved
+from rlvla.commands.command_run import open_command_run, resolved
 from rlvla_core.data.scenes import SceneDataset, ScenePlan, collect_scenes
 from rlvla_core.errors import RlvlaError
 from rlvla_core.learning.distributed import Ranks, launch
-from rlvla_core.learning.job import FROM_NOTHING, open_run, start_policy
+from rlvla_core.learning.job import FROM_NOTHING, start_policy
 from rlvla_core.learning.sft import SftConfig, train_sft
 from rlvla_core.policy.bundle import save_bundle
 from rlvla_core.runs.progress import Progress
@@ -96,14 +96,7 @@ def _train(ranks: Ranks, command: Pretrain) -> None:
     if policy.codec.norm_stats != ANSWER:
         raise RlvlaError(f"{command.policy} has learned a task: start from a base, e.g. `tiny`, or `{FROM_NOTHING}`")
     config = resolved(command)
-    with open_run(
-        command.directory,
-        config,
-        ranks,
-        resume=command.resume,
-        may_change=("sft.minutes", "sft.epochs"),
-        defaults=defaults(command),
-    ) as run:
+    with open_command_run(command, ranks, may_change=("sft.minutes", "sft.epochs")) as run:
         summary = train_sft(policy, dataset, command.sft, run, ranks, labels=dataset)
         if ranks.is_main:
             save_bundle(policy, run.policy_dir, deploy=None, provenance={"command": "pretrain", "config": config})

@@ -1,16 +1,16 @@
 """What `rlvla train ppo`, `grpo` and `dpo` share: a policy, a world, a run directory, ranks; and the work itself."""
 
 import abc
-import dataclasses
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
+from rlvla.commands.command_run import open_command_run, resolved
 from rlvla_core.environment import EnvSpec, VecEnv
 from rlvla_core.learning.config import TrainingConfig
 from rlvla_core.learning.distributed import Ranks, launch
-from rlvla_core.learning.job import open_run, start_policy
+from rlvla_core.learning.job import start_policy
 from rlvla_core.learning.learner import Learner
 from rlvla_core.learning.trainer import train
 from rlvla_core.policy.bundle import load_deploy
@@ -68,22 +68,6 @@ def make_world(command: TrainInWorld, worlds: int, device: str) -> VecEnv:
     return make_env(command.sim, worlds, device=device)
 
 
-def resolved(command: object) -> dict[str, Any]:
-    """The configuration as JSON values, defaults included."""
-    return json.loads(json.dumps(dataclasses.asdict(command), default=str))  # type: ignore[call-overload]
-
-
-def defaults(command: Any) -> dict[str, Any]:
-    """`resolved`, with every option that has a default put back to it."""
-    plain = {}
-    for option in dataclasses.fields(command):
-        if option.default_factory is not dataclasses.MISSING:
-            plain[option.name] = option.default_factory()
-        elif option.default is not dataclasses.MISSING:
-            plain[option.name] = option.default
-    return resolved(dataclasses.replace(command, **plain))
-
-
 def _train(ranks: Ranks, command: TrainInWorld) -> None:
     algorithm, device = command.algorithm, str(ranks.device)
     env = make_world(command, ranks.share(algorithm.worlds, "worlds"), device)
@@ -97,14 +81,8 @@ def _train(ranks: Ranks, command: TrainInWorld) -> None:
     )
     config, name = resolved(command), f"train {algorithm.name}"
     learner = command.learner(policy, ranks, env.spec)
-    with open_run(
-        command.directory,
-        config,
-        ranks,
-        resume=command.resume,
-        may_change=(f"{algorithm.name}.minutes", f"{algorithm.name}.iterations"),
-        defaults=defaults(command),
-    ) as run:
+    may_change = (f"{algorithm.name}.minutes", f"{algorithm.name}.iterations")
+    with open_command_run(command, ranks, may_change=may_change) as run:
         summary = train(learner, env, run, provenance={"command": name, "config": config})
         if ranks.is_main:
             success = None if summary.gate_success is None else round(summary.gate_success, 4)

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import torch
 
-from rlvla.commands.train_in_world import defaults, resolved
+from rlvla.commands.command_run import open_command_run, resolved
 from rlvla_core.data.dataset import Dataset
 from rlvla_core.errors import RlvlaError
 from rlvla_core.learning.distributed import Ranks, launch
 from rlvla_core.learning.frames import Frames
 from rlvla_core.learning.gate import save_same_tokens_bundle
-from rlvla_core.learning.job import open_run, start_policy
+from rlvla_core.learning.job import start_policy
 from rlvla_core.learning.localisation import ProjectedPoints
 from rlvla_core.learning.sft import SftConfig, train_sft
 from rlvla_core.learning.subset import Subset
@@ -68,14 +68,7 @@ def _train(ranks: Ranks, command: TrainSft) -> None:
         device=str(ranks.device),
     )
     config = resolved(command)
-    with open_run(
-        command.directory,
-        config,
-        ranks,
-        resume=command.resume,
-        may_change=("sft.minutes", "sft.epochs"),
-        defaults=defaults(command),
-    ) as run:
+    with open_command_run(command, ranks, may_change=("sft.minutes", "sft.epochs")) as run:
         labels = ProjectedPoints(spec) if command.sft.localisation_weight else None
         summary = train_sft(policy, frames, command.sft, run, ranks, labels=labels)
         if ranks.is_main:
