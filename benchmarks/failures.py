@@ -10,18 +10,18 @@ import argparse
 import json
 import sys
 from collections import Counter
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from rlvla.commands.evaluate import world_config
 from rlvla.recipe import EVALUATION_SEED, WORLD
 from rlvla_core.environment import Observation, StepResult
 from rlvla_core.errors import RlvlaError
 from rlvla_core.evaluation import EpisodeList, evaluate
-from rlvla_core.policy.bundle import load_bundle
-from rlvla_core.policy.policy import VLAPolicy
+from rlvla_core.policy.bundle import load_bundle, load_deploy
 from rlvla_sim.config import WorldConfig
 from rlvla_sim.vec_env import CpuVecEnv
 from rlvla_sim.world import STATE_SLICES
@@ -84,14 +84,23 @@ def object_heights(observation: Observation) -> np.ndarray:
     return observation.state[:, STATE_SLICES["object_position"].stop - 1].numpy()
 
 
-def play(policy: VLAPolicy, episodes: int, temperature: float, max_steps: int) -> list[tuple[str, str]]:
+def world_of(bundle: Path, max_steps: int) -> WorldConfig:
+    """The recipe's world with the robot, the view and the picture size of a bundle."""
+    return world_config(load_deploy(bundle), episode_set=WORLD.episode_set, max_steps=max_steps)
+
+
+def episodes_of(batches: Sequence[Sequence[np.ndarray]]) -> np.ndarray:
+    """[worlds] of every step of every batch -> [episodes, steps]. The last batch was filled up to its worlds: cut."""
+    return np.concatenate([np.stack(batch, axis=1) for batch in batches])
+
+
+def play(bundle: Path, episodes: int, temperature: float, max_steps: int) -> list[tuple[str, str]]:
     """(end, name of the object) of every episode."""
-    env = WatchedEnv(replace(WORLD, max_steps=max_steps), min(WORLDS, episodes))
+    env = WatchedEnv(world_of(bundle, max_steps), min(WORLDS, episodes))
     chosen = EpisodeList.draw(env.spec, episodes, seed=EVALUATION_SEED)
-    result = evaluate(policy, env, chosen, temperature=temperature, seed=EVALUATION_SEED)
-    # [steps, worlds] of every batch -> [episodes, steps]; the last batch was filled up to the number of worlds
-    held = np.concatenate([np.stack(batch, axis=1) for batch in env.held])
-    height = np.concatenate([np.stack(batch[1:], axis=1) - batch[0][:, None] for batch in env.heights])
+    result = evaluate(load_bundle(bundle), env, chosen, temperature=temperature, seed=EVALUATION_SEED)
+    held = episodes_of(env.held)
+    height = episodes_of([[now - batch[0] for now in batch[1:]] for batch in env.heights])
     return [
         (end_of(held[i], height[i], at_end=result.success_at_end[i], once=result.success_once[i]), env.names[i])
         for i in range(episodes)
@@ -100,7 +109,7 @@ def play(policy: VLAPolicy, episodes: int, temperature: float, max_steps: int) -
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("bundles", type=Path, nargs="+", help="of policies for the WidowX")
+    parser.add_argument("bundles", type=Path, nargs="+", help="of policies")
     parser.add_argument("--episodes", type=int, default=256, help="of the training grid")
     parser.add_argument("--temperature", type=float, default=0.0, help="of the action tokens; 0 is greedy")
     parser.add_argument("--max-steps", type=int, default=WORLD.max_steps, help="time limit of an episode")
@@ -108,7 +117,7 @@ def main() -> int:
     results = {}
     try:
         for bundle in given.bundles:
-            played = play(load_bundle(bundle), given.episodes, given.temperature, given.max_steps)
+            played = play(bundle, given.episodes, given.temperature, given.max_steps)
             results[str(bundle)] = shown(bundle, played)
     except RlvlaError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -140,16 +140,25 @@ def make_world(deploy: DeploySpec, options: Evaluate, num_envs: int) -> VecEnv:
             )
         task: Any = deploy.robot.removeprefix("toy-")
         return make_toy_env(ToyConfig(task=task, picture_size=camera.width), num_envs)
-    world = WorldConfig(
+    world = world_config(deploy, episode_set=options.episode_set, max_steps=options.max_steps, assets=options.assets)
+    return make_env(world, num_envs, device=options.device)
+
+
+def world_config(
+    deploy: DeploySpec, *, episode_set: str, max_steps: int, assets: Literal["procedural", "paper"] = "procedural"
+) -> WorldConfig:
+    """The put-X-on-Y world with a bundle's robot, view and picture size. Raises RlvlaError for a camera that the robot
+    does not have."""
+    camera = deploy.camera
+    return WorldConfig(
         robot=deploy.robot,
         image_width=camera.width,
         image_height=camera.height,
         view=robot(deploy.robot).view_of(camera),
-        episode_set=options.episode_set,
-        max_steps=options.max_steps,
-        assets=options.assets,
+        episode_set=episode_set,
+        max_steps=max_steps,
+        assets=assets,
     )
-    return make_env(world, num_envs, device=options.device)
 
 
 def write_comparison(output: Path, comparison: Comparison) -> None:
