@@ -7,29 +7,23 @@ to turn from the start; counted is by how much it had turned when the hand first
 each policy, episodes grouped by the turn they need, and ends with one line of JSON.
 """
 
-import argparse
-import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from failures import WatchedEnv, episodes_of, world_of
+from watched import Asked, WatchedEnv, episodes_of, play_in, run
 
-from rlvla.recipe import EVALUATION_SEED, WORLD
 from rlvla_core.environment import Observation, StepResult
-from rlvla_core.errors import RlvlaError
-from rlvla_core.evaluation import EpisodeList, evaluate
 from rlvla_core.evaluation.report import format_rate
-from rlvla_core.policy.bundle import load_bundle
 from rlvla_sim.config import WorldConfig
 from rlvla_sim.expert import closing_yaw
 from rlvla_sim.grasp import plan_grasp
 from rlvla_sim.physics import TABLE_HEIGHT
 from rlvla_sim.world import World
 
-WORLDS = 64
 WRONG = 0.4
 """Radians between the turn that was made and the one that was needed: a quarter of a right angle."""
 GROUPS = {"back": (-1.0, -0.2), "none": (-0.2, 0.2), "up to 60 degrees": (0.2, 1.05), "about 90 degrees": (1.05, 2.4)}
@@ -89,16 +83,14 @@ def needed_turn(world: World) -> float:
     return plan_grasp(world.object, thing, world.spec, table, start_yaw=yaw, yaw=yaw).yaw - yaw
 
 
-def play(bundle: Path, episodes: int, temperature: float, max_steps: int) -> Turns:
+def play(bundle: Path, asked: Asked) -> Turns:
     """What became of every episode."""
-    env = TurningEnv(world_of(bundle, max_steps), min(WORLDS, episodes))
-    chosen = EpisodeList.draw(env.spec, episodes, seed=EVALUATION_SEED)
-    result = evaluate(load_bundle(bundle), env, chosen, temperature=temperature, seed=EVALUATION_SEED)
-    yaws = episodes_of([batch[1:] for batch in env.yaws])[:episodes]
-    starts = np.concatenate([batch[0] for batch in env.yaws])[:episodes]
+    env, result = play_in(TurningEnv, bundle, asked)
+    yaws = episodes_of([batch[1:] for batch in env.yaws])[: asked.episodes]
+    starts = np.concatenate([batch[0] for batch in env.yaws])[: asked.episodes]
     return Turns(
-        needed=np.concatenate(env.needed)[:episodes],
-        made=turn_at_grasp(yaws - starts[:, None], episodes_of(env.held)[:episodes]),
+        needed=np.concatenate(env.needed)[: asked.episodes],
+        made=turn_at_grasp(yaws - starts[:, None], episodes_of(env.held)[: asked.episodes]),
         success=result.success_at_end,
     )
 
@@ -109,7 +101,7 @@ def turn_at_grasp(turns: np.ndarray, held: np.ndarray) -> np.ndarray:
     return np.where(held.any(axis=1), first, np.nan)
 
 
-def shown(bundle: Path, turns: Turns) -> dict[str, dict[str, float]]:
+def shown(bundle: Path, turns: Turns) -> dict[str, dict[str, Any]]:
     """Print the table of one policy; returns its numbers."""
     print(f"{bundle}, {len(turns.needed)} episodes; wrong: by more than {WRONG} rad at the first grasp")
     rows = {}
@@ -124,7 +116,7 @@ def shown(bundle: Path, turns: Turns) -> dict[str, dict[str, float]]:
             "success": int(turns.success[group].sum()),
             "grasped": int(grasped.sum()),
             "needed_median_rad": round(float(np.median(turns.needed[group])), 2),
-            "made_median_rad": round(float(np.median(turns.made[grasped])), 2) if grasped.any() else float("nan"),
+            "made_median_rad": round(float(np.median(turns.made[grasped])), 2) if grasped.any() else None,
             "wrong": int(wrong.sum()),
             "success_where_wrong": int(turns.success[wrong].sum()),
             "success_where_right": int(turns.success[right].sum()),
@@ -140,25 +132,10 @@ def shown(bundle: Path, turns: Turns) -> dict[str, dict[str, float]]:
     return rows
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("bundles", type=Path, nargs="+", help="of policies")
-    parser.add_argument("--episodes", type=int, default=256, help="of the training grid")
-    parser.add_argument("--temperature", type=float, default=0.0, help="of the action tokens; 0 is greedy")
-    parser.add_argument("--max-steps", type=int, default=WORLD.max_steps, help="time limit of an episode")
-    given = parser.parse_args()
-    results = {}
-    try:
-        for bundle in given.bundles:
-            turns = play(bundle, given.episodes, given.temperature, given.max_steps)
-            results[str(bundle)] = shown(bundle, turns)
-    except RlvlaError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    asked = {"episodes": given.episodes, "T": given.temperature, "max_steps": given.max_steps}
-    print(json.dumps({"benchmark": "turns", **asked, "policies": results}))
-    return 0
+def measure(bundle: Path, asked: Asked) -> dict[str, dict[str, Any]]:
+    """Play, print the table, return its numbers."""
+    return shown(bundle, play(bundle, asked))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(__doc__ or "", "turns", measure))

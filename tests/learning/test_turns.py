@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from turns import GROUPS, Turns, play, turn_at_grasp
+from watched import Asked
 
 KEPT = Path(__file__).parents[2] / "docs" / "learning" / "policy-seed1"
 
@@ -30,7 +31,7 @@ def test_groups_of_turns_are_side_by_side() -> None:
 
 def test_things_that_lie_turned_need_turns() -> None:
     """In the world itself: the kept policy for three steps of eight episodes, in which nobody has grasped yet."""
-    turns = play(KEPT, 8, 0.0, 3)
+    turns = play(KEPT, Asked(episodes=8, temperature=0.0, max_steps=3))
     assert turns.needed.shape == turns.made.shape == turns.success.shape == (8,)
     low, high = GROUPS["none"]
     assert ((turns.needed > low) & (turns.needed <= high)).any()
