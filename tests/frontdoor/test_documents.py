@@ -15,9 +15,19 @@ DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=[path.name for path in DOCUMENTS])
 def test_relative_links_resolve(document: Path) -> None:
-    targets = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", document.read_text())
-    broken = [target for target in targets if "://" not in target and not (document.parent / target).exists()]
+    """To a file that is there and, after a #, to a heading of it."""
+    broken = []
+    for target, anchor in re.findall(r"\]\(([^)#\s]*)(?:#([^)\s]*))?\)", document.read_text()):
+        file = document.parent / target if target else document
+        if "://" not in target and not (file.exists() and (not anchor or anchor in anchors(file))):
+            broken.append(f"{target}#{anchor}")
     assert not broken
+
+
+def anchors(document: Path) -> set[str]:
+    """What the headings of a page are called in links, as code hosts do it."""
+    headings = re.findall(r"^#+ (.*)$", document.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=[path.name for path in DOCUMENTS])
