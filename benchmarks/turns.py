@@ -38,6 +38,8 @@ class Turns:
     """By how much the closing direction has to turn from the start, radians."""
     made: np.ndarray
     """By how much it had turned when something was first held, radians; NaN where nothing ever was."""
+    grasp_step: np.ndarray
+    """Steps until something was first held, from 1 on; NaN where nothing ever was."""
     success: np.ndarray
     """bool, at the last step."""
 
@@ -88,17 +90,17 @@ def play(bundle: Path, asked: Asked) -> Turns:
     env, result = play_in(TurningEnv, bundle, asked)
     yaws = episodes_of([batch[1:] for batch in env.yaws])[: asked.episodes]
     starts = np.concatenate([batch[0] for batch in env.yaws])[: asked.episodes]
-    return Turns(
-        needed=np.concatenate(env.needed)[: asked.episodes],
-        made=turn_at_grasp(yaws - starts[:, None], episodes_of(env.held)[: asked.episodes]),
-        success=result.success_at_end,
-    )
+    made, grasp_step = first_grasp(yaws - starts[:, None], episodes_of(env.held)[: asked.episodes])
+    needed = np.concatenate(env.needed)[: asked.episodes]
+    return Turns(needed=needed, made=made, grasp_step=grasp_step, success=result.success_at_end)
 
 
-def turn_at_grasp(turns: np.ndarray, held: np.ndarray) -> np.ndarray:
-    """Turn [n] of the first step in which something was held, from turns [n, T] and held bool [n, T]; NaN without."""
-    first = turns[np.arange(len(turns)), held.argmax(axis=1)]
-    return np.where(held.any(axis=1), first, np.nan)
+def first_grasp(turns: np.ndarray, held: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Turn [n] and number [n], from 1 on, of the first step in which something was held; NaN where nothing ever was.
+
+    From turns [n, T] after every step and held bool [n, T]."""
+    ever, first = held.any(axis=1), held.argmax(axis=1)
+    return np.where(ever, turns[np.arange(len(turns)), first], np.nan), np.where(ever, first + 1.0, np.nan)
 
 
 def shown(bundle: Path, turns: Turns) -> dict[str, dict[str, Any]]:
@@ -115,9 +117,11 @@ def shown(bundle: Path, turns: Turns) -> dict[str, dict[str, Any]]:
             "episodes": int(group.sum()),
             "success": int(turns.success[group].sum()),
             "grasped": int(grasped.sum()),
-            "needed_median_rad": round(float(np.median(turns.needed[group])), 2),
-            "made_median_rad": round(float(np.median(turns.made[grasped])), 2) if grasped.any() else None,
+            "needed_median_rad": median(turns.needed[group]),
+            "made_median_rad": median(turns.made[grasped]),
             "wrong": int(wrong.sum()),
+            "grasp_step_median_where_wrong": median(turns.grasp_step[wrong]),
+            "grasp_step_median_where_right": median(turns.grasp_step[right]),
             "success_where_wrong": int(turns.success[wrong].sum()),
             "success_where_right": int(turns.success[right].sum()),
         }
@@ -125,11 +129,17 @@ def shown(bundle: Path, turns: Turns) -> dict[str, dict[str, Any]]:
         print(
             f"  {name:16} success {format_rate(row['success'], row['episodes'])}; of {row['grasped']} grasps "
             f"{row['wrong']} wrong, median turn {row['made_median_rad']} of {row['needed_median_rad']} rad; success "
-            f"{row['success_where_wrong']} of {row['wrong']} wrong, "
-            f"{row['success_where_right']} of {int(right.sum())} right",
+            f"{row['success_where_wrong']} of {row['wrong']} wrong (first held in step "
+            f"{row['grasp_step_median_where_wrong']}), {row['success_where_right']} of {int(right.sum())} right "
+            f"({row['grasp_step_median_where_right']})",
             flush=True,
         )
     return rows
+
+
+def median(values: np.ndarray) -> float | None:
+    """Of [k], to two places; None where k = 0."""
+    return round(float(np.median(values)), 2) if len(values) else None
 
 
 def measure(bundle: Path, asked: Asked) -> dict[str, dict[str, Any]]:
