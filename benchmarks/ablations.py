@@ -19,19 +19,18 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
+from compared import comparison_stage
 from rich.console import Console
 
-from rlvla.commands.evaluate import Evaluate
 from rlvla.commands.train_ppo import TrainPpo
 from rlvla.commands.train_sft import TrainSft
-from rlvla.recipe import DEMONSTRATIONS, EVALUATION_SEED, WORLD, ppo_recipe, warmup_recipe
+from rlvla.recipe import DEMONSTRATIONS, WORLD, ppo_recipe, warmup_recipe
 from rlvla.stages import Chain, Stage
 from rlvla.study import demonstration_stage
 from rlvla_core.errors import RlvlaError
 from rlvla_core.evaluation.report import format_difference, format_p, format_rate
 from rlvla_core.runs import RunDirectory
 
-EPISODES = 256
 RECIPE = "recipe"
 """The variant that changes nothing, and that all others are compared with."""
 
@@ -100,25 +99,10 @@ def rival(variant: str, seed: int) -> str:
     return warmup_name(variant, seed) if variant == RECIPE else f"{RECIPE}-{seed}"
 
 
-def comparison_stage(folder: Path, after: str, before: str) -> Stage:
-    """Two policies on the same episodes."""
-    command = Evaluate(
-        bundle=folder / after / "policy",
-        against=folder / before / "policy",
-        episodes=EPISODES,
-        seed=EVALUATION_SEED,
-        max_steps=WORLD.max_steps,
-        video=0,
-        output=folder / f"{after}-against-{before}",
-    )
-    return Stage(
-        name=f"{after}-against-{before}",
-        purpose="the same episodes, greedy",
-        command=command,
-        output=folder / f"{after}-against-{before}" / "comparison.json",
-        minutes=2.0,
-        needs=(after, before),
-    )
+def compared_stage(folder: Path, variant: str, seed: int) -> Stage:
+    """The variant and its rival on the same episodes, greedy."""
+    after, before = f"{variant}-{seed}", rival(variant, seed)
+    return comparison_stage(folder, after, before, name=f"{after}-against-{before}")
 
 
 def chain(folder: Path, variants: Sequence[str], seeds: Sequence[int], updates: int) -> Chain:
@@ -127,7 +111,7 @@ def chain(folder: Path, variants: Sequence[str], seeds: Sequence[int], updates: 
     for variant in dict.fromkeys((RECIPE, *variants)):
         for seed in seeds:
             found = training_stages(folder, variant, seed, updates)
-            for stage in (*found, comparison_stage(folder, f"{variant}-{seed}", rival(variant, seed))):
+            for stage in (*found, compared_stage(folder, variant, seed)):
                 stages.setdefault(stage.name, stage)
     return Chain(stages=list(stages.values()), records=folder / "stages", way_out="choose another --runs")
 

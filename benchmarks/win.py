@@ -19,44 +19,35 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from compared import comparison_stage
 from rich.console import Console
 
 from rlvla.commands.evaluate import Evaluate
 from rlvla.commands.train_sft import TrainSft
-from rlvla.recipe import EVALUATION_SEED, WORLD, sft_recipe
+from rlvla.recipe import WORLD, sft_recipe
 from rlvla.stages import Chain, Stage
 from rlvla.study import StudyDesign, demonstration_stage, demonstrations, policies, training_stage
 from rlvla_core.errors import RlvlaError
 
-EPISODES = 256
 SETS = ("train", "unseen-positions", "unseen-start-pose")
 TEMPERATURES = (0.0, 0.6)
 
 
 def comparisons(folder: Path, name: str, warmup: str, sets: Sequence[str]) -> list[Stage]:
     """The policy of stage `name` against that of stage `warmup`, on the same episodes of each set and temperature."""
-    stages = []
-    bundle, against = folder / name / "policy", folder / warmup / "policy"
-    for episode_set in sets:
-        for temperature in TEMPERATURES:
-            output = folder / f"{name}-{episode_set}-T{temperature:g}"
-            command = Evaluate(
-                bundle=bundle,
-                against=against,
-                episodes=EPISODES,
-                episode_set=episode_set,  # type: ignore[arg-type]
-                temperature=temperature,
-                seed=EVALUATION_SEED,
-                max_steps=WORLD.max_steps,
-                video=4,
-                output=output,
-            )
-            purpose = f"{name} on {episode_set}, T = {temperature:g}"
-            file = output / "comparison.json"
-            needs = (name, warmup)
-            found = Stage(name=output.name, purpose=purpose, command=command, output=file, minutes=1.5, needs=needs)
-            stages.append(found)
-    return stages
+    return [
+        comparison_stage(
+            folder,
+            name,
+            warmup,
+            name=f"{name}-{episode_set}-T{temperature:g}",
+            episode_set=episode_set,
+            temperature=temperature,
+            video=4,
+        )
+        for episode_set in sets
+        for temperature in TEMPERATURES
+    ]
 
 
 def chain(folder: Path, seeds: list[int], ppo_minutes: float, sft: list[int], sets: Sequence[str] = SETS) -> Chain:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import win
+from compared import EPISODES
 
 from rlvla.recipe import EVALUATION_SEED
 from rlvla.stages import Chain
@@ -29,5 +30,5 @@ def test_stages_build_on_each_other_and_compare_on_one_list():
     comparisons = [stage.command for stage in found if stage.output.name == "comparison.json"]
     assert len(comparisons) == 3 * len(win.SETS) * len(win.TEMPERATURES)
     assert {command.seed for command in comparisons} == {EVALUATION_SEED}
-    assert {command.episodes for command in comparisons} == {win.EPISODES}
+    assert {command.episodes for command in comparisons} == {EPISODES}
     assert all(by_name[name].sim.episode_set == "train" for name in ("demonstrations-140", "ppo-0", "ppo-1"))

@@ -1,0 +1,45 @@
+"""What benchmarks that train have in common: two policies of one folder meet the same episodes."""
+
+from pathlib import Path
+
+from rlvla.commands.evaluate import Evaluate
+from rlvla.recipe import EVALUATION_SEED, WORLD
+from rlvla.stages import Stage
+
+EPISODES = 256
+"""Enough to tell ten points from nothing."""
+
+
+def comparison_stage(
+    folder: Path,
+    after: str,
+    before: str,
+    *,
+    name: str,
+    episode_set: str = "train",
+    temperature: float = 0.0,
+    seed: int = EVALUATION_SEED,
+    episodes: int = EPISODES,
+    video: int = 0,
+) -> Stage:
+    """The policy of stage `after` against that of stage `before`; the result lies in `folder/name/comparison.json`."""
+    command = Evaluate(
+        bundle=folder / after / "policy",
+        against=folder / before / "policy",
+        episodes=episodes,
+        episode_set=episode_set,  # type: ignore[arg-type]
+        temperature=temperature,
+        seed=seed,
+        max_steps=WORLD.max_steps,
+        video=video,
+        output=folder / name,
+    )
+    how = "greedy" if temperature == 0 else f"T = {temperature:g}"
+    return Stage(
+        name=name,
+        purpose=f"{after} against {before} on {episode_set}, list {seed}, {how}",
+        command=command,
+        output=folder / name / "comparison.json",
+        minutes=0.008 * episodes,
+        needs=(after, before),
+    )
