@@ -1,6 +1,9 @@
 """What benchmarks that train have in common: two policies of one folder meet the same episodes."""
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from rlvla.commands.evaluate import Evaluate
 from rlvla.recipe import EVALUATION_SEED, WORLD
@@ -43,3 +46,18 @@ def comparison_stage(
         minutes=0.008 * episodes,
         needs=(after, before),
     )
+
+
+def results(stages: Sequence[Stage]) -> list[dict[str, Any]]:
+    """One row a comparison among `stages`, which have run."""
+    commands = [stage.command for stage in stages if isinstance(stage.command, Evaluate)]
+    return [
+        {
+            "policy": command.bundle.parent.name,
+            "set": command.episode_set,
+            "seed": command.seed,
+            "T": command.temperature,
+            "comparison": json.loads((command.output / "comparison.json").read_text()),
+        }
+        for command in commands
+    ]

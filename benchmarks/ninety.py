@@ -1,4 +1,4 @@
-"""Does PPO pass 90 %? From more demonstrations with wide labels, then two runs at a time whose mean goes on.
+"""Does PPO pass 90 %? From more demonstrations with wide labels, then two runs from one policy, whose mean goes on.
 
     python benchmarks/ninety.py [--runs runs/ninety] [--updates 88 55 39]
 
@@ -19,10 +19,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from compared import EPISODES, comparison_stage
+from compared import EPISODES, comparison_stage, results
 from rich.console import Console
 
-from rlvla.commands.evaluate import Evaluate
 from rlvla.commands.merge import Merge
 from rlvla.commands.train_ppo import TrainPpo
 from rlvla.commands.train_sft import TrainSft
@@ -102,20 +101,6 @@ def chain(folder: Path, updates: Sequence[int], demonstrations: int, sft_minutes
         for temperature in TEMPERATURES
     ]
     return Chain(stages=stages, records=folder / "stages", way_out="choose another --runs")
-
-
-def results(stages: Sequence[Stage]) -> list[dict[str, Any]]:
-    """One row a comparison."""
-    commands = [stage.command for stage in stages if isinstance(stage.command, Evaluate)]
-    return [
-        {
-            "set": command.episode_set,
-            "seed": command.seed,
-            "T": command.temperature,
-            "comparison": json.loads((command.output / "comparison.json").read_text()),
-        }
-        for command in commands
-    ]
 
 
 def markdown(rows: Sequence[dict[str, Any]]) -> str:

@@ -17,12 +17,10 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from compared import comparison_stage
+from compared import comparison_stage, results
 from rich.console import Console
 
-from rlvla.commands.evaluate import Evaluate
 from rlvla.commands.train_sft import TrainSft
 from rlvla.recipe import WORLD, sft_recipe
 from rlvla.stages import Chain, Stage
@@ -71,20 +69,6 @@ def chain(folder: Path, seeds: list[int], ppo_minutes: float, sft: list[int], se
         )
         stages += [data, training, *comparisons(folder, run.name, f"warm-up-{seeds[0]}", sets)]
     return Chain(stages=stages, records=folder / "stages", way_out="choose another --runs")
-
-
-def results(stages: Sequence[Stage]) -> list[dict[str, Any]]:
-    """One row a comparison."""
-    commands = [stage.command for stage in stages if isinstance(stage.command, Evaluate)]
-    return [
-        {
-            "policy": command.bundle.parent.name,
-            "set": command.episode_set,
-            "T": command.temperature,
-            "comparison": json.loads((command.output / "comparison.json").read_text()),
-        }
-        for command in commands
-    ]
 
 
 def main() -> int:
