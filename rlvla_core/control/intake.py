@@ -7,7 +7,7 @@ import numpy as np
 
 from rlvla_core.control.arm import FreshnessConfig, MotionConfig
 from rlvla_core.control.command import SOURCES, Command, Intervention
-from rlvla_core.rotations import (
+from rlvla_core.geometry.rotations import (
     euler_xyz_of_matrix,
     matrix_of_euler_xyz,
     matrix_of_rotation_vector,

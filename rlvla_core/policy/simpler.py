@@ -14,7 +14,7 @@ import torch
 from rlvla_core.errors import RlvlaError
 from rlvla_core.policy.bundle import load_bundle, load_deploy
 from rlvla_core.policy.policy import VLAPolicy
-from rlvla_core.rotations import matrix_of_euler_xyz, rotation_vector
+from rlvla_core.geometry.rotations import matrix_of_euler_xyz, rotation_vector
 
 ROBOT = "widowx250s"
 AXES = ("x [m]", "y [m]", "z [m]", "roll [rad]", "pitch [rad]", "yaw [rad]", "gripper")

@@ -14,8 +14,8 @@ import torch
 
 from rlvla_core.data.episode import Episode
 from rlvla_core.errors import RlvlaError
-from rlvla_core.rotations import euler_xyz_of_matrix, matrix_of_rotation_vector
-from rlvla_sim.geometry import rotation_about_z
+from rlvla_core.geometry.rotations import euler_xyz_of_matrix, matrix_of_rotation_vector
+from rlvla_core.geometry.transforms import rotation_about_z
 from rlvla_sim.grasp import Grasp, interior_points, plan_grasp
 from rlvla_sim.kinematics import pose_error
 from rlvla_sim.physics import TABLE_HEIGHT

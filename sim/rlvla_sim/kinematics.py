@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from rlvla_core.errors import RlvlaError
-from rlvla_sim.geometry import array_module, matrix_of_euler_xyz, rigid, rotation_about_z
+from rlvla_core.geometry.transforms import array_module, matrix_of_euler_xyz, rigid, rotation_about_z
 
 POSITION_TOLERANCE = 1e-4
 """Metres: inverse kinematics has converged below this and ROTATION_TOLERANCE."""

@@ -11,7 +11,7 @@ import sapien
 from sapien import physx
 
 from rlvla_sim.assets.asset import ObjectAsset
-from rlvla_sim.geometry import quaternion_about_z
+from rlvla_core.geometry.transforms import quaternion_about_z
 from rlvla_sim.robots import RobotSpec
 
 TABLE_HEIGHT = 0.8695

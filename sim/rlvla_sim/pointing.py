@@ -14,13 +14,13 @@ import sapien
 import torch
 
 from rlvla_core.environment import CameraSpec
-from rlvla_core.projection import project
+from rlvla_core.geometry.projection import project
 from rlvla_sim.assets import catalogue
 from rlvla_sim.assets.asset import Mesh, ObjectAsset
 from rlvla_sim.config import WorldConfig
 from rlvla_sim.episodes import CENTRE, HALF_WIDTH, YAWS
 from rlvla_sim.expert import closing_yaw, downward
-from rlvla_sim.geometry import (
+from rlvla_core.geometry.transforms import (
     matrix_of_quaternion,
     quaternion_product,
     rigid,

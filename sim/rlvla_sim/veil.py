@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from rlvla_sim.assets.asset import PICTURE_SIZE, TextureAsset
-from rlvla_sim.geometry import array_module
+from rlvla_core.geometry.transforms import array_module
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -11,7 +11,7 @@ from rlvla_sim import reward
 from rlvla_sim.assets.asset import Catalogue, Mesh, ObjectAsset
 from rlvla_sim.config import WorldConfig
 from rlvla_sim.episodes import Episode, Extra, Position
-from rlvla_sim.geometry import matrix_of_quaternion, rigid, rigid_inverse
+from rlvla_core.geometry.transforms import matrix_of_quaternion, rigid, rigid_inverse
 from rlvla_sim.physics import MOVE_SECONDS, MOVE_STEP, Physics, move_pose
 from rlvla_sim.robots import RobotSpec, robot
 from rlvla_sim.stage import Stage

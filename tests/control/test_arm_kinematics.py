@@ -8,14 +8,15 @@ import pytest
 from control_arms import NAMES, arm_of, chain_of, start_of
 
 from rlvla_core.control import ArmModel
-from rlvla_core.rotations import (
+from rlvla_core.geometry.rotations import (
     euler_xyz_of_matrix,
     matrix_of_euler_xyz,
     matrix_of_rotation_vector,
     pose_error,
     rotation_vector,
 )
-from rlvla_sim import geometry, kinematics
+from rlvla_sim import kinematics
+from rlvla_core.geometry import transforms
 from rlvla_sim.robots import robot
 
 

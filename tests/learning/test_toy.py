@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from rlvla_core.errors import RlvlaError
-from rlvla_core.projection import project
+from rlvla_core.geometry.projection import project
 from rlvla_core.toy import ToyConfig, make_toy_env
 from rlvla_core.toy.expert import ToyExpertConfig, demonstrate, expert_actions
 from rlvla_core.toy.world import MAX_STEP

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from rlvla_core.environment import CameraSpec
-from rlvla_core.projection import project
-from rlvla_core.views import WHOLE, Window, seen_through, window_of
+from rlvla_core.geometry.projection import project
+from rlvla_core.geometry.camera import WHOLE, Window, seen_through, window_of
 
 CAMERA = CameraSpec(
     name="camera",

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from rlvla_core.errors import RlvlaError
-from rlvla_core.rotations import euler_xyz_of_matrix
-from rlvla_sim.geometry import matrix_of_euler_xyz, matrix_of_quaternion, rotation_about_z
+from rlvla_core.geometry.rotations import euler_xyz_of_matrix
+from rlvla_core.geometry.transforms import matrix_of_euler_xyz, matrix_of_quaternion, rotation_about_z
 from rlvla_sim.kinematics import Chain, DeltaPoseController, pose_error
 from rlvla_sim.robots import ROBOTS, robot
 

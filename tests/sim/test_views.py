@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from rlvla_core.errors import RlvlaError
-from rlvla_core.projection import project
+from rlvla_core.geometry.projection import project
 from rlvla_sim.assets import catalogue
 from rlvla_sim.config import WorldConfig
 from rlvla_sim.frozen import frozen_episodes

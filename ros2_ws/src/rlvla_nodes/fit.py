@@ -10,7 +10,7 @@ from rlvla_core.environment import ACTION_SPACE
 from rlvla_core.errors import RlvlaError
 from rlvla_core.policy.bundle import load_deploy
 from rlvla_core.policy.deploy import DeploySpec, check_arm
-from rlvla_core.views import Window, window_of
+from rlvla_core.geometry.camera import Window, window_of
 
 VIEW_TOLERANCE = 0.02
 """By how much of a side, at each end, the view of training may stick out of the camera's picture: 13 pixels of 640.

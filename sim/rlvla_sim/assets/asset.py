@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from rlvla_core.errors import RlvlaError
-from rlvla_core.views import WHOLE, Window
+from rlvla_core.geometry.camera import WHOLE, Window
 
 HULL_LIMIT = 64
 """Most vertices of one convex collision part (the limit of PhysX on a GPU)."""

@@ -22,7 +22,7 @@ from rlvla_sim import reward
 from rlvla_sim.assets import catalogue
 from rlvla_sim.assets.asset import ObjectAsset
 from rlvla_sim.config import CONTROL_HZ, WorldConfig
-from rlvla_sim.geometry import matrix_of_quaternion, rigid, rigid_inverse
+from rlvla_core.geometry.transforms import matrix_of_quaternion, rigid, rigid_inverse
 from rlvla_sim.maniskill.agent import AGENTS, CONTROL_MODE, Arm, agent_uid
 from rlvla_sim.maniskill.overlay import overlay_batch
 from rlvla_sim.physics import (

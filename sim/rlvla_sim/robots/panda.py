@@ -10,7 +10,7 @@ import numpy as np
 from rlvla_core.environment import CameraSpec
 from rlvla_core.errors import RlvlaError
 from rlvla_sim.episodes import CENTRE
-from rlvla_sim.geometry import matrix_of_quaternion, quaternion_about_z, quaternion_product, rotation_about_z
+from rlvla_core.geometry.transforms import matrix_of_quaternion, quaternion_about_z, quaternion_product, rotation_about_z
 from rlvla_sim.robots import widowx250s
 from rlvla_sim.robots.light_meshes import light_urdf
 from rlvla_sim.robots.spec import Drive, RobotSpec

@@ -10,8 +10,8 @@ import numpy as np
 
 from rlvla_core.environment import CameraSpec
 from rlvla_core.errors import RlvlaError
-from rlvla_core.views import WHOLE, Window, seen_through, window_of
-from rlvla_sim.geometry import matrix_of_quaternion, rigid
+from rlvla_core.geometry.camera import WHOLE, Window, seen_through, window_of
+from rlvla_core.geometry.transforms import matrix_of_quaternion, rigid
 
 View = Literal["whole", "workspace"]
 """How much of the camera's picture is drawn."""

@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 
 from rlvla_core.environment import CameraSpec
 from rlvla_core.errors import RlvlaError
-from rlvla_core.views import Window
+from rlvla_core.geometry.camera import Window
 from rlvla_sim.robots.spec import Drive, RobotSpec
 
 BASE_POSITION = (0.147, 0.028, 0.870)

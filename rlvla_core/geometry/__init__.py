@@ -1,0 +1,1 @@
+"""Geometry: rotations, rigid transforms and cameras, one place for every formula; frames stand in the names."""

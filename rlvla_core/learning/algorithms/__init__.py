@@ -1,0 +1,1 @@
+"""Learning algorithms: PPO, GRPO, DPO and supervised fine-tuning, one file each."""
