@@ -12,7 +12,7 @@ from typing import Any
 from rich.console import Console
 
 from rlvla_core.errors import RlvlaError
-from rlvla_core.runs.files import replace_json
+from rlvla_core.storage.atomic import replace_json
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,7 +16,7 @@ from rlvla.recipe import DEMONSTRATIONS, WORLD, ppo_recipe, warmup_recipe
 from rlvla.stages import Chain, Stage
 from rlvla_core.errors import RlvlaError
 from rlvla_core.runs import RunDirectory
-from rlvla_core.runs.files import replace_file
+from rlvla_core.storage.atomic import replace_file
 from rlvla_core.runs.plots import SFT_PANELS, plot_learning_curves
 
 SHARES = {"demonstrations": 0.02, "warm-up": 0.11, "ppo": 0.70, "evaluation": 0.09}

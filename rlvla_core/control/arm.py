@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
-from rlvla_core.control import strict_yaml
+from rlvla_core.storage import strict_yaml
 from rlvla_core.errors import RlvlaError
 
 SIMULATED_SILENCE_S = 0.5

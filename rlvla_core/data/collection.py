@@ -20,8 +20,8 @@ from rlvla_core.data.merge import merge
 from rlvla_core.data.metadata import Metadata, read_json
 from rlvla_core.data.workers import run_workers
 from rlvla_core.errors import RlvlaError
-from rlvla_core.runs.files import replace_json
-from rlvla_core.runs.lock import RunLock
+from rlvla_core.storage.atomic import replace_json
+from rlvla_core.storage.lock import RunLock
 
 _SETTINGS = "collection.json"
 _SHARD = 16

@@ -18,7 +18,7 @@ from PIL import Image, UnidentifiedImageError
 from rlvla_core.data.metadata import Metadata, damaged
 from rlvla_core.data.video import decode_videos
 from rlvla_core.errors import RlvlaError
-from rlvla_core.runs.files import no_room_is_a_user_error
+from rlvla_core.storage.atomic import no_room_is_a_user_error
 
 Pictures = npt.NDArray[np.uint8]
 

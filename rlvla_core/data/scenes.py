@@ -21,7 +21,7 @@ from safetensors.numpy import save
 from rlvla_core.data.dataset import FrameBatch
 from rlvla_core.data.workers import one_thread
 from rlvla_core.errors import RlvlaError
-from rlvla_core.runs.files import replace_file, replace_json
+from rlvla_core.storage.atomic import replace_file, replace_json
 
 SETTINGS = "scenes.json"
 SHARD = 1000

@@ -15,11 +15,11 @@ from PIL import Image
 
 from rlvla_core.data import layout, statistics
 from rlvla_core.data.episode import Episode
-from rlvla_core.data.staging import StagedDirectory
+from rlvla_core.storage.staging import StagedDirectory
 from rlvla_core.data.tables import EpisodeTables, column_array
 from rlvla_core.environment import EnvSpec
 from rlvla_core.errors import RlvlaError
-from rlvla_core.runs.files import no_room_is_a_user_error
+from rlvla_core.storage.atomic import no_room_is_a_user_error
 
 
 class DatasetWriter:

@@ -11,7 +11,7 @@ import torch
 
 from rlvla_core.errors import RlvlaError
 from rlvla_core.policy.config import OpenVLAConfig
-from rlvla_core.policy.files import read_json, read_tensors
+from rlvla_core.storage.json_files import read_json, read_tensors
 from rlvla_core.policy.image_transform import ImageTransform
 from rlvla_core.policy.llama import restore_rotary_buffers
 from rlvla_core.policy.openvla import OpenVLA

@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import save_file
 
 from rlvla_core.errors import RlvlaError
-from rlvla_core.policy.files import read_json, read_tensors
+from rlvla_core.storage.json_files import read_json, read_tensors
 from rlvla_core.policy.openvla import OpenVLA
 from rlvla_core.policy.tensors import meta_model
 

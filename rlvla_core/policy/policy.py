@@ -16,7 +16,7 @@ from rlvla_core.policy.action_codec import ActionCodec
 from rlvla_core.policy.checkpoint import check_sight, load_config, load_model
 from rlvla_core.policy.config import CriticInput, OpenVLAConfig
 from rlvla_core.policy.decode import action_hidden, decode, token_entropies, token_logprobs
-from rlvla_core.policy.files import read_json
+from rlvla_core.storage.json_files import read_json
 from rlvla_core.policy.image_transform import ImageTransform
 from rlvla_core.policy.initialise import initialise
 from rlvla_core.policy.norm_stats import NormStats

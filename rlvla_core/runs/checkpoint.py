@@ -22,7 +22,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from rlvla_core.errors import RlvlaError
-from rlvla_core.runs.files import fsync_path, no_room_is_a_user_error, sha256_of
+from rlvla_core.storage.atomic import fsync_path, no_room_is_a_user_error, sha256_of
 
 TENSORS, STATE, MANIFEST = "tensors.safetensors", "state.json", "MANIFEST.json"
 _NAME = re.compile(r"step-(\d+)$")

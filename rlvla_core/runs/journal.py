@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from rlvla_core.errors import RlvlaError
-from rlvla_core.runs.files import fsync_path, no_room_is_a_user_error, replace_file
+from rlvla_core.storage.atomic import fsync_path, no_room_is_a_user_error, replace_file
 
 
 class Journal:

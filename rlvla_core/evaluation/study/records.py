@@ -9,7 +9,7 @@ from typing import Any
 
 from rlvla_core.errors import RlvlaError
 from rlvla_core.evaluation.evaluate import EvaluationResult
-from rlvla_core.strict import build, convert
+from rlvla_core.storage.strict import build, convert
 
 IN_DISTRIBUTION = "in-distribution"
 AXES = (IN_DISTRIBUTION, "vision", "semantics", "execution")

@@ -11,7 +11,7 @@ from rlvla_core.evaluation.study.folder import read_study
 from rlvla_core.evaluation.study.page import page, title
 from rlvla_core.evaluation.study.render_html import render_html
 from rlvla_core.evaluation.study.render_markdown import render_markdown
-from rlvla_core.runs.files import replace_file
+from rlvla_core.storage.atomic import replace_file
 
 
 def write_report(study: Path, output: Path, *, videos: Sequence[Video] = (), notes: str = "") -> list[Path]:

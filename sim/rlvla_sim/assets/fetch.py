@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rlvla_core.errors import RlvlaError
-from rlvla_core.runs.files import replace_file
+from rlvla_core.storage.atomic import replace_file
 
 MANIFEST = Path(__file__).parent.parent / "data" / "paper_assets.json"
 TIMEOUT_S = 60.0

@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 from rlvla_core.errors import RlvlaError
-from rlvla_core.runs.files import fsync_path
+from rlvla_core.storage.atomic import fsync_path
 
 _LOCK = ".writing"
 

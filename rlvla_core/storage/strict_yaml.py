@@ -1,4 +1,4 @@
-"""A frozen dataclass from a YAML file; see `rlvla_core.strict`."""
+"""A frozen dataclass from a YAML file; see `rlvla_core.storage.strict`."""
 
 from pathlib import Path
 from typing import TypeVar
@@ -6,7 +6,7 @@ from typing import TypeVar
 import yaml
 
 from rlvla_core.errors import RlvlaError
-from rlvla_core.strict import build
+from rlvla_core.storage.strict import build
 
 T = TypeVar("T")
 
