@@ -30,9 +30,9 @@ from rlvla_core.learning.localisation import ProjectedPoints
 from rlvla_core.learning.ppo import PpoConfig
 from rlvla_core.learning.sft import SftConfig, train_sft
 from rlvla_core.learning.trainer import train_ppo
-from rlvla_core.policy.config import OpenVLAConfig, TowerConfig
+from rlvla_core.policy.openvla.config import OpenVLAConfig, TowerConfig
 from rlvla_core.policy.policy import VLAPolicy
-from rlvla_core.policy.presets import tiny
+from rlvla_core.policy.openvla.presets import tiny
 from rlvla_core.policy.tokenizer import tiny_tokenizer
 from rlvla_core.toy import ToyConfig, make_toy_env
 from rlvla_core.toy.demonstrations import TOY_NORM_STATS, Demonstrations

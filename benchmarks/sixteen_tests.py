@@ -18,7 +18,7 @@ from pathlib import Path
 from rlvla_core.errors import RlvlaError
 from rlvla_core.policy.bundle import load_bundle, save_bundle
 from rlvla_core.policy.deploy import DeploySpec
-from rlvla_core.policy.presets import TINY_BASE
+from rlvla_core.policy.openvla.presets import TINY_BASE
 from rlvla_sim import WorldConfig
 from rlvla_sim.shifts import shifts
 from rlvla_sim.vec_env import env_spec

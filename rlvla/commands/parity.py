@@ -8,7 +8,7 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from rlvla_core.policy.parity import Item, run_parity
+from rlvla_core.policy.openvla_parity import Item, run_parity
 
 MIN_WIDTH = 110
 """Columns: tensor names are long, and a log file has no width of its own."""

@@ -15,7 +15,7 @@ from rlvla_core.learning.distributed import Ranks
 from rlvla_core.learning.minibatches import micro_batches
 from rlvla_core.learning.rollout import RolloutBatch
 from rlvla_core.learning.steps import Steps
-from rlvla_core.policy.config import CriticInput
+from rlvla_core.policy.openvla.config import CriticInput
 from rlvla_core.policy.policy import VLAPolicy
 
 

@@ -14,7 +14,7 @@ from rlvla_core.policy.bundle import DEPLOY, load_bundle
 from rlvla_core.policy.lora import LoraConfig, apply_lora, is_adapted
 from rlvla_core.policy.norm_stats import NormStats
 from rlvla_core.policy.policy import VLAPolicy
-from rlvla_core.policy.presets import TINY_BASE
+from rlvla_core.policy.openvla.presets import TINY_BASE
 from rlvla_core.runs import RunDirectory
 
 FROM_NOTHING = "tiny-from-nothing"

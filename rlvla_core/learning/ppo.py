@@ -22,7 +22,7 @@ from rlvla_core.learning.rollout import RolloutBatch
 from rlvla_core.learning.steps import Steps
 from rlvla_core.learning.surrogate import SurrogateConfig, surrogate
 from rlvla_core.learning.tally import Tally
-from rlvla_core.policy.config import CriticInput
+from rlvla_core.policy.openvla.config import CriticInput
 from rlvla_core.policy.policy import VLAPolicy
 
 

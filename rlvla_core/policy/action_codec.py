@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from rlvla_core.errors import RlvlaError
-from rlvla_core.policy.config import ACTION_TOKENS, OpenVLAConfig
+from rlvla_core.policy.openvla.config import ACTION_TOKENS, OpenVLAConfig
 from rlvla_core.policy.norm_stats import NormStats
 
 GRIPPER = 6

@@ -24,8 +24,8 @@ from safetensors.torch import save_file
 
 from rlvla_core import __version__
 from rlvla_core.errors import RlvlaError
-from rlvla_core.policy.checkpoint import INDEX, SINGLE, check_sight, load_config, load_model, shard_files
-from rlvla_core.policy.config import OpenVLAConfig
+from rlvla_core.policy.openvla.checkpoint import INDEX, SINGLE, check_sight, load_config, load_model, shard_files
+from rlvla_core.policy.openvla.config import OpenVLAConfig
 from rlvla_core.policy.deploy import DeploySpec
 from rlvla_core.storage.json_files import read_json, write_json
 from rlvla_core.policy.image_transform import ImageTransform

@@ -11,16 +11,16 @@ import torch
 from torch import nn
 
 from rlvla_core.errors import RlvlaError
-from rlvla_core.policy import openvla
+from rlvla_core.policy.openvla.graph import graph
 from rlvla_core.policy.action_codec import ActionCodec
-from rlvla_core.policy.checkpoint import check_sight, load_config, load_model
-from rlvla_core.policy.config import CriticInput, OpenVLAConfig
-from rlvla_core.policy.decode import action_hidden, decode, token_entropies, token_logprobs
+from rlvla_core.policy.openvla.checkpoint import check_sight, load_config, load_model
+from rlvla_core.policy.openvla.config import CriticInput, OpenVLAConfig
+from rlvla_core.policy.openvla.decode import action_hidden, decode, token_entropies, token_logprobs
 from rlvla_core.storage.json_files import read_json
 from rlvla_core.policy.image_transform import ImageTransform
-from rlvla_core.policy.initialise import initialise
+from rlvla_core.policy.openvla.initialise import initialise
 from rlvla_core.policy.norm_stats import NormStats
-from rlvla_core.policy.presets import preset
+from rlvla_core.policy.openvla.presets import preset
 from rlvla_core.policy.tokenizer import PromptTokenizer, tiny_tokenizer
 from rlvla_core.policy.value_head import ValueHead, critic_state
 

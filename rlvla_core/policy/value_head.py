@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from rlvla_core.errors import RlvlaError
-from rlvla_core.policy.config import CriticInput
+from rlvla_core.policy.openvla.config import CriticInput
 from rlvla_core.storage.json_files import read_tensors
 
 

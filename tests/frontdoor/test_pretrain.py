@@ -12,7 +12,7 @@ from rlvla_core.errors import RlvlaError
 from rlvla_core.learning.job import FROM_NOTHING, start_policy
 from rlvla_core.policy.bundle import load_bundle
 from rlvla_core.policy.norm_stats import BRIDGE_ORIG
-from rlvla_core.policy.presets import TINY_BASE
+from rlvla_core.policy.openvla.presets import TINY_BASE
 from rlvla_sim.questions import ANSWER
 
 POLICY = Path(__file__).resolve().parents[2] / "docs" / "learning" / "policy-seed1"

@@ -15,7 +15,7 @@ from rlvla_core.learning.rollout import collect
 from rlvla_core.learning.sft import SftConfig, train_sft
 from rlvla_core.learning.trainer import train
 from rlvla_core.policy.policy import VLAPolicy
-from rlvla_core.policy.presets import tiny
+from rlvla_core.policy.openvla.presets import tiny
 from rlvla_core.policy.tokenizer import tiny_tokenizer
 from rlvla_core.runs import RunDirectory
 from rlvla_core.toy import ToyConfig, make_toy_env

@@ -18,7 +18,7 @@ from sensor_msgs.msg import JointState
 
 from rlvla_core.policy.bundle import load_bundle, save_bundle
 from rlvla_core.policy.deploy import DeploySpec
-from rlvla_core.policy.presets import TINY_BASE
+from rlvla_core.policy.openvla.presets import TINY_BASE
 from rlvla_msgs.msg import ArbiterState, PolicyStep
 from rlvla_msgs.srv import SetMode
 from rlvla_nodes import topics

@@ -6,7 +6,7 @@ import torch
 from rlvla_core.errors import RlvlaError
 from rlvla_core.policy.action_codec import ActionCodec
 from rlvla_core.policy.norm_stats import BRIDGE_ORIG, NormStats
-from rlvla_core.policy.presets import openvla_7b, tiny
+from rlvla_core.policy.openvla.presets import openvla_7b, tiny
 
 
 @pytest.fixture

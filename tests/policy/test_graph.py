@@ -8,12 +8,12 @@ import torch
 import torch.nn.functional as F
 from small_models import odd_config, random_batch, random_model
 
-from rlvla_core.policy.decode import action_hidden, decode
+from rlvla_core.policy.openvla.decode import action_hidden, decode
 from rlvla_core.policy.lora import LoraConfig, adapted_modules, inject_lora, lora_modules
-from rlvla_core.policy.openvla import OpenVLA
-from rlvla_core.policy.presets import openvla_7b
-from rlvla_core.policy.tensors import expected_tensors, meta_model
-from rlvla_core.policy.vit import VisionTower
+from rlvla_core.policy.openvla.graph import OpenVLA
+from rlvla_core.policy.openvla.presets import openvla_7b
+from rlvla_core.policy.openvla.tensors import expected_tensors, meta_model
+from rlvla_core.policy.openvla.vit import VisionTower
 
 CLOSE: dict[str, Any] = {"rtol": 1e-4, "atol": 1e-4}
 

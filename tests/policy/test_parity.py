@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from rlvla.commands.parity import Parity
 from rlvla_core.errors import RlvlaError
-from rlvla_core.policy.parity import Item, run_parity
+from rlvla_core.policy.openvla_parity import Item, run_parity
 
 
 @pytest.fixture(scope="module")

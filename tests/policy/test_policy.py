@@ -10,7 +10,7 @@ from rlvla_core.errors import RlvlaError
 from rlvla_core.policy.lora import LoraConfig, apply_lora
 from rlvla_core.policy.norm_stats import BRIDGE_ORIG
 from rlvla_core.policy.policy import VLAPolicy
-from rlvla_core.policy.presets import preset, tiny
+from rlvla_core.policy.openvla.presets import preset, tiny
 from rlvla_core.policy.tokenizer import tiny_tokenizer
 
 

@@ -7,7 +7,7 @@ import torch
 
 from rlvla_core.errors import RlvlaError
 from rlvla_core.policy.grammar import PROMPT, TINY_TOKENIZER_FILE, build_tiny_tokenizer
-from rlvla_core.policy.presets import tiny
+from rlvla_core.policy.openvla.presets import tiny
 from rlvla_core.policy.tokenizer import PromptTokenizer, tiny_tokenizer
 
 

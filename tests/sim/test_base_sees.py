@@ -2,7 +2,7 @@
 
 import base_sight
 
-from rlvla_core.policy.presets import TINY_BASE
+from rlvla_core.policy.openvla.presets import TINY_BASE
 from rlvla_sim.config import WorldConfig
 from rlvla_sim.pointing import Scenes
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import torch
 
-from rlvla_core.policy.config import OpenVLAConfig
-from rlvla_core.policy.openvla import OpenVLA
+from rlvla_core.policy.openvla.config import OpenVLAConfig
+from rlvla_core.policy.openvla.graph import OpenVLA
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

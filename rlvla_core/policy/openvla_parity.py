@@ -16,15 +16,15 @@ import torch.nn.functional as F
 
 from rlvla_core.errors import RlvlaError
 from rlvla_core.policy.action_codec import ActionCodec
-from rlvla_core.policy.checkpoint import MIN_PICTURE_EFFECT, load_model, picture_effect
-from rlvla_core.policy.decode import action_hidden, decode, token_entropies, token_logprobs
+from rlvla_core.policy.openvla.checkpoint import MIN_PICTURE_EFFECT, load_model, picture_effect
+from rlvla_core.policy.openvla.decode import action_hidden, decode, token_entropies, token_logprobs
 from rlvla_core.policy.image_transform import ImageTransform
-from rlvla_core.policy.llama import KVCache, causal_mask, decoder_layer
+from rlvla_core.policy.openvla.llama import KVCache, causal_mask, decoder_layer
 from rlvla_core.policy.lora import load_adapter, lora_modules
 from rlvla_core.policy.norm_stats import BRIDGE_ORIG
-from rlvla_core.policy.openvla import OpenVLA
-from rlvla_core.policy.presets import openvla_7b
-from rlvla_core.policy.tensors import expected_tensors, meta_model
+from rlvla_core.policy.openvla.graph import OpenVLA
+from rlvla_core.policy.openvla.presets import openvla_7b
+from rlvla_core.policy.openvla.tensors import expected_tensors, meta_model
 from rlvla_core.policy.tokenizer import PromptTokenizer
 from rlvla_core.policy.value_head import ValueHead, load_value_head
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import torch
 
-from rlvla_core.policy.config import ACTION_TOKENS, Decoding
-from rlvla_core.policy.llama import KVCache
-from rlvla_core.policy.openvla import OpenVLA, Sequence
+from rlvla_core.policy.openvla.config import ACTION_TOKENS, Decoding
+from rlvla_core.policy.openvla.llama import KVCache
+from rlvla_core.policy.openvla.graph import OpenVLA, Sequence
 
 
 @dataclass(kw_only=True, slots=True)

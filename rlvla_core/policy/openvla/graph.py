@@ -11,9 +11,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from rlvla_core.policy.config import OpenVLAConfig
-from rlvla_core.policy.llama import KVCache, build_llama, run_llama
-from rlvla_core.policy.vit import VisionTower
+from rlvla_core.policy.openvla.config import OpenVLAConfig
+from rlvla_core.policy.openvla.llama import KVCache, build_llama, run_llama
+from rlvla_core.policy.openvla.vit import VisionTower
 
 
 class VisionBackbone(nn.Module):

@@ -11,9 +11,9 @@ import math
 import torch
 from torch import nn
 
-from rlvla_core.policy.config import TowerConfig
-from rlvla_core.policy.openvla import OpenVLA
-from rlvla_core.policy.vit import VisionTower
+from rlvla_core.policy.openvla.config import TowerConfig
+from rlvla_core.policy.openvla.graph import OpenVLA
+from rlvla_core.policy.openvla.vit import VisionTower
 
 EMBEDDING_STD = 0.5
 """Of text embeddings: the size of the projected patches beside them."""

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch.utils.checkpoint import checkpoint
 
-from rlvla_core.policy.config import TextConfig
+from rlvla_core.policy.openvla.config import TextConfig
 
 if TYPE_CHECKING:
     from transformers import LlamaConfig, LlamaForCausalLM

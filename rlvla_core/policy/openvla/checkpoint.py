@@ -10,12 +10,12 @@ from pathlib import Path
 import torch
 
 from rlvla_core.errors import RlvlaError
-from rlvla_core.policy.config import OpenVLAConfig
+from rlvla_core.policy.openvla.config import OpenVLAConfig
 from rlvla_core.storage.json_files import read_json, read_tensors
 from rlvla_core.policy.image_transform import ImageTransform
-from rlvla_core.policy.llama import restore_rotary_buffers
-from rlvla_core.policy.openvla import OpenVLA
-from rlvla_core.policy.tensors import expected_tensors, meta_model
+from rlvla_core.policy.openvla.llama import restore_rotary_buffers
+from rlvla_core.policy.openvla.graph import OpenVLA
+from rlvla_core.policy.openvla.tensors import expected_tensors, meta_model
 
 INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"

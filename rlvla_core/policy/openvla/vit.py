@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from rlvla_core.policy.config import TowerConfig
+from rlvla_core.policy.openvla.config import TowerConfig
 
 NORM_EPS = 1e-6
 

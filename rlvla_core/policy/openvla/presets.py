@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from rlvla_core.errors import RlvlaError
-from rlvla_core.policy.config import DINOV2_LARGE, SIGLIP_SO400M, OpenVLAConfig, TextConfig, TowerConfig
+from rlvla_core.policy.openvla.config import DINOV2_LARGE, SIGLIP_SO400M, OpenVLAConfig, TextConfig, TowerConfig
 from rlvla_core.policy.norm_stats import BRIDGE_ORIG
 from rlvla_core.policy.tokenizer import tiny_tokenizer
 
