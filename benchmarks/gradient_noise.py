@@ -28,10 +28,10 @@ import torch
 from rlvla.commands.train_in_world import make_world
 from rlvla.commands.train_ppo import TrainPpo
 from rlvla_core.errors import RlvlaError
-from rlvla_core.learning import snapshot
+from rlvla_core.learning import trainer_state
 from rlvla_core.learning.distributed import Ranks, launch
-from rlvla_core.learning.job import start_policy
-from rlvla_core.learning.ppo import PpoConfig
+from rlvla_core.learning.open_run import start_policy
+from rlvla_core.learning.algorithms.ppo import PpoConfig
 from rlvla_core.learning.trainer import play
 from rlvla_core.policy.policy import VLAPolicy
 from rlvla_core.runs import RunDirectory

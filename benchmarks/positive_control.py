@@ -23,12 +23,12 @@ import torch
 
 from rlvla_core.errors import RlvlaError
 from rlvla_core.evaluation import EpisodeList, evaluate, wilson
-from rlvla_core.learning import seeds
+from rlvla_core import seeds
 from rlvla_core.learning.distributed import Ranks, launch
-from rlvla_core.learning.job import open_run
-from rlvla_core.learning.localisation import ProjectedPoints
-from rlvla_core.learning.ppo import PpoConfig
-from rlvla_core.learning.sft import SftConfig, train_sft
+from rlvla_core.learning.open_run import open_run
+from rlvla_core.learning.algorithms.localisation import ProjectedPoints
+from rlvla_core.learning.algorithms.ppo import PpoConfig
+from rlvla_core.learning.algorithms.sft import SftConfig, train_sft
 from rlvla_core.learning.trainer import train_ppo
 from rlvla_core.policy.openvla.config import OpenVLAConfig, TowerConfig
 from rlvla_core.policy.policy import VLAPolicy

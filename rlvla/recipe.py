@@ -3,10 +3,10 @@
 from dataclasses import replace
 from typing import Any
 
-from rlvla_core.learning.dpo import DpoConfig
-from rlvla_core.learning.grpo import GrpoConfig
-from rlvla_core.learning.ppo import PpoConfig
-from rlvla_core.learning.sft import SftConfig
+from rlvla_core.learning.algorithms.dpo import DpoConfig
+from rlvla_core.learning.algorithms.grpo import GrpoConfig
+from rlvla_core.learning.algorithms.ppo import PpoConfig
+from rlvla_core.learning.algorithms.sft import SftConfig
 from rlvla_sim.config import WorldConfig
 
 WORLD = WorldConfig(max_steps=40)

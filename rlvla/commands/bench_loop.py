@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.table import Table
 
 from rlvla_core.errors import RlvlaError
-from rlvla_core.learning import seeds
+from rlvla_core import seeds
 from rlvla_core.learning.distributed import Ranks, default_ranks, launch
-from rlvla_core.learning.ppo import PpoConfig, PpoLearner
+from rlvla_core.learning.algorithms.ppo import PpoConfig, PpoLearner
 from rlvla_core.learning.rollout import collect
 from rlvla_core.policy.norm_stats import BRIDGE_ORIG
 from rlvla_core.policy.policy import VLAPolicy

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from typing import Any
 
 from rlvla_core.learning.distributed import Ranks
-from rlvla_core.learning.job import open_run
+from rlvla_core.learning.open_run import open_run
 from rlvla_core.runs import RunDirectory
 
 

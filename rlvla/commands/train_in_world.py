@@ -10,8 +10,8 @@ from rlvla.commands.command_run import open_command_run, resolved
 from rlvla_core.environment import EnvSpec, VecEnv
 from rlvla_core.learning.config import TrainingConfig
 from rlvla_core.learning.distributed import Ranks, launch
-from rlvla_core.learning.job import start_policy
-from rlvla_core.learning.learner import Learner
+from rlvla_core.learning.open_run import start_policy
+from rlvla_core.learning.algorithms.learner import Learner
 from rlvla_core.learning.trainer import train
 from rlvla_core.policy.bundle import load_deploy
 from rlvla_core.policy.deploy import check_fits

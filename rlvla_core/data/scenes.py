@@ -176,7 +176,7 @@ class SceneDataset:
         )
 
     def pixels(self, frames: FrameBatch) -> torch.Tensor:
-        """float32 [B, K, 2]; see `rlvla_core.learning.localisation.PixelLabels`."""
+        """float32 [B, K, 2]; see `rlvla_core.learning.algorithms.localisation.PixelLabels`."""
         assert frames.state is not None
         return frames.state.unflatten(1, (len(self.names), 2))
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
-from rlvla_core.learning.reference import exchanged
+from rlvla_core.learning.algorithms.reference import exchanged
 
 
 class WeightAverage(nn.Module):

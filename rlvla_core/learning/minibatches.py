@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import torch
 
-from rlvla_core.learning import seeds
+from rlvla_core import seeds
 from rlvla_core.learning.config import TrainingConfig
 from rlvla_core.learning.distributed import Ranks
 

@@ -10,13 +10,14 @@ import torch
 from torch import nn
 
 from rlvla_core.environment import VecEnv
-from rlvla_core.learning import seeds, snapshot
+from rlvla_core import seeds
+from rlvla_core.learning import trainer_state
 from rlvla_core.learning.averaging import WeightAverage
 from rlvla_core.learning.config import TrainingConfig
 from rlvla_core.learning.distributed import Ranks
-from rlvla_core.learning.gate import save_checked_bundle
-from rlvla_core.learning.learner import Learner
-from rlvla_core.learning.ppo import PpoConfig, PpoLearner
+from rlvla_core.learning.bundle_check import save_checked_bundle
+from rlvla_core.learning.algorithms.learner import Learner
+from rlvla_core.learning.algorithms.ppo import PpoConfig, PpoLearner
 from rlvla_core.learning.rollout import RolloutBatch, collect
 from rlvla_core.policy.policy import VLAPolicy
 from rlvla_core.runs import Progress, RunDirectory

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import torch
 
-from rlvla_core.learning import seeds
+from rlvla_core import seeds
 from rlvla_core.learning.distributed import Ranks
-from rlvla_core.learning.dpo import DpoConfig, DpoLearner
-from rlvla_core.learning.grpo import GrpoConfig, GrpoLearner
-from rlvla_core.learning.localisation import ProjectedPoints
-from rlvla_core.learning.ppo import PpoConfig, PpoLearner
+from rlvla_core.learning.algorithms.dpo import DpoConfig, DpoLearner
+from rlvla_core.learning.algorithms.grpo import GrpoConfig, GrpoLearner
+from rlvla_core.learning.algorithms.localisation import ProjectedPoints
+from rlvla_core.learning.algorithms.ppo import PpoConfig, PpoLearner
 from rlvla_core.learning.rollout import collect
-from rlvla_core.learning.sft import SftConfig, train_sft
+from rlvla_core.learning.algorithms.sft import SftConfig, train_sft
 from rlvla_core.learning.trainer import train
 from rlvla_core.policy.policy import VLAPolicy
 from rlvla_core.policy.openvla.presets import tiny

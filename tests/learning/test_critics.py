@@ -9,7 +9,7 @@ from small_world import PPO, gradients, journal, make_learner, play, run_trainin
 
 from rlvla_core.errors import RlvlaError
 from rlvla_core.learning.distributed import Ranks
-from rlvla_core.learning.ppo import PpoConfig
+from rlvla_core.learning.algorithms.ppo import PpoConfig
 from rlvla_core.learning.steps import Steps
 from rlvla_core.policy.bundle import load_bundle, save_bundle
 from rlvla_core.runs import RunDirectory

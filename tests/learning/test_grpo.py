@@ -9,7 +9,7 @@ from small_world import GRPO, gradients, joined, make_learner, play
 
 from rlvla_core.errors import RlvlaError
 from rlvla_core.learning.distributed import Ranks, launch
-from rlvla_core.learning.grpo import GrpoConfig
+from rlvla_core.learning.algorithms.grpo import GrpoConfig
 
 ONE_STEP = replace(GRPO, minibatch=10_000, max_grad_norm=1e9)
 """A single minibatch that holds the whole rollout, with nothing clipped."""

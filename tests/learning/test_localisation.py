@@ -6,7 +6,7 @@ import torch
 
 from rlvla_core.data.dataset import FrameBatch
 from rlvla_core.environment import CameraSpec
-from rlvla_core.learning.localisation import LocalisationHead, patch_targets
+from rlvla_core.learning.algorithms.localisation import LocalisationHead, patch_targets
 from rlvla_core.geometry.projection import project
 
 CAMERA = CameraSpec(

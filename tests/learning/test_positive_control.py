@@ -14,14 +14,14 @@ import torch
 from small_world import make_learner, small_policy
 
 from rlvla_core.evaluation import wilson
-from rlvla_core.learning import seeds
+from rlvla_core import seeds
 from rlvla_core.learning.distributed import Ranks
-from rlvla_core.learning.dpo import DpoConfig
-from rlvla_core.learning.grpo import GrpoConfig
-from rlvla_core.learning.localisation import ProjectedPoints
-from rlvla_core.learning.ppo import PpoConfig
+from rlvla_core.learning.algorithms.dpo import DpoConfig
+from rlvla_core.learning.algorithms.grpo import GrpoConfig
+from rlvla_core.learning.algorithms.localisation import ProjectedPoints
+from rlvla_core.learning.algorithms.ppo import PpoConfig
 from rlvla_core.learning.rollout import collect
-from rlvla_core.learning.sft import SftConfig, train_sft
+from rlvla_core.learning.algorithms.sft import SftConfig, train_sft
 from rlvla_core.learning.trainer import train
 from rlvla_core.runs import RunDirectory
 from rlvla_core.toy import ToyConfig, make_toy_env

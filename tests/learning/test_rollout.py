@@ -4,7 +4,7 @@ import pytest
 import torch
 from small_world import TOY, small_policy
 
-from rlvla_core.learning import seeds
+from rlvla_core import seeds
 from rlvla_core.learning.rollout import collect
 from rlvla_core.toy import ToyConfig, make_toy_env
 

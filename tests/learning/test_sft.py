@@ -7,11 +7,12 @@ import torch
 from small_world import SFT, demonstrations, run_sft, small_policy
 
 from rlvla_core.errors import RlvlaError
-from rlvla_core.learning import gate, seeds
+from rlvla_core.learning import bundle_check
+from rlvla_core import seeds
 from rlvla_core.learning.distributed import Ranks, launch
-from rlvla_core.learning.frames import jitter, split
-from rlvla_core.learning.sft import SftConfig
-from rlvla_core.learning.subset import Subset
+from rlvla_core.data.frames import jitter, split
+from rlvla_core.learning.algorithms.sft import SftConfig
+from rlvla_core.data.subset import Subset
 from rlvla_core.policy.bundle import load_bundle
 from rlvla_core.runs import RunDirectory
 

@@ -14,9 +14,9 @@ from rlvla.commands.train_ppo import TrainPpo
 from rlvla.commands.train_sft import TrainSft
 from rlvla_core.data.writer import DatasetWriter
 from rlvla_core.errors import RlvlaError
-from rlvla_core.learning.grpo import GrpoConfig
-from rlvla_core.learning.ppo import PpoConfig
-from rlvla_core.learning.sft import SftConfig
+from rlvla_core.learning.algorithms.grpo import GrpoConfig
+from rlvla_core.learning.algorithms.ppo import PpoConfig
+from rlvla_core.learning.algorithms.sft import SftConfig
 from rlvla_core.policy.bundle import load_bundle
 from rlvla_core.runs import RunDirectory
 from rlvla_core.toy import make_toy_env

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from rlvla_core.errors import RlvlaError
-from rlvla_core.learning.descent import CriticGroup
+from rlvla_core.learning.optimizer import CriticGroup
 from rlvla_core.learning.distributed import Ranks
 from rlvla_core.learning.minibatches import micro_batches
 from rlvla_core.learning.rollout import RolloutBatch

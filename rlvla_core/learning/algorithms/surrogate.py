@@ -7,7 +7,7 @@ import torch
 from rlvla_core.errors import RlvlaError
 from rlvla_core.learning import losses
 from rlvla_core.learning.config import TrainingConfig
-from rlvla_core.learning.descent import Part
+from rlvla_core.learning.optimizer import Part
 from rlvla_core.learning.ratio import worst_ratio_error
 from rlvla_core.policy.policy import TokenScore
 

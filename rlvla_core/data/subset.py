@@ -4,8 +4,8 @@ import torch
 
 from rlvla_core.data.dataset import FrameBatch
 from rlvla_core.errors import RlvlaError
-from rlvla_core.learning import seeds
-from rlvla_core.learning.frames import Frames
+from rlvla_core import seeds
+from rlvla_core.data.frames import Frames
 
 
 class Subset:

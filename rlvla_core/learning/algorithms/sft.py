@@ -13,10 +13,12 @@ from typing import Any
 import torch
 
 from rlvla_core.errors import RlvlaError
-from rlvla_core.learning import losses, seeds, snapshot
+from rlvla_core.learning import losses
+from rlvla_core import seeds
+from rlvla_core.learning import trainer_state
 from rlvla_core.learning.distributed import Ranks
-from rlvla_core.learning.frames import Frames, epoch_order, jitter, split
-from rlvla_core.learning.localisation import LocalisationHead, PixelLabels
+from rlvla_core.data.frames import Frames, epoch_order, jitter, split
+from rlvla_core.learning.algorithms.localisation import LocalisationHead, PixelLabels
 from rlvla_core.policy.policy import VLAPolicy
 from rlvla_core.runs import Progress, RunDirectory
 

@@ -6,7 +6,7 @@ from typing import Protocol
 import torch
 
 from rlvla_core.data.dataset import FrameBatch
-from rlvla_core.learning import seeds
+from rlvla_core import seeds
 
 
 class Frames(Protocol):

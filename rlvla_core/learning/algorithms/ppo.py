@@ -12,15 +12,16 @@ import torch
 from torch import nn
 
 from rlvla_core.errors import RlvlaError
-from rlvla_core.learning import losses, seeds
+from rlvla_core.learning import losses
+from rlvla_core import seeds
 from rlvla_core.learning.advantages import gae, moments_of, normalise
-from rlvla_core.learning.critic import Critic, PrivilegedCritic, SeparateCritic
-from rlvla_core.learning.descent import CriticGroup, Descent, Part, freeze_towers
+from rlvla_core.learning.critics import Critic, PrivilegedCritic, SeparateCritic
+from rlvla_core.learning.optimizer import CriticGroup, Descent, Part, freeze_towers
 from rlvla_core.learning.distributed import Ranks
 from rlvla_core.learning.minibatches import Minibatch, micro_batches, minibatches
 from rlvla_core.learning.rollout import RolloutBatch
 from rlvla_core.learning.steps import Steps
-from rlvla_core.learning.surrogate import SurrogateConfig, surrogate
+from rlvla_core.learning.algorithms.surrogate import SurrogateConfig, surrogate
 from rlvla_core.learning.tally import Tally
 from rlvla_core.policy.openvla.config import CriticInput
 from rlvla_core.policy.policy import VLAPolicy
