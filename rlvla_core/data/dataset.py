@@ -14,7 +14,7 @@ import torch
 from rlvla_core.data import layout
 from rlvla_core.data.episode import Episode
 from rlvla_core.data.metadata import Metadata, damaged, read_json, read_table
-from rlvla_core.data.pictures import load_pictures
+from rlvla_core.data.images import load_pictures
 from rlvla_core.data.tables import column_array
 from rlvla_core.environment import EnvSpec
 from rlvla_core.errors import RlvlaError

@@ -13,7 +13,7 @@ import torch
 from rlvla_core.environment import ACTION_DIM, EnvSpec, Observation, StepResult, check_episode_ids
 from rlvla_core.errors import RlvlaError
 from rlvla_core.toy.layout import GRID, NUM_EPISODES, start_points, uniforms
-from rlvla_core.toy.picture import blank, paint_disc, top_down_camera
+from rlvla_core.toy.image import blank, paint_disc, top_down_camera
 
 HALF_BOARD = 0.1
 """The pointer cannot leave ±HALF_BOARD metres."""
