@@ -17,8 +17,8 @@ from rlvla_core.errors import RlvlaError
 from rlvla_core.policy.bundle import load_bundle
 from rlvla_core.policy.openvla.presets import TINY_BASE
 from rlvla_sim.config import WorldConfig
-from rlvla_sim.pointing import Scenes
-from rlvla_sim.questions import stretched
+from rlvla_sim.pretraining.scenes import Scenes
+from rlvla_sim.pretraining.questions import stretched
 
 SEED = 987
 BATCH = 64

@@ -28,7 +28,7 @@ from rlvla_core.environment import CameraSpec
 from rlvla_core.errors import RlvlaError
 from rlvla_nodes.graph import GraphSettings
 from rlvla_sim import WorldConfig
-from rlvla_sim.rig import Rig
+from rlvla_sim.sim_robot import Rig
 
 PICTURES = 16
 """Different ones, played round and round."""

@@ -15,7 +15,7 @@ from rlvla_core.errors import RlvlaError
 from rlvla_core.evaluation import wilson
 from rlvla_sim import WorldConfig, make_env
 from rlvla_sim.expert import ExpertConfig, collect_episodes
-from rlvla_sim.frozen import frozen_episodes
+from rlvla_sim.ood_episodes import frozen_episodes
 from rlvla_sim.shifts import shifts
 from rlvla_sim.vec_env import CpuVecEnv
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from rlvla.commands.command_run import open_command_run, resolved
-from rlvla_core.data.scenes import SceneDataset, ScenePlan, collect_scenes
+from rlvla_sim.pretraining.dataset import SceneDataset, ScenePlan, collect_scenes
 from rlvla_core.errors import RlvlaError
 from rlvla_core.learning.distributed import Ranks, launch
 from rlvla_core.learning.open_run import FROM_NOTHING, start_policy
@@ -76,7 +76,7 @@ class Pretrain:
         return self.data / name
 
     def _draw(self, name: str, scenes: int) -> None:
-        from rlvla_sim.pointing import Scenes
+        from rlvla_sim.pretraining.scenes import Scenes
 
         world = replace(self.sim, robot=name)
         plan = ScenePlan(scenes=scenes, seed=self.sft.seed, settings=asdict(world))
@@ -88,7 +88,7 @@ class Pretrain:
 
 
 def _train(ranks: Ranks, command: Pretrain) -> None:
-    from rlvla_sim.questions import ANSWER
+    from rlvla_sim.pretraining.questions import ANSWER
 
     dataset = SceneDataset([command.folder(name) for name in command.robots], ranks.device)
     device = str(ranks.device)

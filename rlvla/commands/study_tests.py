@@ -19,7 +19,7 @@ from rlvla_core.evaluation.study import TestRecord, World, read_record, record_p
 from rlvla_core.learning.distributed import default_ranks
 from rlvla_core.policy.bundle import identity, load_deploy
 from rlvla_core.runs.progress import Progress
-from rlvla_sim.frozen import frozen_episodes
+from rlvla_sim.ood_episodes import frozen_episodes
 from rlvla_sim.shifts import Shift, shifts
 
 

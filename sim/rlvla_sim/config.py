@@ -5,7 +5,7 @@ from typing import Literal
 
 from rlvla_core.errors import RlvlaError
 from rlvla_sim.episodes import EpisodeSet
-from rlvla_sim.grids import episode_set
+from rlvla_sim.episode_sets import episode_set
 from rlvla_sim.robots.spec import View
 
 CONTROL_HZ = 5.0

@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from rlvla_core.errors import RlvlaError
-from rlvla_sim.veil import Veil
+from rlvla_sim.texture_overlay import Veil
 
 CENTRE = (-0.16, 0.0)
 """Middle of the workspace, world frame, metres."""

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import sapien
 
-from rlvla_sim.stage import no_reflections
+from rlvla_sim.camera_renderer import no_reflections
 
 SIZE = 64
 """Width and height of the probe picture, pixels."""

@@ -14,7 +14,7 @@ from rlvla_sim.episodes import Episode, Extra, Position
 from rlvla_core.geometry.transforms import matrix_of_quaternion, rigid, rigid_inverse
 from rlvla_sim.physics import MOVE_SECONDS, MOVE_STEP, Physics, move_pose
 from rlvla_sim.robots import RobotSpec, robot
-from rlvla_sim.stage import Stage
+from rlvla_sim.camera_renderer import Stage
 
 GRASP_FORCE = 0.5
 """Newtons: each finger presses at least this hard (paper, section 1.6)."""

@@ -7,13 +7,13 @@ import pytest
 import torch
 
 from rlvla.cli import main
-from rlvla_core.data import scenes
+from rlvla_sim.pretraining import dataset
 from rlvla_core.errors import RlvlaError
 from rlvla_core.learning.open_run import FROM_NOTHING, start_policy
 from rlvla_core.policy.bundle import load_bundle
 from rlvla_core.policy.norm_stats import BRIDGE_ORIG
 from rlvla_core.policy.openvla.presets import TINY_BASE
-from rlvla_sim.questions import ANSWER
+from rlvla_sim.pretraining.questions import ANSWER
 
 POLICY = Path(__file__).resolve().parents[2] / "docs" / "learning" / "policy-seed1"
 

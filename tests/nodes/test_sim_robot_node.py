@@ -19,7 +19,7 @@ from rlvla_nodes import topics
 from rlvla_nodes.convert import camera_info_message, picture_of, to_seconds
 from rlvla_nodes.sim_robot_node import SimRobotNode
 from rlvla_sim import WorldConfig
-from rlvla_sim.rig import Rig
+from rlvla_sim.sim_robot import Rig
 
 SMALL = {"image_width": 64, "image_height": 64}
 MAX_STEPS, EPISODE, POINTS, TICK_S = 4, 77, 20, 0.01

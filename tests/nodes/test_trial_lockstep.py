@@ -19,7 +19,7 @@ from rlvla_nodes.convert import picture_of
 from rlvla_nodes.graph import config_folder
 from rlvla_sim import WorldConfig
 from rlvla_sim.expert import Expert, ExpertConfig
-from rlvla_sim.rig import Rig
+from rlvla_sim.sim_robot import Rig
 
 EPISODE, MAX_STEPS = 100_003, 40
 ARM = config_folder("") / "arms" / "widowx250s.yaml"

@@ -4,7 +4,7 @@ import base_sight
 
 from rlvla_core.policy.openvla.presets import TINY_BASE
 from rlvla_sim.config import WorldConfig
-from rlvla_sim.pointing import Scenes
+from rlvla_sim.pretraining.scenes import Scenes
 
 
 def test_it_finds_the_named_thing() -> None:

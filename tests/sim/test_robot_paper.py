@@ -18,7 +18,7 @@ from rlvla_sim.kinematics import Chain, pose_error
 from rlvla_sim.maniskill.vec_env import ManiSkillVecEnv
 from rlvla_sim.physics import Physics
 from rlvla_sim.robots import RobotSpec, robot
-from rlvla_sim.stage import Stage
+from rlvla_sim.camera_renderer import Stage
 from rlvla_sim.vec_env import CpuVecEnv
 
 BESIDE = Path(__file__).resolve().parents[2].parent / "shared" / "assets"

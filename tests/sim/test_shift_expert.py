@@ -10,7 +10,7 @@ import pytest
 from rlvla_core.data.episode import Episode
 from rlvla_sim import WorldConfig, make_env
 from rlvla_sim.expert import ExpertConfig, collect_episodes
-from rlvla_sim.frozen import frozen_episodes
+from rlvla_sim.ood_episodes import frozen_episodes
 from rlvla_sim.shifts import shifts
 from rlvla_sim.vec_env import CpuVecEnv
 from rlvla_sim.world import STATE_SLICES

@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from rlvla_sim import WorldConfig, make_env
-from rlvla_sim.frozen import frozen_episodes
-from rlvla_sim.grids import episode_set
+from rlvla_sim.ood_episodes import frozen_episodes
+from rlvla_sim.episode_sets import episode_set
 from rlvla_sim.physics import TABLE_HEIGHT
 from rlvla_sim.shifts import shifts
-from rlvla_sim.stage import shrunk
+from rlvla_sim.camera_renderer import shrunk
 from rlvla_sim.vec_env import CpuVecEnv
 from rlvla_sim.world import STATE_DIM, STATE_SLICES
 

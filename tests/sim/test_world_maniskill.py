@@ -7,7 +7,7 @@ import torch
 from rlvla_core.errors import RlvlaError
 from rlvla_sim import WorldConfig, make_env
 from rlvla_sim.expert import ExpertConfig, collect_episodes
-from rlvla_sim.frozen import frozen_episodes
+from rlvla_sim.ood_episodes import frozen_episodes
 from rlvla_sim.maniskill.vec_env import ManiSkillVecEnv
 from rlvla_sim.robots import View
 from rlvla_sim.vec_env import CpuVecEnv

@@ -26,7 +26,7 @@ from rlvla_nodes.parameters import declare_parameters
 from rlvla_nodes.process import run_node
 from rlvla_sim import WorldConfig
 from rlvla_sim.config import CONTROL_HZ
-from rlvla_sim.rig import Rig
+from rlvla_sim.sim_robot import Rig
 from rlvla_sim.robots import View
 
 CAMERA_FRAME = "camera_color_optical_frame"

@@ -37,7 +37,7 @@ from rlvla_sim.physics import (
     rigid_body,
 )
 from rlvla_sim.robots import robot
-from rlvla_sim.stage import AMBIENT, FAR, LIGHTS, NEAR, asset_visual
+from rlvla_sim.camera_renderer import AMBIENT, FAR, LIGHTS, NEAR, asset_visual
 from rlvla_sim.world import (
     GRASP_COSINE,
     GRASP_FORCE,

@@ -2,7 +2,7 @@
 
 import torch
 
-from rlvla_sim.veil import Veil, foreground_box, veiled
+from rlvla_sim.texture_overlay import Veil, foreground_box, veiled
 
 
 def overlay_batch(
@@ -12,7 +12,7 @@ def overlay_batch(
     veil: Veil | None = None,
     textures: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """Rendered foreground over pictures, uint8 [N, H, W, 3]; see `rlvla_sim.stage.overlay`.
+    """Rendered foreground over pictures, uint8 [N, H, W, 3]; see `rlvla_sim.camera_renderer.overlay`.
 
     `colour` uint8 [N, sH, sW, 3], `mask` bool [N, sH, sW, 1], `background` float32 [N, H, W, 3] in 0..255; `textures`
     float32 [N, ...] from `Veil.texture` are blended in by `veil`.

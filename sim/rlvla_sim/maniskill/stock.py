@@ -7,7 +7,7 @@ import mani_skill.envs  # noqa: F401 (registers the tasks)
 import numpy as np
 
 from rlvla_sim.config import CONTROL_HZ
-from rlvla_sim.stage import render_device
+from rlvla_sim.camera_renderer import render_device
 
 TASK = "PickCube-v1"
 

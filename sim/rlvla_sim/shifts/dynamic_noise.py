@@ -2,7 +2,7 @@
 
 from rlvla_sim.shifts.dynamic_texture import TEXTURES
 from rlvla_sim.shifts.shift import Change, Shift
-from rlvla_sim.veil import Veil
+from rlvla_sim.texture_overlay import Veil
 
 
 def dynamic_noise(strength: str, number: int, share: float) -> Shift:

@@ -5,7 +5,7 @@ policy sees then depends on the worlds beside it.
 """
 
 from rlvla_sim.shifts.shift import Change, Shift
-from rlvla_sim.veil import Veil
+from rlvla_sim.texture_overlay import Veil
 
 TEXTURES = tuple(range(16))
 

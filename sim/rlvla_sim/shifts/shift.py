@@ -6,7 +6,7 @@ from typing import Literal, TypedDict
 
 from rlvla_core.errors import RlvlaError
 from rlvla_sim.episodes import Companion, EpisodeSet, Position, training_grid
-from rlvla_sim.veil import Veil
+from rlvla_sim.texture_overlay import Veil
 
 Axis = Literal["in-distribution", "vision", "semantics", "execution"]
 AS_RELEASED = "/as-released"

@@ -16,7 +16,7 @@ from rlvla_core.environment import CameraSpec
 from rlvla_core.errors import RlvlaError
 from rlvla_sim.assets.asset import Mesh
 from rlvla_sim.robots import RobotSpec
-from rlvla_sim.veil import Veil, foreground_box, veiled
+from rlvla_sim.texture_overlay import Veil, foreground_box, veiled
 
 AMBIENT = 0.3
 LIGHTS = (((0.0, 0.0, -1.0), 1.5), ((-1.0, -0.5, -1.0), 0.6), ((1.0, 1.0, -1.0), 0.6))

@@ -1,6 +1,6 @@
 """The episodes that every method and every machine runs for a test: drawn once, kept as data.
 
-    python -m rlvla_sim.frozen
+    python -m rlvla_sim.ood_episodes
 
 adds lists for the tests that have none yet (a new shift). A list that is there is never drawn again: where a grid has
 changed, its ids mean other worlds, and results of before and after must not meet under one name.
@@ -17,7 +17,7 @@ from rlvla_core.errors import RlvlaError
 from rlvla_core.evaluation.episode_list import EpisodeList
 from rlvla_sim.config import WorldConfig
 from rlvla_sim.episodes import EpisodeSet
-from rlvla_sim.grids import episode_set
+from rlvla_sim.episode_sets import episode_set
 from rlvla_sim.shifts import shifts
 
 VERSION = 1
@@ -39,7 +39,7 @@ def frozen_episodes(test: str, n: int = 128, *, as_released: bool = False) -> Ep
     if grid.name not in lists:
         raise RlvlaError(
             f"no frozen episodes of `{grid.name}`: use one of {', '.join(lists)}, "
-            "or add a new test's with `python -m rlvla_sim.frozen`"
+            "or add a new test's with `python -m rlvla_sim.ood_episodes`"
         )
     if not 1 <= n <= FROZEN:
         raise RlvlaError(f"{n} frozen episodes of `{grid.name}`: use 1 .. {FROZEN}")

@@ -10,9 +10,9 @@ from rlvla_core.errors import RlvlaError
 from rlvla_core.geometry.projection import project
 from rlvla_sim.assets import catalogue
 from rlvla_sim.config import WorldConfig
-from rlvla_sim.frozen import frozen_episodes
+from rlvla_sim.ood_episodes import frozen_episodes
 from rlvla_sim.physics import TABLE_HEIGHT
-from rlvla_sim.pointing import Scenes
+from rlvla_sim.pretraining.scenes import Scenes
 from rlvla_sim.robots import robot
 from rlvla_sim.shifts import shifts
 from rlvla_sim.world import World

@@ -8,7 +8,7 @@ import torch
 
 from rlvla_core.errors import RlvlaError
 from rlvla_sim import WorldConfig, make_env
-from rlvla_sim.rig import Rig
+from rlvla_sim.sim_robot import Rig
 
 CONFIG = WorldConfig(max_steps=6)
 

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from rlvla_sim.maniskill.overlay import overlay_batch
-from rlvla_sim.stage import overlay
+from rlvla_sim.camera_renderer import overlay
 
 
 def test_nothing_drawn_shows_the_background_and_everything_drawn_hides_it() -> None:

@@ -7,9 +7,9 @@ from rlvla_sim.assets import catalogue
 from rlvla_sim.config import WorldConfig
 from rlvla_sim.episodes import YAWS
 from rlvla_sim.grasp import plan_grasp
-from rlvla_sim.grids import episode_set
-from rlvla_sim.pointing import YAW_SPREAD, Scenes
-from rlvla_sim.questions import ANSWER, QUESTIONS, squeezed, stretched
+from rlvla_sim.episode_sets import episode_set
+from rlvla_sim.pretraining.scenes import YAW_SPREAD, Scenes
+from rlvla_sim.pretraining.questions import ANSWER, QUESTIONS, squeezed, stretched
 from rlvla_sim.shifts.unseen_instructions import TEMPLATES
 from rlvla_sim.shifts.unseen_positions import UNSEEN_YAWS
 

@@ -30,9 +30,9 @@ from rlvla_core.geometry.transforms import (
 from rlvla_sim.grasp import Grasp, interior_points, plan_grasp
 from rlvla_sim.kinematics import Chain
 from rlvla_sim.physics import DROP, TABLE_HEIGHT, Physics, drop_pose
-from rlvla_sim.questions import QUESTIONS, squeezed
+from rlvla_sim.pretraining.questions import QUESTIONS, squeezed
 from rlvla_sim.robots import robot
-from rlvla_sim.stage import Stage
+from rlvla_sim.camera_renderer import Stage
 
 MODES = {"reaching": 0.5, "holding": 0.35, "placed": 0.15}
 """What the hand is doing, and in which share of the scenes."""

@@ -6,8 +6,8 @@ import torch
 
 from rlvla_sim.assets import catalogue
 from rlvla_sim.maniskill.overlay import overlay_batch
-from rlvla_sim.stage import overlay, shrunk
-from rlvla_sim.veil import Veil, foreground_box, stretched, veiled, window
+from rlvla_sim.camera_renderer import overlay, shrunk
+from rlvla_sim.texture_overlay import Veil, foreground_box, stretched, veiled, window
 
 
 def ints(*values: int) -> tuple[np.ndarray, ...]:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from rlvla_core.data import scenes
-from rlvla_core.data.scenes import SceneDataset, ScenePlan, collect_scenes, shard_path
+from rlvla_sim.pretraining import dataset
+from rlvla_sim.pretraining.dataset import SceneDataset, ScenePlan, collect_scenes, shard_path
 from rlvla_core.errors import RlvlaError
 
 
