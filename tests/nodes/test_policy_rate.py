@@ -11,7 +11,7 @@ from ros_graph import Graph
 from small_bundle import pictures, save_small_bundle
 
 from rlvla_msgs.msg import ArbiterState
-from rlvla_nodes.beat import Beat
+from rlvla_nodes.pacing import Beat
 from rlvla_nodes.convert import to_seconds
 
 PERIOD = 0.2

@@ -26,9 +26,9 @@ from rlvla_core.policy.bundle import load_bundle
 from rlvla_core.policy.deploy import DeploySpec
 from rlvla_msgs.msg import ArbiterState, ArmCommand, PolicyStep
 from rlvla_nodes import diagnostics, topics
-from rlvla_nodes.beat import Beat
+from rlvla_nodes.pacing import Beat
 from rlvla_nodes.convert import image_message, picture_of, to_seconds
-from rlvla_nodes.fit import check_picture, expected_by, training_view
+from rlvla_nodes.camera_check import check_picture, expected_by, training_view
 from rlvla_nodes.parameters import declare_parameters
 from rlvla_nodes.process import run_node
 

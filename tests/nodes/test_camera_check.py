@@ -12,7 +12,7 @@ from rlvla_core.environment import ACTION_SPACE
 from rlvla_core.errors import RlvlaError
 from rlvla_core.policy.deploy import DeploySpec
 from rlvla_core.geometry.projection import project
-from rlvla_nodes.fit import check_picture, expected_by, training_view
+from rlvla_nodes.camera_check import check_picture, expected_by, training_view
 from rlvla_sim.robots import robot
 
 DEPLOY = DeploySpec(
