@@ -1,4 +1,4 @@
-"""The numbers of `rlvla demo`, `rlvla study` and benchmarks/win.py: what is shown is what was measured."""
+"""The numbers of `rlvla demo`, `rlvla study` and experiments/ppo_vs_warmup.py: what is shown is what was measured."""
 
 from dataclasses import replace
 from typing import Any

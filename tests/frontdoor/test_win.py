@@ -1,4 +1,4 @@
-"""benchmarks/win.py: its stages are one chain, and the episodes that it compares on are nobody's training."""
+"""experiments/ppo_vs_warmup.py: its stages are one chain, and the episodes that it compares on are nobody's training."""
 
 from pathlib import Path
 

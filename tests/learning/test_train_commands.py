@@ -66,7 +66,7 @@ def test_from_a_dataset_to_an_improved_bundle(warm, tmp_path, capsys):
 
 
 def test_the_noise_of_gradients_is_measured_without_learning(warm, tmp_path, capsys, monkeypatch):
-    """benchmarks/gradient_noise.py on a run. The same rollout three times gives one gradient three times, so the
+    """experiments/gradient_noise.py on a run. The same rollout three times gives one gradient three times, so the
     policy is the run's own before each of them; three rollouts give three."""
     run = tmp_path / "ppo"
     TrainPpo(policy=str(warm / "policy"), directory=run, world="toy", toy=TOY, ppo=PPO, ranks=1).run()

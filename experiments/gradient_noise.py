@@ -1,6 +1,6 @@
 """How much of an update is signal? Gradients of several rollouts of one and the same policy, compared with each other.
 
-    python benchmarks/gradient_noise.py runs/early runs/late [--rollouts 8] [--worlds 0] [--lam 0.95 0.8] [--ranks 0]
+    python experiments/gradient_noise.py runs/early runs/late [--rollouts 8] [--worlds 0] [--lam 0.95 0.8] [--ranks 0]
 
 For each run of `rlvla train ppo`: policy, critic and optimiser of the newest checkpoint, fresh starts. Every rollout
 gives one gradient of the policy's loss over all its steps, and nothing is learned. Two gradients agree as far as there

@@ -1,6 +1,6 @@
 """Does PPO pass 90 %? From more demonstrations with wide labels, then two runs from one policy, whose mean goes on.
 
-    python benchmarks/ninety.py [--runs runs/ninety] [--updates 88 55 39]
+    python experiments/two_round_average.py [--runs runs/ninety] [--updates 88 55 39]
 
 From the shipped base: 1,000 demonstrations, 12 minutes of supervised learning with the warm-up's wide labels, the
 recipe of PPO for the first number of updates; then, for every further number, two runs of so many updates from where it

@@ -1,6 +1,6 @@
 """How far do a policy's failed episodes get?
 
-    python benchmarks/failures.py runs/study/ppo-0/policy runs/study/sft-1000-0/policy [--episodes 256] [--max-steps 40]
+    python experiments/failures.py runs/study/ppo-0/policy runs/study/sft-1000-0/policy [--episodes 256] [--max-steps 40]
 
 Every policy meets the same episodes of the training grid. Prints, for each, how its episodes end, and the objects that
 fail most; ends with one line of JSON.

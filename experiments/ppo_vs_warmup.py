@@ -1,6 +1,6 @@
 """Does PPO lift a warmed-up `tiny` by a wide margin, and does that carry over to starts that it never met?
 
-    python benchmarks/win.py --runs runs/win [--seeds 0 1] [--ppo-minutes 130] [--sft 1000]
+    python experiments/ppo_vs_warmup.py --runs runs/win [--seeds 0 1] [--ppo-minutes 130] [--sft 1000]
 
 From the shipped base: 140 demonstrations, a short warm-up, PPO for so many minutes; then warm-up and PPO meet the same
 256 episodes of the training grid, of unseen positions and of unseen start poses, greedy and at T = 0.6. Supervised

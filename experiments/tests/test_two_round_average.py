@@ -1,4 +1,4 @@
-"""benchmarks/ninety.py: every round starts where the one before stands, by the recipe, and is judged at the end."""
+"""experiments/two_round_average.py: every round starts where the one before stands, by the recipe, and is judged at the end."""
 
 from dataclasses import replace
 from pathlib import Path

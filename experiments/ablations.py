@@ -1,6 +1,6 @@
 """What does each part of the PPO recipe bring? One thing changed at a time, everything else as in `rlvla study`.
 
-    python benchmarks/ablations.py [VARIANT ...] [--runs runs/ablations] [--seeds 0 1] [--updates 20]
+    python experiments/ablations.py [VARIANT ...] [--runs runs/ablations] [--seeds 0 1] [--updates 20]
 
 For each training seed: the warm-up, so many updates of the recipe, and as many of every variant, of the same starts.
 The recipe then meets its warm-up, and each variant the recipe, on the same 256 episodes of the training grid, greedy.

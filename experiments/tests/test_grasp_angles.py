@@ -1,4 +1,4 @@
-"""benchmarks/turns.py: how far a hand has turned when it first holds something, against what the plan asks for."""
+"""experiments/grasp_angles.py: how far a hand has turned when it first holds something, against what the plan asks for."""
 
 import math
 from itertools import pairwise

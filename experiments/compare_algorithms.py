@@ -1,6 +1,6 @@
 """The table of docs/algorithms.md: every algorithm on the short positive control, from one warm-up.
 
-python tests/learning/compare_algorithms.py [--names grpo dpo] [--seeds 0 1 2 3]     about 12 seconds a line and core
+python experiments/compare_algorithms.py [--names grpo dpo] [--seeds 0 1 2 3]     about 12 seconds a line and core
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""benchmarks/failures.py: where an episode ended, told from what happened in its steps."""
+"""experiments/failures.py: where an episode ended, told from what happened in its steps."""
 
 import numpy as np
 import pytest

@@ -1,6 +1,6 @@
 """How long does a process wait for its first picture, and what would it wait if SAPIEN made its table of reflections?
 
-    OMP_NUM_THREADS=1 LP_NUM_THREADS=0 python benchmarks/first_picture.py
+    OMP_NUM_THREADS=1 LP_NUM_THREADS=0 python benchmarks/startup_time.py
 
 One process: a new world's first pictures as the stage draws them, then the same of a second world whose camera is not
 given a table. CPU seconds, the cost of starting the driver on the side of the stage. The pictures must be the same.

@@ -1,6 +1,6 @@
 """What does a pretrained base see? Its greedy answers about new scenes, against the truth and a guess at the mean.
 
-    python benchmarks/base_sight.py [BUNDLE] [--robot widowx250s] [--scenes 512]
+    python experiments/base_sight.py [BUNDLE] [--robot widowx250s] [--scenes 512]
 
 Prints a table and ends with one line of JSON. Scenes are drawn with a seed that no training uses.
 """

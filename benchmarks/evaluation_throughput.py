@@ -1,6 +1,6 @@
 """How fast are the sixteen tests, with workers that outlive a test and with a process launch for every test?
 
-    python benchmarks/sixteen_tests.py [BUNDLE] [--episodes 128] [--max-steps 80] [--apart 3]
+    python benchmarks/evaluation_throughput.py [BUNDLE] [--episodes 128] [--max-steps 80] [--apart 3]
 
 Runs `rlvla study tests` on the bundle (default: the shipped base, which mostly fails: every episode then has its full
 length) once for all tests together, and once for each of the first `--apart` of them in a process of its own, which is

@@ -1,4 +1,4 @@
-"""benchmarks/gradient_noise.py on vectors whose signal is known."""
+"""experiments/gradient_noise.py on vectors whose signal is known."""
 
 import pytest
 import torch

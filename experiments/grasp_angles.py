@@ -1,6 +1,6 @@
 """Does a hand turn as far as its thing lies turned, before it grasps it?
 
-    python benchmarks/turns.py docs/learning/policy-seed1 [...] [--episodes 256] [--temperature 0.6] [--max-steps 40]
+    python experiments/grasp_angles.py docs/learning/policy-seed1 [...] [--episodes 256] [--temperature 0.6] [--max-steps 40]
 
 Every policy meets the same episodes of the training grid. The expert's plan says by how much the closing direction has
 to turn from the start; counted is by how much it had turned when the hand first held something. Prints a table for

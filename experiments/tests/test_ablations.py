@@ -1,4 +1,4 @@
-"""benchmarks/ablations.py: every variant departs from the recipe in one thing and meets it on its own seed."""
+"""experiments/ablations.py: every variant departs from the recipe in one thing and meets it on its own seed."""
 
 import dataclasses
 import json
