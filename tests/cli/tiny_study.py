@@ -1,6 +1,6 @@
 """`rlvla study`, small: the command line as it is, with few demonstrations, worlds and updates.
 
-python tests/frontdoor/tiny_study.py --directory FOLDER
+python tests/cli/tiny_study.py --directory FOLDER
 """
 
 import sys
