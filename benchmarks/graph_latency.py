@@ -1,11 +1,11 @@
-"""How long after a picture is its command out, and does it stay so?
+"""How long after an image is its command out, and does it stay so?
 
     python benchmarks/graph_latency.py runs/demo/policy [--minutes 5] [--camera-hz 30]
 
-camera_node plays 640x480 pictures of the simulator, the simulated arm is the driver, arbiter and policy run as on a
-real rig, each in its own process. For every decision: picture's stamp to command published, less the network's own
+camera_node plays 640x480 images of the simulator, the simulated arm is the driver, arbiter and policy run as on a
+real rig, each in its own process. For every decision: image's stamp to command published, less the network's own
 time. Ends with one line of JSON; exit code 1 where the median is over 5 ms, the 99th percentile over 25 ms, the policy
-is not at 5 Hz (+- 2 %), a picture is lost, or a process's memory grows by more than 2 % between the first and the last
+is not at 5 Hz (+- 2 %), an image is lost, or a process's memory grows by more than 2 % between the first and the last
 fifth of the time.
 """
 
@@ -30,19 +30,19 @@ from rlvla_nodes.graph import GraphSettings
 from rlvla_sim import WorldConfig
 from rlvla_sim.sim_robot import Rig
 
-PICTURES = 16
+IMAGES = 16
 """Different ones, played round and round."""
 MEDIAN_MS, P99_MS, GROWTH, RATE = 5.0, 25.0, 0.02, 0.02
 
 
 def write_camera(folder: Path) -> Path:
-    """Pictures of the simulated rig at 640x480 in `folder`, and their intrinsics in a file that is returned."""
+    """Images of the simulated rig at 640x480 in `folder`, and their intrinsics in a file that is returned."""
     rig = Rig(WorldConfig(image_width=640, image_height=480, supersampling=1))
-    pictures = folder / "pictures"
-    pictures.mkdir()
-    for i in range(PICTURES):
+    images = folder / "images"
+    images.mkdir()
+    for i in range(IMAGES):
         rig.reset(1000 * i)
-        Image.fromarray(rig.world.picture()).save(pictures / f"{i:03d}.png")
+        Image.fromarray(rig.world.image()).save(images / f"{i:03d}.png")
     path = folder / "camera_info.yaml"
     path.write_text(yaml.safe_dump(camera_info(rig.camera)))
     return path
@@ -65,7 +65,7 @@ def camera_info(camera: CameraSpec) -> dict[str, Any]:
 
 
 class Watch:
-    """Decisions, picture counts and memory over time."""
+    """Decisions, image counts and memory over time."""
 
     def __init__(self, client: Any) -> None:
         from diagnostic_msgs.msg import DiagnosticArray
@@ -92,7 +92,7 @@ class Watch:
     def _on_diagnostics(self, message: Any) -> None:
         for status in message.status:
             for value in status.values:
-                if status.name in self.counts and value.key == "pictures":
+                if status.name in self.counts and value.key == "images":
                     self.counts[status.name].append(int(value.value))
 
     def _weigh(self) -> None:
@@ -132,7 +132,7 @@ def measure(settings: GraphSettings, minutes: float, console: Console) -> dict[s
         "rate_hz": (len(stamps) - 1) / (stamps[-1] - stamps[0]),
         "overhead_ms": quantiles(without_model),
         **{name: quantiles(table[:, i]) for i, name in enumerate(columns)},
-        "pictures": {"published": sent, "received": seen},
+        "images": {"published": sent, "received": seen},
         "memory_mib": {name: growth(column) for name, column in watch.memory.items()},
     }
 
@@ -157,10 +157,10 @@ def failures(figures: dict[str, Any]) -> list[str]:
         found.append(f"overhead {overhead} ms, wanted p50 <= {MEDIAN_MS} and p99 <= {P99_MS}")
     if abs(figures["rate_hz"] / 5.0 - 1.0) > RATE:
         found.append(f"rate {figures['rate_hz']:.3f} Hz, wanted 5")
-    # The two nodes report once a second at different moments, so the counts may differ by a second's pictures.
-    lost = figures["pictures"]["published"] - figures["pictures"]["received"]
+    # The two nodes report once a second at different moments, so the counts may differ by a second's images.
+    lost = figures["images"]["published"] - figures["images"]["received"]
     if abs(lost) > figures["camera_hz"]:
-        found.append(f"{lost} pictures lost")
+        found.append(f"{lost} images lost")
     for name, mib in figures["memory_mib"].items():
         if mib["last"] > (1.0 + GROWTH) * mib["first"]:
             found.append(f"{name} grew from {mib['first']} to {mib['last']} MiB")
@@ -181,7 +181,7 @@ def main() -> int:
                 bundle=str(given.bundle),
                 camera="file",
                 camera_info=str(write_camera(folder)),
-                camera_source=str(folder / "pictures"),
+                camera_source=str(folder / "images"),
                 camera_hz=given.camera_hz,
             )
             figures = measure(settings, given.minutes, console)

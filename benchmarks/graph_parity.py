@@ -4,7 +4,7 @@
 
 In-process: `rlvla_core.evaluation.evaluate`, whose controller jumps to each target. Through the graph: sim_robot_node,
 arbiter_node, policy_node and trial_node as processes in lock-step, where the safety filter plans every motion. Every
-picture of the graph is also given to the policy in this process: its tokens must be those that the graph acted on.
+image of the graph is also given to the policy in this process: its tokens must be those that the graph acted on.
 Ends with one line of JSON; exit code 1 where a token differs or the paired test finds a difference (p < 0.05).
 """
 
@@ -34,7 +34,7 @@ START_TIMEOUT_S = 180.0
 
 
 class Trials:
-    """Runs trials and keeps every picture and every decision of them."""
+    """Runs trials and keeps every image and every decision of them."""
 
     def __init__(self, client: Client) -> None:
         from lifecycle_msgs.srv import GetState
@@ -46,18 +46,18 @@ class Trials:
         from rlvla_nodes import topics
 
         self._client, self._goal, self._ask = client, RunTrial.Goal, GetState.Request
-        self.pictures: dict[tuple[int, int], Any] = {}
+        self.images: dict[tuple[int, int], Any] = {}
         self.steps: list[Any] = []
         self.changes: Counter[str] = Counter()
         node = client.node
-        node.create_subscription(Image, topics.IMAGE, self._on_picture, topics.EVENTS)
+        node.create_subscription(Image, topics.IMAGE, self._on_image, topics.EVENTS)
         node.create_subscription(PolicyStep, topics.POLICY_STEP, self.steps.append, topics.EVENTS)
         node.create_subscription(Intervention, topics.INTERVENTIONS, self._on_change, topics.EVENTS)
         self._trials = ActionClient(node, RunTrial, topics.RUN_TRIAL)
         self._policy = node.create_client(GetState, topics.POLICY_LIFECYCLE)
 
-    def _on_picture(self, message: Any) -> None:
-        self.pictures[message.header.stamp.sec, message.header.stamp.nanosec] = message
+    def _on_image(self, message: Any) -> None:
+        self.images[message.header.stamp.sec, message.header.stamp.nanosec] = message
 
     def _on_change(self, message: Any) -> None:
         self.changes[f"{message.code} {message.verdict}"] += 1
@@ -93,19 +93,19 @@ class Trials:
 
 def wrong_tokens(trials: Trials, policy: Any) -> tuple[int, int]:
     """(decisions whose tokens differ from the policy's here, decisions looked at); forgets them."""
-    from rlvla_nodes.convert import picture_of
+    from rlvla_nodes.convert import image_of
 
     wrong = 0
     for step in trials.steps:
-        message = trials.pictures.get((step.observation_stamp.sec, step.observation_stamp.nanosec))
+        message = trials.images.get((step.observation_stamp.sec, step.observation_stamp.nanosec))
         if message is None:
-            raise RlvlaError(f"the picture of step {step.step} did not arrive here")
-        image = torch.from_numpy(np.ascontiguousarray(picture_of(message))).unsqueeze(0)
+            raise RlvlaError(f"the image of step {step.step} did not arrive here")
+        image = torch.from_numpy(np.ascontiguousarray(image_of(message))).unsqueeze(0)
         tokens = policy.act(image, [step.instruction], temperature=0.0).tokens[0]
         wrong += tokens.tolist() != list(step.tokens)
     looked_at = len(trials.steps)
     trials.steps.clear()
-    trials.pictures.clear()
+    trials.images.clear()
     return wrong, looked_at
 
 

@@ -1,4 +1,4 @@
-"""Does the learner learn? A problem with pictures that it must solve, from a start that mostly fails.
+"""Does the learner learn? A problem with images that it must solve, from a start that mostly fails.
 
     python benchmarks/positive_control.py [--task reach|push] [--starts 8] [--iterations 600] [--ranks 2] [--seed 0]
 
@@ -21,24 +21,24 @@ from typing import Any, Literal
 
 import torch
 
+from rlvla_core import seeds
 from rlvla_core.errors import RlvlaError
 from rlvla_core.evaluation import EpisodeList, evaluate, wilson
-from rlvla_core import seeds
-from rlvla_core.learning.distributed import Ranks, launch
-from rlvla_core.learning.open_run import open_run
 from rlvla_core.learning.algorithms.localisation import ProjectedPoints
 from rlvla_core.learning.algorithms.ppo import PpoConfig
 from rlvla_core.learning.algorithms.sft import SftConfig, train_sft
+from rlvla_core.learning.distributed import Ranks, launch
+from rlvla_core.learning.open_run import open_run
 from rlvla_core.learning.trainer import train_ppo
 from rlvla_core.policy.openvla.config import OpenVLAConfig, TowerConfig
-from rlvla_core.policy.policy import VLAPolicy
 from rlvla_core.policy.openvla.presets import tiny
+from rlvla_core.policy.policy import VLAPolicy
 from rlvla_core.policy.tokenizer import tiny_tokenizer
 from rlvla_core.toy import ToyConfig, make_toy_env
 from rlvla_core.toy.demonstrations import TOY_NORM_STATS, Demonstrations
 from rlvla_core.toy.expert import ToyExpertConfig, demonstrate
 
-PICTURE_SIZE = 32
+IMAGE_SIZE = 32
 """Pixels a side."""
 SAMPLES = 256
 """Episodes per measurement at least: every start several times, with other noise."""
@@ -106,13 +106,13 @@ class Options:
 def small() -> OpenVLAConfig:
     """`tiny` with narrower and shallower parts: four patches a side, width 32, two layers.
 
-    It reads the toy's pictures at their own size. Enlarging them to the 64 pixels of `tiny` took two thirds of the
+    It reads the toy's images at their own size. Enlarging them to the 64 pixels of `tiny` took two thirds of the
     time that a rollout needs.
     """
     config = tiny()
 
     def narrow(tower: TowerConfig) -> TowerConfig:
-        return replace(tower, width=16, heads=2, mlp_hidden=32, depth=2, image_size=PICTURE_SIZE, patch_size=8)
+        return replace(tower, width=16, heads=2, mlp_hidden=32, depth=2, image_size=IMAGE_SIZE, patch_size=8)
 
     return replace(
         config,
@@ -138,9 +138,7 @@ def run_control(ranks: Ranks, options: Options, folder: Path) -> None:
     """Warm up, measure, improve, measure; rank 0 prints."""
     began = time.perf_counter()
     control = CONTROLS[options.task]
-    toy = ToyConfig(
-        task=options.task, picture_size=PICTURE_SIZE, max_steps=control.max_steps, num_episodes=options.starts
-    )
+    toy = ToyConfig(task=options.task, image_size=IMAGE_SIZE, max_steps=control.max_steps, num_episodes=options.starts)
     policy = VLAPolicy.from_config(small(), tiny_tokenizer(), TOY_NORM_STATS, options.seed)
     teaching = make_toy_env(toy, 64)
     noise = seeds.generator(options.seed, "demonstrations")

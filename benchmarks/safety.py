@@ -43,13 +43,13 @@ KINDS = {
     "infinite": 0.04,
     "shape": 0.04,
     "type": 0.03,
-    "old picture": 0.04,
+    "old image": 0.04,
     "old command": 0.03,
     "future": 0.03,
     "replay": 0.04,
 }
 """What is proposed, and how often. `drive` keeps a direction for a while, into walls, limits and singularities."""
-MUST_REFUSE = ("nan", "infinite", "shape", "type", "old picture", "old command", "future", "replay")
+MUST_REFUSE = ("nan", "infinite", "shape", "type", "old image", "old command", "future", "replay")
 
 
 @dataclass
@@ -253,7 +253,7 @@ class Stream:
                 delta = [delta[:6], delta[None], np.zeros(0), np.zeros(8), np.float64(0.1)][rng.integers(5)]
             case "type":
                 delta = [None, "move", delta.tolist(), delta.astype(str), delta.astype(object)][rng.integers(5)]
-            case "old picture":
+            case "old image":
                 observed = self.now - rng.uniform(0.401, 100.0)
             case "old command":
                 issued = self.now - rng.uniform(0.251, 100.0)

@@ -1,9 +1,9 @@
-"""How long does a process wait for its first picture, and what would it wait if SAPIEN made its table of reflections?
+"""How long does a process wait for its first image, and what would it wait if SAPIEN made its table of reflections?
 
     OMP_NUM_THREADS=1 LP_NUM_THREADS=0 python benchmarks/startup_time.py
 
-One process: a new world's first pictures as the stage draws them, then the same of a second world whose camera is not
-given a table. CPU seconds, the cost of starting the driver on the side of the stage. The pictures must be the same.
+One process: a new world's first images as the stage draws them, then the same of a second world whose camera is not
+given a table. CPU seconds, the cost of starting the driver on the side of the stage. The images must be the same.
 Ends with one line of JSON.
 """
 
@@ -20,25 +20,25 @@ from rlvla.recipe import WORLD
 from rlvla_sim import make_env
 
 
-def first_picture(*, own_table: bool) -> tuple[torch.Tensor, float]:
-    """The pictures of a reset, uint8 [4, H, W, 3], and the CPU seconds until they are there."""
+def first_image(*, own_table: bool) -> tuple[torch.Tensor, float]:
+    """The images of a reset, uint8 [4, H, W, 3], and the CPU seconds until they are there."""
     unaware = nullcontext() if own_table else mock.patch.object(RenderCameraComponent, "set_texture")
     started = time.process_time()
     with unaware:
         env = make_env(WORLD, 4)
-        pictures = env.reset(torch.arange(4)).images
-    return pictures, time.process_time() - started
+        images = env.reset(torch.arange(4)).images
+    return images, time.process_time() - started
 
 
 def main() -> int:
     torch.set_num_threads(1)
-    pictures, seconds = first_picture(own_table=True)
-    usual, usual_seconds = first_picture(own_table=False)
-    same = torch.equal(pictures, usual)
-    print(f"first pictures after {seconds:.1f} CPU s, with SAPIEN's table {usual_seconds:.1f} CPU s")
-    print("the pictures are the same" if same else "error: the pictures differ")
+    images, seconds = first_image(own_table=True)
+    usual, usual_seconds = first_image(own_table=False)
+    same = torch.equal(images, usual)
+    print(f"first images after {seconds:.1f} CPU s, with SAPIEN's table {usual_seconds:.1f} CPU s")
+    print("the images are the same" if same else "error: the images differ")
     line = {"own_s": round(seconds, 2), "sapien_s": round(usual_seconds, 2), "ratio": round(usual_seconds / seconds, 1)}
-    print(json.dumps({"benchmark": "first picture", **line, "same": same}))
+    print(json.dumps({"benchmark": "first image", **line, "same": same}))
     return 0 if same else 1
 
 

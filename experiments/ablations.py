@@ -19,7 +19,7 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from compared import comparison_stage
+from policy_comparison import comparison_stage
 from rich.console import Console
 
 from rlvla.commands.train_ppo import TrainPpo

@@ -13,10 +13,10 @@ import torch
 from small_world import make_learner
 from test_positive_control import COMMON, TOY, success, warmed_up
 
-from rlvla_core.learning.distributed import Ranks
 from rlvla_core.learning.algorithms.dpo import DpoConfig
 from rlvla_core.learning.algorithms.grpo import GrpoConfig
 from rlvla_core.learning.algorithms.ppo import PpoConfig
+from rlvla_core.learning.distributed import Ranks
 from rlvla_core.learning.trainer import train
 from rlvla_core.runs import RunDirectory
 from rlvla_core.toy import make_toy_env

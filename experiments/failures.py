@@ -1,6 +1,6 @@
 """How far do a policy's failed episodes get?
 
-    python experiments/failures.py runs/study/ppo-0/policy runs/study/sft-1000-0/policy [--episodes 256] [--max-steps 40]
+    python experiments/failures.py runs/study/ppo-0/policy runs/study/sft-1000-0/policy [--episodes 256]
 
 Every policy meets the same episodes of the training grid. Prints, for each, how its episodes end, and the objects that
 fail most; ends with one line of JSON.
@@ -11,7 +11,7 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
-from watched import Asked, WatchedEnv, episodes_of, play_in, run
+from recording_env import Asked, WatchedEnv, episodes_of, play_in, run
 
 RISEN = 0.02
 """Metres above its first place: an object that was lifted."""

@@ -29,9 +29,9 @@ from rlvla.commands.train_in_world import make_world
 from rlvla.commands.train_ppo import TrainPpo
 from rlvla_core.errors import RlvlaError
 from rlvla_core.learning import trainer_state
+from rlvla_core.learning.algorithms.ppo import PpoConfig
 from rlvla_core.learning.distributed import Ranks, launch
 from rlvla_core.learning.open_run import start_policy
-from rlvla_core.learning.algorithms.ppo import PpoConfig
 from rlvla_core.learning.trainer import play
 from rlvla_core.policy.policy import VLAPolicy
 from rlvla_core.runs import RunDirectory
@@ -100,13 +100,13 @@ def gradients_of(ranks: Ranks, run: Path, rollouts: int, worlds: int, lams: list
     found: list[torch.Tensor] = []
     learner.descent.optimizer.register_step_pre_hook(lambda *_: found.append(flat_gradient(policy)))
     gradients: dict[float, list[torch.Tensor]] = {lam: [] for lam in configs}
-    snapshot.restore(learner.modules(), learner.descent.optimizer, checkpoint.tensors, checkpoint.state)
+    trainer_state.restore(learner.modules(), learner.descent.optimizer, checkpoint.tensors, checkpoint.state)
     scale, successes = adams_scale(policy, learner.descent.optimizer), 0.0
     for number in range(1, rollouts + 1):
         batch = play(learner, env, number)
         for lam, learner.config in configs.items():
             learner.update(batch, number)
-            snapshot.restore(learner.modules(), learner.descent.optimizer, checkpoint.tensors, checkpoint.state)
+            trainer_state.restore(learner.modules(), learner.descent.optimizer, checkpoint.tensors, checkpoint.state)
             gradients[lam].append(found.pop())
         successes += float(ranks.sum(batch.success_at_end.sum().double().reshape(1)).item())
     if ranks.is_main:

@@ -1,6 +1,6 @@
 """Does a hand turn as far as its thing lies turned, before it grasps it?
 
-    python experiments/grasp_angles.py docs/learning/policy-seed1 [...] [--episodes 256] [--temperature 0.6] [--max-steps 40]
+    python experiments/grasp_angles.py docs/learning/policy-seed1 [...] [--episodes 256] [--temperature 0.6]
 
 Every policy meets the same episodes of the training grid. The expert's plan says by how much the closing direction has
 to turn from the start; counted is by how much it had turned when the hand first held something. Prints a table for
@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from watched import Asked, WatchedEnv, episodes_of, play_in, run
+from recording_env import Asked, WatchedEnv, episodes_of, play_in, run
 
 from rlvla_core.environment import Observation, StepResult
 from rlvla_core.evaluation.report import format_rate

@@ -18,7 +18,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from compared import comparison_stage, results
+from policy_comparison import comparison_stage, results
 from rich.console import Console
 
 from rlvla.commands.train_sft import TrainSft

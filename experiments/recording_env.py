@@ -70,7 +70,7 @@ def episodes_of(batches: Sequence[Sequence[np.ndarray]]) -> np.ndarray:
 
 
 def play_in(make: Callable[[WorldConfig, int], Env], bundle: Path, asked: Asked) -> tuple[Env, EvaluationResult]:
-    """Play a bundle in the recipe's world with its own robot, view and picture size; the world that watched, and what
+    """Play a bundle in the recipe's world with its own robot, view and image size; the world that watched, and what
     became of the episodes."""
     world = world_config(load_deploy(bundle), episode_set=WORLD.episode_set, max_steps=asked.max_steps)
     env = make(world, min(WORLDS, asked.episodes))

@@ -19,7 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from compared import EPISODES, comparison_stage, results
+from policy_comparison import EPISODES, comparison_stage, results
 from rich.console import Console
 
 from rlvla.commands.merge import Merge

@@ -65,7 +65,7 @@ START, LEARN, STUDY, DEPLOY, CHECK = (
 COMMANDS = (
     _command(START, "demo", "demo:Demo", "the whole way: collect, warm up, PPO, compare, film (make demo)"),
     _command(START, "doctor", "doctor:Doctor", "what works on this machine, and what to do about the rest"),
-    _command(LEARN, "pretrain", "pretrain:Pretrain", "teach a fresh policy to see, in posed pictures of the simulator"),
+    _command(LEARN, "pretrain", "pretrain:Pretrain", "teach a fresh policy to see, in posed images of the simulator"),
     _command(LEARN, "collect", "collect:Collect", "let the scripted expert write demonstrations (LeRobot v3)"),
     _command(LEARN, "train sft", "train_sft:TrainSft", "warm a policy up on demonstrations"),
     _command(LEARN, "train ppo", "train_ppo:TrainPpo", "improve a policy by reinforcement learning"),

@@ -2,7 +2,7 @@
 
 Shape letters: N environments, H W image, A = 7 action dimensions, S privileged state.
 All tensors are torch tensors on the environment's own device (CPU worlds: CPU; GPU simulation: CUDA), so that a
-batched GPU simulator hands pictures to the policy without a trip through host memory.
+batched GPU simulator hands images to the policy without a trip through host memory.
 """
 
 from dataclasses import dataclass, field
@@ -53,7 +53,7 @@ class EnvSpec:
     """Width S of `Observation.state`; 0 where the world has none."""
     state_points: tuple[tuple[str, int], ...] = ()
     """Points in the state, as (name, first of three columns): metres, base frame. Training may use them as labels for
-    where things are in the picture; the deployed graph never sees them."""
+    where things are in the image; the deployed graph never sees them."""
     action_space: str = ACTION_SPACE
 
 
@@ -101,7 +101,7 @@ class VecEnv(Protocol):
         ...
 
     def step(self, actions: torch.Tensor, active: torch.Tensor | None = None) -> StepResult:
-        """Apply float32 [N, 7] actions. Environments with `active[i]` False are left as they are: their picture
+        """Apply float32 [N, 7] actions. Environments with `active[i]` False are left as they are: their image
         stays the last one, their reward is 0 (a caller masks them out). Default: all active."""
         ...
 

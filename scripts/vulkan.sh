@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Sees to a Vulkan driver that can draw: the simulator renders every picture through Vulkan, on a GPU or in software.
-# Draws one picture; where that fails and apt is at hand, installs Mesa's software driver and tries again.
+# Sees to a Vulkan driver that can draw: the simulator renders every image through Vulkan, on a GPU or in software.
+# Draws one image; where that fails and apt is at hand, installs Mesa's software driver and tries again.
 #
 #   bash scripts/vulkan.sh .venv/bin/python
 #
@@ -60,7 +60,7 @@ install_mesa() {
   apt install -y --no-install-recommends ${release[@]+"${release[@]}"} "${PACKAGES[@]}"
 }
 
-say "drawing one picture (up to 20 s)"
+say "drawing one image (up to 20 s)"
 if draws; then
   say "works: $(tail -n 1 "$report")"
   exit 0
@@ -70,5 +70,5 @@ advice="install a GPU driver with Vulkan, or Mesa 24 or newer (packages: ${PACKA
 can_install || fail "this needs an administrator: $advice"
 say "installing Mesa's software driver with apt: about 1 minute"
 install_mesa
-draws || fail "still no picture ($(grep -v '^ *$' "$report" | tail -n 1)): $advice"
+draws || fail "still no image ($(grep -v '^ *$' "$report" | tail -n 1)): $advice"
 say "works: $(tail -n 1 "$report")"

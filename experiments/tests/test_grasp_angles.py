@@ -1,12 +1,12 @@
-"""experiments/grasp_angles.py: how far a hand has turned when it first holds something, against what the plan asks for."""
+"""experiments/grasp_angles.py: how far a hand has turned at its first grasp, against the turn of the expert's plan."""
 
 import math
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-from turns import GROUPS, Turns, first_grasp, play
-from watched import Asked
+from grasp_angles import GROUPS, Turns, first_grasp, play
+from recording_env import Asked
 
 KEPT = Path(__file__).parents[2] / "docs" / "learning" / "policy-seed1"
 

@@ -1,9 +1,7 @@
-"""experiments/two_round_average.py: every round starts where the one before stands, by the recipe, and is judged at the end."""
+"""experiments/two_round_average.py: every round starts from the one before, by the recipe, and is judged at the end."""
 
 from dataclasses import replace
 from pathlib import Path
-
-import ninety
 
 from rlvla.commands.evaluate import Evaluate
 from rlvla.commands.merge import Merge
@@ -12,7 +10,7 @@ from rlvla.recipe import WORLD, ppo_recipe
 
 
 def commands(*updates: int) -> dict[str, object]:
-    stages = ninety.chain(Path("n"), updates, 1000, 12.0, 256).stages
+    stages = two_round_average.chain(Path("n"), updates, 1000, 12.0, 256).stages
     assert len({stage.name for stage in stages}) == len(stages)
     return {stage.name: stage.command for stage in stages}
 
@@ -59,7 +57,7 @@ def test_the_table_counts_the_lists_of_the_training_grid_together() -> None:
         return {"set": episode_set, "seed": 1, "T": temperature, "comparison": comparison}
 
     rows = [row("train", 4, 0.0), row("train", 8, 0.0), row("unseen-positions", 1, 0.0), row("train", 7, 0.6)]
-    table = ninety.markdown(rows)
+    table = two_round_average.markdown(rows)
     assert "All lists, T = 0, success at end: 12/16 = 75.0 %" in table
     assert "All lists, T = 0.6, success once: 7/8 = 87.5 %" in table
     assert "| unseen-positions | 1 | 0.0 | success at end | 2/8 = 25.0 % [" in table

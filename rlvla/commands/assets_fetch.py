@@ -1,4 +1,4 @@
-"""`rlvla assets fetch`: download the paper's objects, plates and table pictures."""
+"""`rlvla assets fetch`: download the paper's objects, plates and table images."""
 
 from dataclasses import dataclass
 from pathlib import Path

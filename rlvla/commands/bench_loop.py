@@ -9,10 +9,10 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from rlvla_core.errors import RlvlaError
 from rlvla_core import seeds
-from rlvla_core.learning.distributed import Ranks, default_ranks, launch
+from rlvla_core.errors import RlvlaError
 from rlvla_core.learning.algorithms.ppo import PpoConfig, PpoLearner
+from rlvla_core.learning.distributed import Ranks, default_ranks, launch
 from rlvla_core.learning.rollout import collect
 from rlvla_core.policy.norm_stats import BRIDGE_ORIG
 from rlvla_core.policy.policy import VLAPolicy
@@ -96,7 +96,7 @@ def report(options: BenchLoop, ranks: Ranks, seconds: dict[str, float], steps: f
         "benchmark": "loop",
         "preset": options.preset,
         "robot": options.sim.robot,
-        "picture": [options.sim.image_width, options.sim.image_height],
+        "image": [options.sim.image_width, options.sim.image_height],
         "ranks": ranks.size,
         "worlds": options.worlds,
         "env_steps": round(steps * ranks.size),

@@ -18,9 +18,9 @@ EXPLORATION = torch.tensor([0.01, 0.01, 0.01, 0.05, 0.05, 0.05, 1.0])
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BenchSim:
-    """Time the simulator with pictures, and where its time goes.
+    """Time the simulator with images, and where its time goes.
 
-    Both worlds show the same arm at the same picture size and control rate. The stock way is what `gym.make` of a
+    Both worlds show the same arm at the same image size and control rate. The stock way is what `gym.make` of a
     ManiSkill task gives: full meshes, default lights with shadow, default shader, ManiSkill's controller and
     observation packing. Times are CPU seconds of this process: run with OMP_NUM_THREADS=1 LP_NUM_THREADS=0.
     """
@@ -28,7 +28,7 @@ class BenchSim:
     robot: str = "panda"
     """Arm of our world. The ratio needs `panda`, which stock ManiSkill brings; with another arm only ours runs."""
     image_size: int = 64
-    """Width and height of the picture."""
+    """Width and height of the image."""
     num_envs: int = 8
     """Our worlds in this process, stepped one after another."""
     steps: int = 40
@@ -100,7 +100,7 @@ class BenchSim:
         return whole, split
 
     def _time_stock(self, physics_hz: int) -> float:
-        """CPU milliseconds of one step of ManiSkill's own task with the same arm, picture size and rates."""
+        """CPU milliseconds of one step of ManiSkill's own task with the same arm, image size and rates."""
         from rlvla_sim.maniskill.stock import stock_stepper
 
         step, close = stock_stepper(self.image_size, self.stock_shader, physics_hz)

@@ -16,8 +16,8 @@ from rlvla.recipe import DEMONSTRATIONS, WORLD, ppo_recipe, warmup_recipe
 from rlvla.stages import Chain, Stage
 from rlvla_core.errors import RlvlaError
 from rlvla_core.runs import RunDirectory
-from rlvla_core.storage.atomic import replace_file
 from rlvla_core.runs.plots import SFT_PANELS, plot_learning_curves
+from rlvla_core.storage.atomic import replace_file
 
 SHARES = {"demonstrations": 0.02, "warm-up": 0.11, "ppo": 0.70, "evaluation": 0.09}
 """Part of the minutes that each stage is meant to take; the rest goes into starting worlds and checking bundles."""

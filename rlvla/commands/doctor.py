@@ -85,19 +85,19 @@ def check_gpu() -> Finding:
 
 
 def check_vulkan() -> Finding:
-    """Whether the simulator can draw: one picture, in a process of its own, since a broken driver ends its process."""
+    """Whether the simulator can draw: one image, in a process of its own, since a broken driver ends its process."""
     subject, way_out = "Vulkan", f"bash scripts/vulkan.sh {sys.executable}, or a GPU driver with Vulkan"
     command = [sys.executable, "-m", "rlvla_sim.vulkan_probe"]
     try:
         probe = subprocess.run(command, capture_output=True, text=True, timeout=VULKAN_TIMEOUT_S, check=False)
     except subprocess.TimeoutExpired:
-        detail = f"no picture in {VULKAN_TIMEOUT_S:.0f} s"
+        detail = f"no image in {VULKAN_TIMEOUT_S:.0f} s"
         return Finding(subject=subject, verdict=Verdict.BROKEN, detail=detail, way_out=way_out)
     if probe.returncode != 0:
         last = (probe.stderr.strip().splitlines() or [f"the probe ended with {probe.returncode}"])[-1]
         return Finding(subject=subject, verdict=Verdict.BROKEN, detail=last, way_out=way_out)
     report = json.loads(probe.stdout.strip().splitlines()[-1])
-    detail = f"{report['device']}, {report['driver'] or 'vendor driver'}, {report['picture_ms']} ms a small picture"
+    detail = f"{report['device']}, {report['driver'] or 'vendor driver'}, {report['image_ms']} ms a small image"
     return Finding(subject=subject, verdict=Verdict.OK, detail=detail)
 
 

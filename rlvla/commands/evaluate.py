@@ -18,8 +18,8 @@ from rlvla_core.learning.distributed import default_ranks
 from rlvla_core.policy.bundle import load_bundle, load_deploy
 from rlvla_core.policy.deploy import DeploySpec, check_fits
 from rlvla_core.policy.policy import VLAPolicy
-from rlvla_core.storage.atomic import replace_file, replace_json
 from rlvla_core.runs.progress import Progress
+from rlvla_core.storage.atomic import replace_file, replace_json
 from rlvla_core.toy import ToyConfig, make_toy_env
 from rlvla_sim import WorldConfig, make_env
 from rlvla_sim.robots import robot
@@ -131,7 +131,7 @@ def build(options: Evaluate, num_envs: int) -> tuple[VLAPolicy, VecEnv]:
 
 
 def make_world(deploy: DeploySpec, options: Evaluate, num_envs: int) -> VecEnv:
-    """The simulated world of a bundle: a toy world, or put-X-on-Y with the bundle's robot, view and picture size."""
+    """The simulated world of a bundle: a toy world, or put-X-on-Y with the bundle's robot, view and image size."""
     camera = deploy.camera
     if deploy.robot.startswith("toy-"):
         if options.episode_set != "train":
@@ -139,7 +139,7 @@ def make_world(deploy: DeploySpec, options: Evaluate, num_envs: int) -> VecEnv:
                 f"the world {deploy.robot} has one grid only: leave out --episode-set {options.episode_set}"
             )
         task: Any = deploy.robot.removeprefix("toy-")
-        return make_toy_env(ToyConfig(task=task, picture_size=camera.width), num_envs)
+        return make_toy_env(ToyConfig(task=task, image_size=camera.width), num_envs)
     world = world_config(deploy, episode_set=options.episode_set, max_steps=options.max_steps, assets=options.assets)
     return make_env(world, num_envs, device=options.device)
 
@@ -147,7 +147,7 @@ def make_world(deploy: DeploySpec, options: Evaluate, num_envs: int) -> VecEnv:
 def world_config(
     deploy: DeploySpec, *, episode_set: str, max_steps: int, assets: Literal["procedural", "paper"] = "procedural"
 ) -> WorldConfig:
-    """The put-X-on-Y world with a bundle's robot, view and picture size. Raises RlvlaError for a camera that the robot
+    """The put-X-on-Y world with a bundle's robot, view and image size. Raises RlvlaError for a camera that the robot
     does not have."""
     camera = deploy.camera
     return WorldConfig(

@@ -7,38 +7,38 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from rlvla.commands.command_run import open_command_run, resolved
-from rlvla_sim.pretraining.dataset import SceneDataset, ScenePlan, collect_scenes
 from rlvla_core.errors import RlvlaError
+from rlvla_core.learning.algorithms.sft import SftConfig, train_sft
 from rlvla_core.learning.distributed import Ranks, launch
 from rlvla_core.learning.open_run import FROM_NOTHING, start_policy
-from rlvla_core.learning.algorithms.sft import SftConfig, train_sft
 from rlvla_core.policy.bundle import save_bundle
 from rlvla_core.runs.progress import Progress
 from rlvla_sim.config import WorldConfig
+from rlvla_sim.pretraining.dataset import SceneDataset, ScenePlan, collect_scenes
 from rlvla_sim.robots import robot
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pretrain:
-    """Draw pictures of arms and things in the simulator, and train `tiny` to say where things are.
+    """Draw images of arms and things in the simulator, and train `tiny` to say where things are.
 
     The result is a base for `rlvla train sft --policy`: the whole graph, but no action of the task has been shown to
-    it. Only the training split is drawn. Pictures that are there are not drawn again; --resume goes on with training.
+    it. Only the training split is drawn. Images that are there are not drawn again; --resume goes on with training.
     """
 
     directory: Path = Path("runs/pretrain")
     """Run directory: configuration, journal, checkpoints, TensorBoard, base bundle."""
     data: Path = Path("data/scenes")
-    """Folder of the pictures; those that are there already are not drawn again."""
+    """Folder of the images; those that are there already are not drawn again."""
     robots: tuple[str, ...] = ("widowx250s", "panda")
-    """Arms in the pictures, each with its own camera."""
+    """Arms in the images, each with its own camera."""
     scenes: tuple[int, ...] = (80_000, 32_000)
-    """Pictures of each robot."""
+    """Images of each robot."""
     policy: str = FROM_NOTHING
     """What to start from: `tiny-from-nothing`; or `tiny`, the shipped base, or another base, to show it other arms,
     assets or another view."""
     sim: WorldConfig = field(default_factory=WorldConfig)
-    """View, picture size and assets; its robot is replaced."""
+    """View, image size and assets; its robot is replaced."""
     sft: SftConfig = field(
         default_factory=lambda: SftConfig(
             minutes=40.0,
@@ -72,7 +72,7 @@ class Pretrain:
         return 0
 
     def folder(self, name: str) -> Path:
-        """Where the pictures of a robot lie."""
+        """Where the images of a robot lie."""
         return self.data / name
 
     def _draw(self, name: str, scenes: int) -> None:

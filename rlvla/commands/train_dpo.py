@@ -5,8 +5,8 @@ from pathlib import Path
 
 from rlvla.commands.train_in_world import TrainInWorld
 from rlvla_core.environment import EnvSpec
-from rlvla_core.learning.distributed import Ranks
 from rlvla_core.learning.algorithms.dpo import DpoConfig, DpoLearner
+from rlvla_core.learning.distributed import Ranks
 from rlvla_core.policy.policy import VLAPolicy
 
 

@@ -8,10 +8,10 @@ from typing import Literal
 
 from rlvla.commands.command_run import open_command_run, resolved
 from rlvla_core.environment import EnvSpec, VecEnv
+from rlvla_core.learning.algorithms.learner import Learner
 from rlvla_core.learning.config import TrainingConfig
 from rlvla_core.learning.distributed import Ranks, launch
 from rlvla_core.learning.open_run import start_policy
-from rlvla_core.learning.algorithms.learner import Learner
 from rlvla_core.learning.trainer import train
 from rlvla_core.policy.bundle import load_deploy
 from rlvla_core.policy.deploy import check_fits
@@ -34,7 +34,7 @@ class TrainInWorld(abc.ABC):
     sim: WorldConfig = field(default_factory=WorldConfig)
     """The put-X-on-Y world."""
     toy: ToyConfig = field(default_factory=ToyConfig)
-    """The small picture worlds, which need no simulator."""
+    """The small image worlds, which need no simulator."""
     lora: bool = False
     """Train LoRA adapters instead of all parameters; needed for 7B. A bundle that has an adapter always trains that."""
     lora_size: LoraConfig = field(default_factory=LoraConfig)

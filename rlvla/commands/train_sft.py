@@ -8,14 +8,14 @@ import torch
 
 from rlvla.commands.command_run import open_command_run, resolved
 from rlvla_core.data.dataset import Dataset
-from rlvla_core.errors import RlvlaError
-from rlvla_core.learning.distributed import Ranks, launch
 from rlvla_core.data.frames import Frames
-from rlvla_core.learning.bundle_check import save_same_tokens_bundle
-from rlvla_core.learning.open_run import start_policy
+from rlvla_core.data.subset import Subset
+from rlvla_core.errors import RlvlaError
 from rlvla_core.learning.algorithms.localisation import ProjectedPoints
 from rlvla_core.learning.algorithms.sft import SftConfig, train_sft
-from rlvla_core.data.subset import Subset
+from rlvla_core.learning.bundle_check import save_same_tokens_bundle
+from rlvla_core.learning.distributed import Ranks, launch
+from rlvla_core.learning.open_run import start_policy
 from rlvla_core.policy.lora import LoraConfig
 from rlvla_core.policy.norm_stats import NormStats
 

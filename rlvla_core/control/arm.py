@@ -4,8 +4,8 @@ import math
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
-from rlvla_core.storage import strict_yaml
 from rlvla_core.errors import RlvlaError
+from rlvla_core.storage import strict_yaml
 
 SIMULATED_SILENCE_S = 0.5
 """Oldest joint states of a simulated arm, seconds."""

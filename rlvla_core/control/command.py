@@ -20,7 +20,7 @@ class Command:
     """float [7]: Δxyz [m], Δrotation [rad] (XYZ Euler), base frame, on the previous commanded pose; gripper +1 open ..
     -1 closed. What comes from outside may be anything: the filter looks before it believes."""
     observed_at: float
-    """When the picture was taken, or the device read, that this answers."""
+    """When the image was taken, or the device read, that this answers."""
     issued_at: float
     """When the source sent it."""
 

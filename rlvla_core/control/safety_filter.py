@@ -7,8 +7,8 @@ that cannot be made safe leaves the old plan, which was checked and ends at rest
 import numpy as np
 
 from rlvla_core.control.command import Command, Intervention, Setpoint, Verdict
-from rlvla_core.control.gripper import Gripper
 from rlvla_core.control.command_sequence import Intake, clamp_delta, clamped, vetoed
+from rlvla_core.control.gripper import Gripper
 from rlvla_core.control.kinematics import ArmModel
 from rlvla_core.control.plan import JointState, Plan, Planner, Refused
 from rlvla_core.control.workspace import Workspace

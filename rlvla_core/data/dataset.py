@@ -1,6 +1,6 @@
 """Reading a dataset: random frames as tensors, fast, for training.
 
-Shape letters: B batch, N frames, T steps of an episode, H W picture, S privileged state.
+Shape letters: B batch, N frames, T steps of an episode, H W image, S privileged state.
 """
 
 from dataclasses import dataclass
@@ -13,14 +13,14 @@ import torch
 
 from rlvla_core.data import layout
 from rlvla_core.data.episode import Episode
+from rlvla_core.data.images import load_images
 from rlvla_core.data.metadata import Metadata, damaged, read_json, read_table
-from rlvla_core.data.images import load_pictures
 from rlvla_core.data.tables import column_array
 from rlvla_core.environment import EnvSpec
 from rlvla_core.errors import RlvlaError
 
 MEMORY_LIMIT = 4 << 30
-"""Bytes of decoded pictures that are held in memory; a larger dataset goes to a memory-mapped file."""
+"""Bytes of decoded images that are held in memory; a larger dataset goes to a memory-mapped file."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -38,20 +38,18 @@ class FrameBatch:
 
 
 class Dataset:
-    """A LeRobot v3 dataset, ours or another's, with its pictures decoded. Make it with `Dataset.open`."""
+    """A LeRobot v3 dataset, ours or another's, with its images decoded. Make it with `Dataset.open`."""
 
-    def __init__(
-        self, metadata: Metadata, pictures: npt.NDArray[np.uint8], columns: dict[str, npt.NDArray[Any]]
-    ) -> None:
+    def __init__(self, metadata: Metadata, images: npt.NDArray[np.uint8], columns: dict[str, npt.NDArray[Any]]) -> None:
         """Use `open`."""
         self._metadata = metadata
         self._columns = columns
-        self.images = torch.from_numpy(pictures)
-        """uint8 [N, H, W, 3]: all pictures (memory-mapped if large)."""
+        self.images = torch.from_numpy(images)
+        """uint8 [N, H, W, 3]: all images (memory-mapped if large)."""
         self.actions = torch.from_numpy(columns[layout.ACTION])
         """float32 [N, 7]."""
         self.state = (
-            torch.from_numpy(columns[layout.STATE]).reshape(len(pictures), -1) if layout.STATE in columns else None
+            torch.from_numpy(columns[layout.STATE]).reshape(len(images), -1) if layout.STATE in columns else None
         )
         """float32 [N, S] or None."""
         self.task_index = torch.from_numpy(columns["task_index"])
@@ -68,9 +66,9 @@ class Dataset:
         memory_limit: int = MEMORY_LIMIT,
         cache: Path | None = None,
     ) -> "Dataset":
-        """Check the dataset in `directory` and decode its pictures.
+        """Check the dataset in `directory` and decode its images.
 
-        `camera` chooses among several (its name with or without `observation.images.`). Pictures of more than
+        `camera` chooses among several (its name with or without `observation.images.`). Images of more than
         `memory_limit` bytes are decoded into a file below `cache`. Raises RlvlaError, naming the file, for anything
         missing, damaged, of another version or of another action size.
         """
@@ -80,8 +78,8 @@ class Dataset:
         names += [name for name in (layout.STATE, layout.REWARD) if name in metadata.features]
         columns = {name: _column(metadata, name) for name in names}
         _check_columns(metadata, columns)
-        pictures = load_pictures(metadata, key, memory_limit=memory_limit, cache=cache)
-        return cls(metadata, pictures, columns)
+        images = load_images(metadata, key, memory_limit=memory_limit, cache=cache)
+        return cls(metadata, images, columns)
 
     @property
     def directory(self) -> Path:

@@ -1,6 +1,6 @@
 """One demonstration or trial, in memory.
 
-Shape letters: T steps, H W picture, A = 7 action dimensions, S privileged state.
+Shape letters: T steps, H W image, A = 7 action dimensions, S privileged state.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from rlvla_core.errors import RlvlaError
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Episode:
-    """T steps of one episode. Step t holds the picture *before* action t, and action t itself.
+    """T steps of one episode. Step t holds the image *before* action t, and action t itself.
 
     Raises RlvlaError where an array has another shape or dtype, where an action is not finite, or for no steps.
     """

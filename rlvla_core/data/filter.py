@@ -37,7 +37,7 @@ def moving_steps(actions: npt.NDArray[np.float32], thresholds: IdleFilter) -> np
 
 
 def drop_idle(episode: Episode, thresholds: IdleFilter) -> Episode:
-    """The episode without its idle steps. One mask indexes every array, so that picture, action, state and reward of
+    """The episode without its idle steps. One mask indexes every array, so that image, action, state and reward of
     a step stay together (the reference code indexed its success flags by filtered positions on the unfiltered list).
 
     The reward of a dropped step goes to the kept step before it (the first kept one, where none is before), so that

@@ -5,8 +5,8 @@ from typing import Protocol
 
 import torch
 
-from rlvla_core.data.dataset import FrameBatch
 from rlvla_core import seeds
+from rlvla_core.data.dataset import FrameBatch
 
 
 class Frames(Protocol):
@@ -38,7 +38,7 @@ def epoch_order(frames: int, seed: int, epoch: int) -> torch.Tensor:
 
 
 def jitter(images: torch.Tensor, strength: float, generator: torch.Generator) -> torch.Tensor:
-    """uint8 [B, H, W, 3] with a random gain per channel and a random brightness per picture, up to ± `strength`."""
+    """uint8 [B, H, W, 3] with a random gain per channel and a random brightness per image, up to ± `strength`."""
     if strength == 0.0:
         return images
     draws = 2.0 * torch.rand((len(images), 1, 1, 4), generator=generator, device=images.device) - 1.0

@@ -1,4 +1,4 @@
-"""Decoding a dataset's pictures once, into one array that training reads many times."""
+"""Decoding a dataset's images once, into one array that training reads many times."""
 
 import fcntl
 import hashlib
@@ -20,57 +20,57 @@ from rlvla_core.data.video import decode_videos
 from rlvla_core.errors import RlvlaError
 from rlvla_core.storage.atomic import no_room_is_a_user_error
 
-Pictures = npt.NDArray[np.uint8]
+Images = npt.NDArray[np.uint8]
 
 
-def load_pictures(metadata: Metadata, key: str, *, memory_limit: int, cache: Path | None) -> Pictures:
-    """All pictures of camera feature `key`, uint8 [N, H, W, 3].
+def load_images(metadata: Metadata, key: str, *, memory_limit: int, cache: Path | None) -> Images:
+    """All images of camera feature `key`, uint8 [N, H, W, 3].
 
     They are in memory if they take at most `memory_limit` bytes, else in a memory-mapped file below `cache` (default:
-    `$XDG_CACHE_HOME/rlvla/pictures`), which later runs and the other ranks of this one share. Raises RlvlaError for a
+    `$XDG_CACHE_HOME/rlvla/images`), which later runs and the other ranks of this one share. Raises RlvlaError for a
     file that is damaged and for a full disk.
     """
-    height, width = picture_size(metadata, key)
+    height, width = image_size(metadata, key)
     shape = (metadata.num_frames, height, width, 3)
     if int(np.prod(shape)) <= memory_limit:
-        pictures = np.empty(shape, np.uint8)
-        _decode_into(pictures, metadata, key)
-        return pictures
-    folder = cache or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "rlvla" / "pictures"
+        images = np.empty(shape, np.uint8)
+        _decode_into(images, metadata, key)
+        return images
+    folder = cache or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "rlvla" / "images"
     return _mapped(folder / f"{_fingerprint(metadata, key)}.npy", shape, lambda out: _decode_into(out, metadata, key))
 
 
-def picture_size(metadata: Metadata, key: str) -> tuple[int, int]:
+def image_size(metadata: Metadata, key: str) -> tuple[int, int]:
     """(height, width) of camera feature `key`, whichever order of axes its dataset uses."""
     feature = metadata.features[key]
     shape, names = list(feature.get("shape") or ()), feature.get("names") or ()
     if len(shape) != 3 or 3 not in (shape[0], shape[2]):
-        raise RlvlaError(f"{metadata.root} has pictures of shape {shape} in {key}: only three colours can be used")
+        raise RlvlaError(f"{metadata.root} has images of shape {shape} in {key}: only three colours can be used")
     channels_first = str(names[0]).startswith("channel") if names else shape[2] != 3
     return (shape[1], shape[2]) if channels_first else (shape[0], shape[1])
 
 
-def _decode_into(pictures: Pictures, metadata: Metadata, key: str) -> None:
+def _decode_into(images: Images, metadata: Metadata, key: str) -> None:
     if metadata.features[key]["dtype"] == "video":
-        decode_videos(pictures, metadata, key)
+        decode_videos(images, metadata, key)
         return
     done = 0
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
         for file, encoded in _encoded(metadata, key):
-            if done + len(encoded) > len(pictures):
+            if done + len(encoded) > len(images):
                 break
             slots = range(done, done + len(encoded))
             try:
-                list(pool.map(lambda slot, data: _decode(pictures[slot], data), slots, encoded))
+                list(pool.map(lambda slot, data: _decode(images[slot], data), slots, encoded))
             except (UnidentifiedImageError, OSError, ValueError, TypeError) as error:
                 raise damaged(file, error) from error
             done += len(encoded)
-    if done != len(pictures):
-        raise RlvlaError(f"{metadata.root} has other than the promised {len(pictures)} pictures: fetch it again")
+    if done != len(images):
+        raise RlvlaError(f"{metadata.root} has other than the promised {len(images)} images: fetch it again")
 
 
 def _encoded(metadata: Metadata, key: str) -> Iterator[tuple[Path, list[Any]]]:
-    """Encoded pictures (bytes), one row group at a time."""
+    """Encoded images (bytes), one row group at a time."""
     for path in metadata.data_files:
         try:
             with pq.ParquetFile(path) as file:
@@ -81,17 +81,17 @@ def _encoded(metadata: Metadata, key: str) -> Iterator[tuple[Path, list[Any]]]:
             raise damaged(path, error) from error
 
 
-def _decode(slot: Pictures, data: bytes | None) -> None:
+def _decode(slot: Images, data: bytes | None) -> None:
     if data is None:
-        raise ValueError("a picture is stored outside of the parquet file")
-    with Image.open(io.BytesIO(data), formats=["PNG", "JPEG"]) as picture:
-        decoded = np.asarray(picture.convert("RGB"))
+        raise ValueError("an image is stored outside of the parquet file")
+    with Image.open(io.BytesIO(data), formats=["PNG", "JPEG"]) as image:
+        decoded = np.asarray(image.convert("RGB"))
     if decoded.shape != slot.shape:
-        raise ValueError(f"a picture is {list(decoded.shape)}, info.json says {list(slot.shape)}")
+        raise ValueError(f"an image is {list(decoded.shape)}, info.json says {list(slot.shape)}")
     slot[...] = decoded
 
 
-def _mapped(path: Path, shape: tuple[int, ...], fill: Callable[[Pictures], None]) -> Pictures:
+def _mapped(path: Path, shape: tuple[int, ...], fill: Callable[[Images], None]) -> Images:
     """The array in `path`, made by `fill` if there is none; ranks that come second wait for the first."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with no_room_is_a_user_error(path), path.with_suffix(".lock").open("w") as lock:

@@ -5,7 +5,7 @@
     meta/tasks.parquet                           instruction <-> task_index
     meta/episodes/chunk-000/file-000.parquet     one row an episode: where its frames are, its statistics
     data/chunk-000/file-000.parquet              one row a frame, many episodes a file, one row group an episode
-    videos/<key>/chunk-000/file-000.mp4          pictures of features of dtype "video" (read here, never written)
+    videos/<key>/chunk-000/file-000.mp4          images of features of dtype "video" (read here, never written)
 
 Three things are ours, under names that other readers pass over: the column `privileged.state`, the episode columns
 `rlvla.episode_id` and `rlvla.success`, and the files `meta/rlvla.json` (world and origin) and `meta/norm_stats.json`.
@@ -72,9 +72,9 @@ def features(
 
 
 def arrow_schema(feature_table: dict[str, dict[str, Any]]) -> pa.Schema:
-    """The schema of data files: scalars for shape [1], fixed-size lists for vectors, PNG structs for pictures.
+    """The schema of data files: scalars for shape [1], fixed-size lists for vectors, PNG structs for images.
 
-    The `huggingface` entry types picture columns as pictures for the hub's own viewer and the `datasets` package.
+    The `huggingface` entry types image columns as images for the hub's own viewer and the `datasets` package.
     """
     fields: list[pa.Field] = []
     typed: dict[str, Any] = {}

@@ -22,7 +22,7 @@ def merge(
 ) -> Path:
     """Write the dataset `out` of all episodes of `parts`, in that order, renumbered. Returns its path.
 
-    Pictures are copied as they are encoded, one episode at a time; statistics are those of the whole. Raises RlvlaError
+    Images are copied as they are encoded, one episode at a time; statistics are those of the whole. Raises RlvlaError
     for parts that we did not write, or that differ in robot, rate, world or features.
     """
     if not parts:

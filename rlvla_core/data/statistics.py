@@ -59,8 +59,8 @@ def column_statistics(values: npt.NDArray[Any]) -> dict[str, list[Any]]:
     return {name: row.tolist() for name, row in found.items()} | {"count": [len(values)]}
 
 
-def picture_statistics(images: npt.NDArray[np.uint8]) -> dict[str, list[Any]]:
-    """LeRobot's statistics of pictures uint8 [N, H, W, 3], scaled to 0..1: each [3, 1, 1], and `count` [1] frames."""
+def image_statistics(images: npt.NDArray[np.uint8]) -> dict[str, list[Any]]:
+    """LeRobot's statistics of images uint8 [N, H, W, 3], scaled to 0..1: each [3, 1, 1], and `count` [1] frames."""
     counts = np.stack([np.bincount(images[..., channel].ravel(), minlength=256) for channel in range(3)])
     levels = np.arange(256) / 255.0
     mean = counts @ levels / counts.sum(axis=1)
@@ -75,8 +75,8 @@ def picture_statistics(images: npt.NDArray[np.uint8]) -> dict[str, list[Any]]:
     return {name: row.reshape(3, 1, 1).tolist() for name, row in found.items()} | {"count": [len(images)]}
 
 
-def combine_picture_statistics(parts: Sequence[dict[str, list[Any]]]) -> dict[str, list[Any]]:
-    """Statistics of the union of disjoint sets of equally large pictures, from those of the sets.
+def combine_image_statistics(parts: Sequence[dict[str, list[Any]]]) -> dict[str, list[Any]]:
+    """Statistics of the union of disjoint sets of equally large images, from those of the sets.
 
     With weights w_i = count_i / Σ count: mean = Σ w_i mean_i and var = Σ w_i (std_i² + mean_i²) - mean².
     """

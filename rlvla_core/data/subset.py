@@ -2,10 +2,10 @@
 
 import torch
 
-from rlvla_core.data.dataset import FrameBatch
-from rlvla_core.errors import RlvlaError
 from rlvla_core import seeds
+from rlvla_core.data.dataset import FrameBatch
 from rlvla_core.data.frames import Frames
+from rlvla_core.errors import RlvlaError
 
 
 class Subset:

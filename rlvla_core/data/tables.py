@@ -20,7 +20,7 @@ class RollingParquet:
     """Parquet files chunk-000/file-000 ..., each closed when the next table would take it over the limit."""
 
     def __init__(self, root: Path, template: str, schema: pa.Schema, limit_bytes: int, dictionary: list[str]) -> None:
-        """`dictionary`: the columns worth dictionary encoding (pictures are not)."""
+        """`dictionary`: the columns worth dictionary encoding (images are not)."""
         self._root, self._template, self._schema = root, template, schema
         self._limit, self._dictionary = limit_bytes, dictionary
         self._number = 0

@@ -1,4 +1,4 @@
-"""Pictures of datasets by others, which are mostly video files. We write none: video is lossy (see docs/data.md)."""
+"""Images of datasets by others, which are mostly video files. We write none: video is lossy (see docs/data.md)."""
 
 from collections import defaultdict
 from pathlib import Path
@@ -11,10 +11,10 @@ from rlvla_core.data.metadata import Metadata, damaged, member
 from rlvla_core.errors import RlvlaError
 
 
-def decode_videos(pictures: npt.NDArray[np.uint8], metadata: Metadata, key: str) -> None:
-    """Fill `pictures` uint8 [N, H, W, 3] from the video files of camera feature `key`.
+def decode_videos(images: npt.NDArray[np.uint8], metadata: Metadata, key: str) -> None:
+    """Fill `images` uint8 [N, H, W, 3] from the video files of camera feature `key`.
 
-    Many episodes share a file: frame k of an episode is the picture shown at `from_timestamp + k / fps` seconds of it.
+    Many episodes share a file: frame k of an episode is the image shown at `from_timestamp + k / fps` seconds of it.
     Each file is decoded once, from its start. Raises RlvlaError for files that are missing, damaged or too short.
     """
     if metadata.video_path is None:
@@ -32,10 +32,10 @@ def decode_videos(pictures: npt.NDArray[np.uint8], metadata: Metadata, key: str)
         slots = [(begin + (slot - first) / metadata.fps, int(slot)) for slot in range(first, last)]
         wanted[member(metadata.root, relative)].extend(slots)
     for path, slots in wanted.items():
-        _decode_file(pictures, path, sorted(slots), tolerance=0.5 / metadata.fps)
+        _decode_file(images, path, sorted(slots), tolerance=0.5 / metadata.fps)
 
 
-def _decode_file(pictures: npt.NDArray[np.uint8], path: Path, slots: list[tuple[float, int]], tolerance: float) -> None:
+def _decode_file(images: npt.NDArray[np.uint8], path: Path, slots: list[tuple[float, int]], tolerance: float) -> None:
     """Give each (time [s], slot) the first frame that is shown no earlier than `tolerance` before that time."""
     done = 0
     try:
@@ -44,7 +44,7 @@ def _decode_file(pictures: npt.NDArray[np.uint8], path: Path, slots: list[tuple[
             for frame in container.decode(video=0):
                 seconds = frame.time if frame.time is not None else 0.0
                 while done < len(slots) and slots[done][0] <= seconds + tolerance:
-                    pictures[slots[done][1]] = frame.to_ndarray(format="rgb24")
+                    images[slots[done][1]] = frame.to_ndarray(format="rgb24")
                     done += 1
                 if done == len(slots):
                     return

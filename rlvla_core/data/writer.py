@@ -15,11 +15,11 @@ from PIL import Image
 
 from rlvla_core.data import layout, statistics
 from rlvla_core.data.episode import Episode
-from rlvla_core.storage.staging import StagedDirectory
 from rlvla_core.data.tables import EpisodeTables, column_array
 from rlvla_core.environment import EnvSpec
 from rlvla_core.errors import RlvlaError
 from rlvla_core.storage.atomic import no_room_is_a_user_error
+from rlvla_core.storage.staging import StagedDirectory
 
 
 class DatasetWriter:
@@ -61,7 +61,7 @@ class DatasetWriter:
         self._staged = StagedDirectory(Path(directory))
         self._tables: EpisodeTables | None = None
         self._features: dict[str, dict[str, Any]] = {}
-        self._picture_statistics: dict[str, list[Any]] | None = None
+        self._image_statistics: dict[str, list[Any]] | None = None
 
     @property
     def num_episodes(self) -> int:
@@ -69,7 +69,7 @@ class DatasetWriter:
         return self._tables.num_episodes if self._tables else 0
 
     def add(self, episode: Episode) -> None:
-        """Append one episode. Raises RlvlaError if its picture size, state width or set of columns differs from the
+        """Append one episode. Raises RlvlaError if its image size, state width or set of columns differs from the
         first episode's, or the disk is full."""
         feature_table = layout.features(
             camera=self._camera,
@@ -78,7 +78,7 @@ class DatasetWriter:
             rewards=episode.rewards is not None,
         )
         self._check_features(feature_table, f"episode {episode.episode_id}")
-        columns = {layout.IMAGE_PREFIX + self._camera: encode_pictures(episode.images)}
+        columns = {layout.IMAGE_PREFIX + self._camera: encode_images(episode.images)}
         columns[layout.ACTION] = _vectors(episode.actions)
         numeric = {layout.ACTION: episode.actions}
         if episode.state is not None:
@@ -88,7 +88,7 @@ class DatasetWriter:
             columns[layout.REWARD] = pa.array(episode.rewards)
             numeric[layout.REWARD] = episode.rewards
         found = {name: statistics.column_statistics(values) for name, values in numeric.items()}
-        found[layout.IMAGE_PREFIX + self._camera] = statistics.picture_statistics(episode.images)
+        found[layout.IMAGE_PREFIX + self._camera] = statistics.image_statistics(episode.images)
         facts: dict[str, Any] = {layout.EPISODE_ID: episode.episode_id, layout.SUCCESS: episode.success}
         for name, values in found.items():
             facts |= {f"stats/{name}/{key}": value for key, value in values.items()}
@@ -101,7 +101,7 @@ class DatasetWriter:
         instruction: str,
         facts: dict[str, Any],
     ) -> None:
-        """Append one episode whose pictures are encoded already: what `merge` does. Arguments as `EpisodeTables`."""
+        """Append one episode whose images are encoded already: what `merge` does. Arguments as `EpisodeTables`."""
         self._check_features(feature_table, "the next episode")
         if self._tables is None:
             self._features = feature_table
@@ -109,9 +109,9 @@ class DatasetWriter:
         with no_room_is_a_user_error(self._staged.path):
             self._tables.append(columns, instruction, facts)
         prefix = f"stats/{layout.IMAGE_PREFIX}{self._camera}/"
-        picture = {key.removeprefix(prefix): value for key, value in facts.items() if key.startswith(prefix)}
-        known = self._picture_statistics
-        self._picture_statistics = statistics.combine_picture_statistics([known, picture]) if known else picture
+        image = {key.removeprefix(prefix): value for key, value in facts.items() if key.startswith(prefix)}
+        known = self._image_statistics
+        self._image_statistics = statistics.combine_image_statistics([known, image]) if known else image
 
     def _check_features(self, feature_table: dict[str, dict[str, Any]], what: str) -> None:
         for name in (self._features or feature_table).keys() | feature_table.keys():
@@ -127,13 +127,13 @@ class DatasetWriter:
 
         Raises RlvlaError for a dataset of no episodes, a full disk, or a directory that came to exist meanwhile.
         """
-        if self._tables is None or self._picture_statistics is None:
+        if self._tables is None or self._image_statistics is None:
             self.discard()
             raise RlvlaError(f"no episode was written to {self._staged.target}: nothing to save")
         root, tables = self._staged.path, self._tables
         with no_room_is_a_user_error(root):
             tables.close()
-            stats: dict[str, Any] = {layout.IMAGE_PREFIX + self._camera: self._picture_statistics}
+            stats: dict[str, Any] = {layout.IMAGE_PREFIX + self._camera: self._image_statistics}
             for name, feature in self._features.items():
                 if feature["dtype"] != "image":
                     files = sorted((root / "data").rglob("*.parquet"))
@@ -180,8 +180,8 @@ class DatasetWriter:
             self.discard()
 
 
-def encode_pictures(images: npt.NDArray[np.uint8]) -> pa.Array:
-    """PNG structs [T] of pictures uint8 [T, H, W, 3]. Level 1: lossless all the same, and three times as fast."""
+def encode_images(images: npt.NDArray[np.uint8]) -> pa.Array:
+    """PNG structs [T] of images uint8 [T, H, W, 3]. Level 1: lossless all the same, and three times as fast."""
     encoded = []
     for image in images:
         buffer = io.BytesIO()

@@ -39,13 +39,13 @@ class Policy(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Recording:
-    """The pictures of one episode."""
+    """The images of one episode."""
 
     instruction: str
     frames: np.ndarray
-    """uint8 [T + 1, H, W, 3], RGB: the first picture and the one after every step."""
+    """uint8 [T + 1, H, W, 3], RGB: the first image and the one after every step."""
     success: np.ndarray
-    """bool [T + 1]: the success test holds in that picture."""
+    """bool [T + 1]: the success test holds in that image."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,7 +160,7 @@ def evaluate(
     """Run every listed episode once, in batches of `env.num_envs`.
 
     temperature: 0 is greedy. `seed` starts the sampling noise.
-    record: keep the pictures of the first `record` episodes of the list.
+    record: keep the images of the first `record` episodes of the list.
     progress: called with the number of finished episodes after every batch.
 
     What is repeatable: the noise of a batch is drawn from (seed, ids of the batch), and the last batch is filled up

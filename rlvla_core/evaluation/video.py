@@ -1,4 +1,4 @@
-"""Videos and stills of episodes: H.264 in mp4, small pictures enlarged, before and after side by side."""
+"""Videos and stills of episodes: H.264 in mp4, small images enlarged, before and after side by side."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
@@ -14,9 +14,9 @@ from rlvla_core.errors import RlvlaError
 from rlvla_core.evaluation.evaluate import Recording
 
 MIN_SIDE = 256
-"""Pixels; smaller pictures are enlarged by a whole factor until their short side has at least these."""
+"""Pixels; smaller images are enlarged by a whole factor until their short side has at least these."""
 HOLD_SECONDS = 1.2
-"""How long the last picture of an episode stays."""
+"""How long the last image of an episode stays."""
 _SUCCESS, _BACKGROUND, _TEXT = (60, 170, 90), (24, 26, 30), (235, 235, 235)
 _BORDER, _BAR, _GAP = 4, 30, 8
 
@@ -24,7 +24,7 @@ _BORDER, _BAR, _GAP = 4, 30, 8
 def write_video(path: Path, frames: np.ndarray | Iterable[np.ndarray], fps: float = 5.0) -> Path:
     """Write uint8 RGB frames [T, H, W, 3] as mp4 (yuv420p, so every player shows it).
 
-    Pictures with a short side under MIN_SIDE are enlarged; odd sides lose nothing, they gain one black line.
+    Images with a short side under MIN_SIDE are enlarged; odd sides lose nothing, they gain one black line.
     Raises RlvlaError for an empty or misshapen input.
     """
     path = Path(path)
@@ -71,7 +71,7 @@ def paired_video(
     """The same starts under two policies, side by side, one pair after another.
 
     The instruction stands above, the titles below; a green border shows that the success test holds. The shorter
-    episode keeps its last picture until the longer one ends. Raises RlvlaError for pairs of different tasks.
+    episode keeps its last image until the longer one ends. Raises RlvlaError for pairs of different tasks.
     """
     for left, right in pairs:
         _check_pair(left, right)
@@ -84,7 +84,7 @@ def contact_sheet(
     titles: tuple[str, str] = ("before", "after"),
     moments: int = 6,
 ) -> Path:
-    """A still PNG: for every pair two rows of `moments` pictures, evenly spaced from the first to the last."""
+    """A still PNG: for every pair two rows of `moments` images, evenly spaced from the first to the last."""
     if not pairs:
         raise RlvlaError(f"no episodes for {path}: record at least one")
     strips = []
@@ -179,7 +179,7 @@ def _even(frame: np.ndarray) -> np.ndarray:
 
 def _check_pair(left: Recording, right: Recording) -> None:
     first, second = left.frames[0].astype(float), right.frames[0].astype(float)
-    # Renderers on a GPU may differ in the last bit, so the first pictures are compared by their mean.
+    # Renderers on a GPU may differ in the last bit, so the first images are compared by their mean.
     if left.instruction != right.instruction or first.shape != second.shape or np.abs(first - second).mean() > 1.0:
         raise RlvlaError(
             f"a pair must be the same episode under two policies, got `{left.instruction}` and `{right.instruction}` "

@@ -1,4 +1,4 @@
-"""Where points in the base frame appear in a camera's picture."""
+"""Where points in the base frame appear in a camera's image."""
 
 import torch
 
@@ -20,7 +20,7 @@ def project(points_in_base: torch.Tensor, camera: CameraSpec) -> torch.Tensor:
     """Pixels (u right, v down) [..., 2] of points [..., 3] in metres, base frame, by the pinhole model.
 
     The camera's own frame is x forward, y left, z up (SAPIEN), so u = cx - fx·y/x and v = cy - fy·z/x. Points behind
-    the camera are clamped to 1 mm before it and so land far outside the picture.
+    the camera are clamped to 1 mm before it and so land far outside the image.
     """
     rotation = quaternion_to_matrix(torch.tensor(camera.quaternion_in_base, dtype=points_in_base.dtype))
     position = torch.tensor(camera.position_in_base, dtype=points_in_base.dtype)

@@ -1,6 +1,6 @@
 """Who estimates values while PPO trains: the policy's own head (the paper's choice), or one of the critics here.
 
-None of them is ever part of the bundle: the deployed graph is the policy, and reads pictures and words only.
+None of them is ever part of the bundle: the deployed graph is the policy, and reads images and words only.
 """
 
 import abc
@@ -10,9 +10,9 @@ import torch
 from torch import nn
 
 from rlvla_core.errors import RlvlaError
-from rlvla_core.learning.optimizer import CriticGroup
 from rlvla_core.learning.distributed import Ranks
 from rlvla_core.learning.minibatches import micro_batches
+from rlvla_core.learning.optimizer import CriticGroup
 from rlvla_core.learning.rollout import RolloutBatch
 from rlvla_core.learning.steps import Steps
 from rlvla_core.policy.openvla.config import CriticInput

@@ -13,8 +13,8 @@ from rlvla_core.policy.action_codec import ActionCodec
 from rlvla_core.policy.bundle import DEPLOY, load_bundle
 from rlvla_core.policy.lora import LoraConfig, apply_lora, is_adapted
 from rlvla_core.policy.norm_stats import NormStats
-from rlvla_core.policy.policy import VLAPolicy
 from rlvla_core.policy.openvla.presets import TINY_BASE
+from rlvla_core.policy.policy import VLAPolicy
 from rlvla_core.runs import RunDirectory
 
 FROM_NOTHING = "tiny-from-nothing"

@@ -12,8 +12,8 @@ from rlvla_core.learning.config import TrainingConfig
 from rlvla_core.learning.distributed import Ranks
 from rlvla_core.learning.minibatches import Minibatch
 from rlvla_core.learning.ratio import check_first_ratio
-from rlvla_core.learning.trainer_state import reduce_and_clip
 from rlvla_core.learning.tally import Tally
+from rlvla_core.learning.trainer_state import reduce_and_clip
 from rlvla_core.policy.policy import VLAPolicy
 
 

@@ -16,7 +16,7 @@ def check_first_ratio(error: float, policy: VLAPolicy, ranks: Ranks, iteration: 
     """The worst of all ranks' ratio errors before the first update of an iteration.
 
     Raises RlvlaError where it is above 1e-3 although all weights are float32: then the rollout and the update see
-    different pictures, prompts or weights, the commonest silent fault of such code.
+    different images, prompts or weights, the commonest silent fault of such code.
     """
     worst = float(ranks.gather(torch.tensor([error])).max())
     exact = all(p.dtype == torch.float32 for p in policy.parameters())

@@ -1,6 +1,6 @@
 """One full episode in every world, in lock-step: what the algorithms learn from.
 
-Shape letters: T steps, N worlds of this rank, H W picture, A = 7 action tokens, S privileged state.
+Shape letters: T steps, N worlds of this rank, H W image, A = 7 action tokens, S privileged state.
 """
 
 import time
@@ -17,7 +17,7 @@ class RolloutBatch:
     """Everything that happened. Steps after the end of an episode hold zeros and `valid` False."""
 
     images: torch.Tensor
-    """uint8 [T, N, H, W, 3]: the picture before the action."""
+    """uint8 [T, N, H, W, 3]: the image before the action."""
     instructions: list[str]
     """N sentences, constant over the episode."""
     states: torch.Tensor | None
@@ -29,11 +29,11 @@ class RolloutBatch:
     values: torch.Tensor
     """float32 [T, N]: of the policy's own value head."""
     final_values: torch.Tensor
-    """float32 [N]: value of the picture after the last step, 0 for worlds that terminated."""
+    """float32 [N]: value of the image after the last step, 0 for worlds that terminated."""
     final_states: torch.Tensor | None
     """float32 [N, S]: the state after the last step."""
     final_images: torch.Tensor
-    """uint8 [N, H, W, 3]: the picture after the last step."""
+    """uint8 [N, H, W, 3]: the image after the last step."""
     rewards: torch.Tensor
     """float32 [T, N]."""
     terminated: torch.Tensor

@@ -1,4 +1,4 @@
-"""A rollout seen as T·N single steps, in any order; pictures stay uint8 where they are."""
+"""A rollout seen as T·N single steps, in any order; images stay uint8 where they are."""
 
 import torch
 

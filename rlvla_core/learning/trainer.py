@@ -9,15 +9,15 @@ from typing import Any
 import torch
 from torch import nn
 
-from rlvla_core.environment import VecEnv
 from rlvla_core import seeds
+from rlvla_core.environment import VecEnv
 from rlvla_core.learning import trainer_state
-from rlvla_core.learning.averaging import WeightAverage
-from rlvla_core.learning.config import TrainingConfig
-from rlvla_core.learning.distributed import Ranks
-from rlvla_core.learning.bundle_check import save_checked_bundle
 from rlvla_core.learning.algorithms.learner import Learner
 from rlvla_core.learning.algorithms.ppo import PpoConfig, PpoLearner
+from rlvla_core.learning.averaging import WeightAverage
+from rlvla_core.learning.bundle_check import save_checked_bundle
+from rlvla_core.learning.config import TrainingConfig
+from rlvla_core.learning.distributed import Ranks
 from rlvla_core.learning.rollout import RolloutBatch, collect
 from rlvla_core.policy.policy import VLAPolicy
 from rlvla_core.runs import Progress, RunDirectory
@@ -141,7 +141,7 @@ def _save(
     env_steps: int,
     seconds: float,
 ) -> None:
-    tensors, state = snapshot.take(modules, learner.descent.optimizer)
+    tensors, state = trainer_state.take(modules, learner.descent.optimizer)
     state |= {"updates": learner.descent.updates, "env_steps": env_steps, "seconds": seconds}
     run.checkpoints.save(iteration, tensors, state)
 
@@ -152,7 +152,7 @@ def _resume(learner: Learner, modules: dict[str, nn.Module], run: RunDirectory) 
     iteration = checkpoint.step if checkpoint is not None else 0
     env_steps, seconds = 0, 0.0
     if checkpoint is not None:
-        snapshot.restore(modules, learner.descent.optimizer, checkpoint.tensors, checkpoint.state)
+        trainer_state.restore(modules, learner.descent.optimizer, checkpoint.tensors, checkpoint.state)
         learner.descent.updates = checkpoint.state["updates"]
         env_steps, seconds = checkpoint.state["env_steps"], checkpoint.state["seconds"]
     if learner.ranks.is_main:

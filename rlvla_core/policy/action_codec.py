@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from rlvla_core.errors import RlvlaError
-from rlvla_core.policy.openvla.config import ACTION_TOKENS, OpenVLAConfig
 from rlvla_core.policy.norm_stats import NormStats
+from rlvla_core.policy.openvla.config import ACTION_TOKENS, OpenVLAConfig
 
 GRIPPER = 6
 """Column of the gripper in an action."""

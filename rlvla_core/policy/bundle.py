@@ -24,17 +24,17 @@ from safetensors.torch import save_file
 
 from rlvla_core import __version__
 from rlvla_core.errors import RlvlaError
-from rlvla_core.policy.openvla.checkpoint import INDEX, SINGLE, check_sight, load_config, load_model, shard_files
-from rlvla_core.policy.openvla.config import OpenVLAConfig
 from rlvla_core.policy.deploy import DeploySpec
-from rlvla_core.storage.json_files import read_json, write_json
 from rlvla_core.policy.image_transform import ImageTransform
 from rlvla_core.policy.lora import is_adapted, load_adapter, save_adapter
 from rlvla_core.policy.norm_stats import NormStats
+from rlvla_core.policy.openvla.checkpoint import INDEX, SINGLE, check_sight, load_config, load_model, shard_files
+from rlvla_core.policy.openvla.config import OpenVLAConfig
 from rlvla_core.policy.policy import VLAPolicy
 from rlvla_core.policy.tokenizer import PromptTokenizer
 from rlvla_core.policy.value_head import load_value_head, save_value_head
 from rlvla_core.storage.atomic import fsync_path, no_room_is_a_user_error, sha256_of
+from rlvla_core.storage.json_files import read_json, write_json
 
 CONFIG, BASE, ADAPTER, VALUE_HEAD = "config.json", "base.json", "adapter", "value_head.safetensors"
 TOKENIZER, NORM_STATS, DEPLOY, PROVENANCE = "tokenizer.json", "norm_stats.json", "deploy.json", "provenance.json"

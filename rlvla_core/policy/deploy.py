@@ -17,13 +17,13 @@ class DeploySpec:
     robot: str
     """Name of the arm, e.g. `widowx250s`."""
     camera: CameraSpec
-    """The camera of training: picture size, intrinsics in pixels, pose in the base frame."""
+    """The camera of training: image size, intrinsics in pixels, pose in the base frame."""
     control_hz: float
     """Actions per second."""
     action_space: str
     """Meaning and frame of an action, see `environment.ACTION_SPACE`."""
     image_transform: str
-    """Hash of the transform from picture to model input."""
+    """Hash of the transform from image to model input."""
 
     @classmethod
     def from_env(cls, spec: EnvSpec, policy: "VLAPolicy") -> "DeploySpec":
@@ -55,7 +55,7 @@ def check_fits(deploy: DeploySpec, spec: EnvSpec) -> None:
     """Raise RlvlaError unless the world has the robot, rate, action space and camera of training."""
     check_arm(deploy, robot=spec.robot, control_hz=spec.control_hz, action_space=spec.action_space)
     trained, camera = deploy.camera, spec.camera
-    _check_same("picture size", f"{trained.width}x{trained.height}", f"{camera.width}x{camera.height}")
+    _check_same("image size", f"{trained.width}x{trained.height}", f"{camera.width}x{camera.height}")
     _check_same("fx, fy, cx, cy", _lens(trained), _lens(camera))
 
 

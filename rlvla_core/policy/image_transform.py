@@ -1,8 +1,8 @@
-"""From a camera picture to the model's input: the one transform of simulation, training and robot.
+"""From a camera image to the model's input: the one transform of simulation, training and robot.
 
 uint8 [B, H, W, 3] RGB -> [B, 6, S, S]: bicubic resize with antialiasing to S x S (aspect ratio ignored, as OpenVLA's
 "resize-naive"), scaled to 0..1, then normalised twice: channels 0-2 with ImageNet's mean and deviation for the DINO
-tower, channels 3-5 with 0.5 and 0.5 for the SigLIP tower. A picture that already has the side S is not resampled.
+tower, channels 3-5 with 0.5 and 0.5 for the SigLIP tower. An image that already has the side S is not resampled.
 
 Two resamplers exist in OpenVLA's world. `tensor` is what reinforcement learning uses (no rounding after the resize);
 `pil` is the original processor (rounds to uint8, differs by up to two grey levels).
@@ -23,7 +23,7 @@ from rlvla_core.errors import RlvlaError
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 HALF = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 LETTERBOX_GREY = 127
-"""Grey level of the bars beside a letterboxed picture, before both normalisations."""
+"""Grey level of the bars beside a letterboxed image, before both normalisations."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +45,7 @@ class ImageTransform:
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
         """uint8 [B, H, W, 3] -> [B, 6, S, S]. Raises RlvlaError for another type or shape."""
         if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[-1] != 3:
-            raise RlvlaError(f"pictures must be uint8 [B, H, W, 3], got {images.dtype} {list(images.shape)}")
+            raise RlvlaError(f"images must be uint8 [B, H, W, 3], got {images.dtype} {list(images.shape)}")
         return self.normalise(self.resize(images))
 
     def resize(self, images: torch.Tensor) -> torch.Tensor:
@@ -78,13 +78,13 @@ class ImageTransform:
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 
     def _resize_pil(self, image: torch.Tensor) -> torch.Tensor:
-        picture = Image.fromarray(image.cpu().numpy())
+        drawn = Image.fromarray(image.cpu().numpy())
         if self.strategy == "letterbox":
-            side = max(picture.size)
-            left, top = ((side - length) // 2 for length in picture.size)
-            canvas_size = (picture.width + 2 * left, picture.height + 2 * top)
+            side = max(drawn.size)
+            left, top = ((side - length) // 2 for length in drawn.size)
+            canvas_size = (drawn.width + 2 * left, drawn.height + 2 * top)
             canvas = Image.new("RGB", canvas_size, (LETTERBOX_GREY,) * 3)
-            canvas.paste(picture, (left, top))
-            picture = canvas
-        resized = picture.resize((self.size, self.size), Image.Resampling.BICUBIC)
+            canvas.paste(drawn, (left, top))
+            drawn = canvas
+        resized = drawn.resize((self.size, self.size), Image.Resampling.BICUBIC)
         return torch.from_numpy(np.array(resized)).to(image.device)

@@ -16,9 +16,9 @@ import torch
 from safetensors.torch import save_file
 
 from rlvla_core.errors import RlvlaError
-from rlvla_core.storage.json_files import read_json, read_tensors
 from rlvla_core.policy.openvla.graph import OpenVLA
 from rlvla_core.policy.openvla.tensors import meta_model
+from rlvla_core.storage.json_files import read_json, read_tensors
 
 if TYPE_CHECKING:
     from rlvla_core.policy.policy import VLAPolicy

@@ -16,13 +16,13 @@ import torch.nn.functional as F
 
 from rlvla_core.errors import RlvlaError
 from rlvla_core.policy.action_codec import ActionCodec
-from rlvla_core.policy.openvla.checkpoint import MIN_PICTURE_EFFECT, load_model, picture_effect
-from rlvla_core.policy.openvla.decode import action_hidden, decode, token_entropies, token_logprobs
 from rlvla_core.policy.image_transform import ImageTransform
-from rlvla_core.policy.openvla.llama import KVCache, causal_mask, decoder_layer
 from rlvla_core.policy.lora import load_adapter, lora_modules
 from rlvla_core.policy.norm_stats import BRIDGE_ORIG
+from rlvla_core.policy.openvla.checkpoint import MIN_IMAGE_EFFECT, image_effect, load_model
+from rlvla_core.policy.openvla.decode import action_hidden, decode, token_entropies, token_logprobs
 from rlvla_core.policy.openvla.graph import OpenVLA
+from rlvla_core.policy.openvla.llama import KVCache, causal_mask, decoder_layer
 from rlvla_core.policy.openvla.presets import openvla_7b
 from rlvla_core.policy.openvla.tensors import expected_tensors, meta_model
 from rlvla_core.policy.tokenizer import PromptTokenizer
@@ -111,7 +111,7 @@ def run_parity(directory: Path, tokenizer_file: Path | None = None) -> Iterator[
     arrays = Arrays(directory / "parity.npz")
     model = load_model(directory / "checkpoint")
     value_head = load_value_head(directory / "value_head.safetensors")
-    yield from _pictures(arrays, model)
+    yield from _images(arrays, model)
     yield from _tokens(arrays, model)
     if tokenizer_file is not None:
         yield from _prompts(directory, tokenizer_file)
@@ -132,33 +132,33 @@ def run_parity(directory: Path, tokenizer_file: Path | None = None) -> Iterator[
     yield from _names(directory)
 
 
-def _pictures(arrays: Arrays, model: OpenVLA) -> Iterator[Item]:
+def _images(arrays: Arrays, model: OpenVLA) -> Iterator[Item]:
     size = model.config.image_size
     images = arrays["img_uint8"]
     tensor, pil = ImageTransform(size=size), ImageTransform(size=size, resampler="pil")
-    yield _close("pictures", "tensor path, float32", tensor(images), arrays["rl.pixel_values"], VALUES)
-    yield _close("pictures", "PIL path", pil(images), arrays["pixel_values"], VALUES)
+    yield _close("images", "tensor path, float32", tensor(images), arrays["rl.pixel_values"], VALUES)
+    yield _close("images", "PIL path", pil(images), arrays["pixel_values"], VALUES)
     for name in arrays.names("pre.letterbox"):
         box = ImageTransform(size=arrays[name].shape[-1], resampler="pil", strategy="letterbox")
-        yield _close("pictures", "PIL path, letterbox", box(images[:1]), arrays[name], VALUES)
+        yield _close("images", "PIL path, letterbox", box(images[:1]), arrays[name], VALUES)
     for frame_name in arrays.names("pre.img_uint8_"):
         frame = arrays[frame_name][None]
         for name in arrays.names("pre.pil_resized_uint8_"):
             resized = ImageTransform(size=arrays[name].shape[0], resampler="pil").resize(frame)
             theirs = arrays[name].permute(2, 0, 1)
-            yield _equal("pictures", "PIL resize of a frame, grey levels", resized, theirs)
+            yield _equal("images", "PIL resize of a frame, grey levels", resized, theirs)
         for name in arrays.names("pre.tensor_f32_resized"):
             resized = ImageTransform(size=arrays[name].shape[-1]).resize(frame)
             # Recorded as float16: half a unit in the last place at 256 is 0.125.
-            yield _close("pictures", "tensor resize of a frame, grey levels", resized, arrays[name].float(), 0.13)
+            yield _close("images", "tensor resize of a frame, grey levels", resized, arrays[name].float(), 0.13)
         for name in arrays.names("pre.tensor_bf16_bits"):
             bits = arrays[name]
             ours = ImageTransform(size=bits.shape[-1], dtype=torch.bfloat16)(frame)[0]
             theirs = bits.view(torch.bfloat16)
             share = float((ours != theirs).float().mean())
             unit = 2.0**-7 * float(theirs.float().abs().max())
-            yield _close("pictures", "tensor path, bfloat16", ours, theirs, unit)
-            yield Item(group="pictures", name="tensor path, bfloat16: share", error=share, tolerance=BF16_SHARE)
+            yield _close("images", "tensor path, bfloat16", ours, theirs, unit)
+            yield Item(group="images", name="tensor path, bfloat16: share", error=share, tolerance=BF16_SHARE)
 
 
 def _tokens(arrays: Arrays, model: OpenVLA) -> Iterator[Item]:
@@ -185,8 +185,8 @@ def _vision(arrays: Arrays, model: OpenVLA) -> Iterator[Item]:
     yield _scaled("vision", "SigLIP tower", towers.fused_featurizer(pixels[:, 3:]), arrays["vis.siglip"])
     yield _scaled("vision", "projector", model.projector(towers(pixels)), arrays["proj.out"])
     empty = int(arrays["rl.input_ids"][0, -1])
-    blind = not picture_effect(model, empty) > MIN_PICTURE_EFFECT
-    yield Item(group="vision", name="black and white pictures give equal logits", error=float(blind), tolerance=0)
+    blind = not image_effect(model, empty) > MIN_IMAGE_EFFECT
+    yield Item(group="vision", name="black and white images give equal logits", error=float(blind), tolerance=0)
 
 
 def _inference(arrays: Arrays, model: OpenVLA) -> Iterator[Item]:

@@ -1,6 +1,6 @@
-"""What the rest of the code uses: pictures and instructions in, actions, log-probabilities and values out.
+"""What the rest of the code uses: images and instructions in, actions, log-probabilities and values out.
 
-Shapes: B batch, H W picture, A = 7 action tokens, 256 action bins, D Llama width, P patches.
+Shapes: B batch, H W image, A = 7 action tokens, 256 action bins, D Llama width, P patches.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,18 +11,18 @@ import torch
 from torch import nn
 
 from rlvla_core.errors import RlvlaError
-from rlvla_core.policy.openvla.graph import graph
 from rlvla_core.policy.action_codec import ActionCodec
+from rlvla_core.policy.image_transform import ImageTransform
+from rlvla_core.policy.norm_stats import NormStats
+from rlvla_core.policy.openvla import graph
 from rlvla_core.policy.openvla.checkpoint import check_sight, load_config, load_model
 from rlvla_core.policy.openvla.config import CriticInput, OpenVLAConfig
 from rlvla_core.policy.openvla.decode import action_hidden, decode, token_entropies, token_logprobs
-from rlvla_core.storage.json_files import read_json
-from rlvla_core.policy.image_transform import ImageTransform
 from rlvla_core.policy.openvla.initialise import initialise
-from rlvla_core.policy.norm_stats import NormStats
 from rlvla_core.policy.openvla.presets import preset
 from rlvla_core.policy.tokenizer import PromptTokenizer, tiny_tokenizer
 from rlvla_core.policy.value_head import ValueHead, critic_state
+from rlvla_core.storage.json_files import read_json
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,7 +54,7 @@ class TokenScore:
     state: torch.Tensor
     """[B, D], or [B, A·D] where the critic reads all states: input of the value head."""
     patches: torch.Tensor
-    """[B, P, D]: projected patch features (the picture as the language model gets it), for auxiliary losses."""
+    """[B, P, D]: projected patch features (the image as the language model gets it), for auxiliary losses."""
 
 
 class VLAPolicy(nn.Module):
@@ -62,7 +62,7 @@ class VLAPolicy(nn.Module):
 
     def __init__(
         self,
-        model: openvla.OpenVLA,
+        model: graph.OpenVLA,
         value_head: ValueHead,
         tokenizer: PromptTokenizer,
         norm_stats: NormStats,
@@ -91,7 +91,7 @@ class VLAPolicy(nn.Module):
         """Fresh weights; the same seed gives the same weights, whatever the global random state is."""
         generator = torch.Generator().manual_seed(seed)
         with torch.random.fork_rng(devices=[]):
-            model = openvla.OpenVLA(config)
+            model = graph.OpenVLA(config)
             value_head = ValueHead(config.value_width, config.value_hidden)
         initialise(model, generator)
         value_head.initialise(generator)
@@ -118,7 +118,7 @@ class VLAPolicy(nn.Module):
         """Weights, tokenizer and statistics of a public OpenVLA directory; the value head starts fresh.
 
         unnorm_key: which action statistics of the checkpoint to use; may be left out where there is only one.
-        Raises RlvlaError for missing or damaged files, unknown keys, and a graph that does not see its picture.
+        Raises RlvlaError for missing or damaged files, unknown keys, and a graph that does not see its image.
         """
         config = load_config(directory)
         statistics = dict(config.norm_stats)
@@ -164,7 +164,7 @@ class VLAPolicy(nn.Module):
         temperature: float = 1.0,
         generator: torch.Generator | None = None,
     ) -> ActionSample:
-        """Draw an action for each picture (uint8 [B, H, W, 3]) and its instruction. No gradients.
+        """Draw an action for each image (uint8 [B, H, W, 3]) and its instruction. No gradients.
 
         temperature: 0 takes the most likely token each time. generator: on the policy's device; makes draws repeatable.
         """
@@ -227,14 +227,14 @@ class VLAPolicy(nn.Module):
             self.value_head = head.to(device)
 
     def patches(self, images: torch.Tensor) -> torch.Tensor:
-        """Projected patch features [B, P, D] of pictures uint8 [B, H, W, 3], without the language model."""
+        """Projected patch features [B, P, D] of images uint8 [B, H, W, 3], without the language model."""
         return self.model.projector(self.model.vision_backbone(self._pixels(images)))
 
     def _pixels(self, images: torch.Tensor) -> torch.Tensor:
         return self.transform(images.to(self.device)).to(self.dtype)
 
-    def _sequence(self, images: torch.Tensor, instructions: Sequence[str]) -> openvla.Sequence:
+    def _sequence(self, images: torch.Tensor, instructions: Sequence[str]) -> graph.Sequence:
         if len(images) != len(instructions):
-            raise RlvlaError(f"{len(images)} pictures came with {len(instructions)} instructions: give one for each")
+            raise RlvlaError(f"{len(images)} images came with {len(instructions)} instructions: give one for each")
         input_ids, mask = self.tokenizer.batch(instructions, self.config.pad_token_id, self.device)
         return self.model.embed(self._pixels(images), input_ids, mask)

@@ -12,9 +12,9 @@ import numpy as np
 import torch
 
 from rlvla_core.errors import RlvlaError
+from rlvla_core.geometry.rotations import matrix_of_euler_xyz, rotation_vector
 from rlvla_core.policy.bundle import load_bundle, load_deploy
 from rlvla_core.policy.policy import VLAPolicy
-from rlvla_core.geometry.rotations import matrix_of_euler_xyz, rotation_vector
 
 ROBOT = "widowx250s"
 AXES = ("x [m]", "y [m]", "z [m]", "roll [rad]", "pitch [rad]", "yaw [rad]", "gripper")
@@ -49,18 +49,18 @@ class SimplerPolicy:
         self._generator.manual_seed(self.seed)
 
     def step(self, image: np.ndarray, task_description: str | None = None, *_: Any, **__: Any) -> tuple[Answer, Answer]:
-        """The policy's answer to a picture (uint8 [H, W, 3], any size) as it is, and as the environment takes it.
+        """The policy's answer to an image (uint8 [H, W, 3], any size) as it is, and as the environment takes it.
 
         raw: world_vector [3] metres, rotation_delta [3] XYZ Euler radians, open_gripper [1] 0 or 1.
         action: world_vector [3], rot_axangle [3] axis times angle, gripper [1] -1 or 1, terminate_episode [1] 0.
-        Raises RlvlaError for another kind of picture, or where no instruction was ever given.
+        Raises RlvlaError for another kind of image, or where no instruction was ever given.
         """
         if task_description is not None and task_description != self.instruction:
             self.reset(task_description)
         if self.instruction is None:
             raise RlvlaError("no instruction yet: call reset(instruction), or give step() one")
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-            raise RlvlaError(f"a picture is uint8 [height, width, 3]; got {image.dtype} {list(image.shape)}")
+            raise RlvlaError(f"an image is uint8 [height, width, 3]; got {image.dtype} {list(image.shape)}")
         sample = self.policy.act(
             torch.from_numpy(np.ascontiguousarray(image))[None],
             [self.instruction],
@@ -80,7 +80,7 @@ class SimplerPolicy:
     def visualize_epoch(
         self, predicted_raw_actions: Sequence[Answer], images: Sequence[np.ndarray], save_path: str
     ) -> None:
-        """Draw what the policy answered over one episode; pictures are left to the evaluator's own video."""
+        """Draw what the policy answered over one episode; images are left to the evaluator's own video."""
         from matplotlib.figure import Figure
 
         answers = np.stack([np.concatenate(list(raw.values())) for raw in predicted_raw_actions])

@@ -67,7 +67,7 @@ class PromptTokenizer:
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Left-padded ids and mask, int64 [B, T] each, with every BOS in column 0: [BOS, pad .., prompt].
 
-        The picture is inserted after column 0, so BOS must come before the padding.
+        The image is inserted after column 0, so BOS must come before the padding.
         """
         numbers = {instruction: number for number, instruction in enumerate(dict.fromkeys(instructions))}
         rows = [self.prompt_ids(instruction) for instruction in numbers]  # a batch says the same thing many times

@@ -1,6 +1,6 @@
 """The critic: one number from the states that predict the action tokens (paper, section 3).
 
-The paper's choice is the first of them alone, which has seen the picture and the prompt and no action yet; the last one
+The paper's choice is the first of them alone, which has seen the image and the prompt and no action yet; the last one
 and all seven side by side are its ablations (figure 4).
 """
 

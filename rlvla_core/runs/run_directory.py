@@ -22,8 +22,8 @@ from typing import Any
 
 from rlvla_core.errors import RlvlaError
 from rlvla_core.runs.checkpoint import CheckpointStore
-from rlvla_core.storage.atomic import replace_json
 from rlvla_core.runs.journal import Journal
+from rlvla_core.storage.atomic import replace_json
 from rlvla_core.storage.lock import LOCK_NAME, RunLock
 
 _PACKAGES = (

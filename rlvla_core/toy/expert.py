@@ -74,13 +74,13 @@ def demonstrate(
             observation = result.observation
             if not active.any():
                 break
-        pictures, moves = torch.stack(images, 1).numpy(), torch.stack(actions, 1).numpy()
+        frames, moves = torch.stack(images, 1).numpy(), torch.stack(actions, 1).numpy()
         state, reward = torch.stack([s for s in states if s is not None], 1).numpy(), torch.stack(rewards, 1).numpy()
         success = result.success.tolist()
         for i, length in enumerate(lengths.tolist()):
             episodes.append(
                 Episode(
-                    images=pictures[i, :length],
+                    images=frames[i, :length],
                     actions=moves[i, :length],
                     instruction=world.instructions[i],
                     episode_id=int(ids[i]),

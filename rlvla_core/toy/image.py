@@ -5,12 +5,12 @@ import torch
 from rlvla_core.environment import CameraSpec
 
 HALF_VIEW = 0.12
-"""Half the side of the square that the picture shows, metres."""
+"""Half the side of the square that the image shows, metres."""
 _HEIGHT = 0.25
 
 
 def top_down_camera(size: int) -> CameraSpec:
-    """A camera 25 cm above the board that looks straight down; picture right is +x, picture up is +y."""
+    """A camera 25 cm above the board that looks straight down; image right is +x, image up is +y."""
     focal = 0.5 * size * _HEIGHT / HALF_VIEW
     centre = 0.5 * size
     return CameraSpec(
@@ -32,7 +32,7 @@ def blank(brightness: torch.Tensor, size: int) -> torch.Tensor:
 
 
 def paint_disc(canvas: torch.Tensor, centres: torch.Tensor, radius: float, colour: tuple[int, int, int]) -> None:
-    """Paint one disc per picture in place: centres float32 [N, 2] and radius in metres, edges smooth over one pixel."""
+    """Paint one disc per image in place: centres float32 [N, 2] and radius in metres, edges smooth over one pixel."""
     size = canvas.shape[1]
     metres = 2.0 * HALF_VIEW / size
     pixels = (torch.arange(size, dtype=torch.float32) + 0.5) * metres - HALF_VIEW

@@ -12,8 +12,8 @@ import torch
 
 from rlvla_core.environment import ACTION_DIM, EnvSpec, Observation, StepResult, check_episode_ids
 from rlvla_core.errors import RlvlaError
-from rlvla_core.toy.layout import GRID, NUM_EPISODES, start_points, uniforms
 from rlvla_core.toy.image import blank, paint_disc, top_down_camera
+from rlvla_core.toy.layout import GRID, NUM_EPISODES, start_points, uniforms
 
 HALF_BOARD = 0.1
 """The pointer cannot leave ±HALF_BOARD metres."""
@@ -32,8 +32,8 @@ class ToyConfig:
 
     task: Literal["reach", "push"] = "reach"
     """reach: move the pointer onto the named disc. push: push the green puck onto it."""
-    picture_size: int = 64
-    """Side of the square picture, pixels."""
+    image_size: int = 64
+    """Side of the square image, pixels."""
     max_steps: int = 16
     """Time limit of an episode."""
     num_episodes: int = NUM_EPISODES
@@ -50,7 +50,7 @@ class ToyWorld:
         self.things = ("pointer", "red", "blue", "puck")[: 3 + (config.task == "push")]
         self.spec = EnvSpec(
             robot=f"toy-{config.task}",
-            camera=top_down_camera(config.picture_size),
+            camera=top_down_camera(config.image_size),
             control_hz=5.0,
             max_steps=config.max_steps,
             episode_set=f"toy-{config.task}",
@@ -73,7 +73,7 @@ class ToyWorld:
         extra = torch.from_numpy(draws[:, -2:]).float()
         self.red_counts = extra[:, 0] < 0.5
         self.instructions = [self._sentence("red" if red else "blue") for red in self.red_counts.tolist()]
-        self._board = blank(60.0 + 60.0 * extra[:, 1], self.config.picture_size)
+        self._board = blank(60.0 + 60.0 * extra[:, 1], self.config.image_size)
         for i, colour in enumerate(COLOURS.values()):
             paint_disc(self._board, self.points[:, 1 + i], GOAL_RADIUS, colour)
         self._stages = torch.zeros(self.num_envs, 4, dtype=torch.bool)
@@ -81,7 +81,7 @@ class ToyWorld:
         self._score = torch.zeros(self.num_envs)
         self._steps = torch.zeros(self.num_envs, dtype=torch.int64)
         self._update_score()
-        self._images = self._picture()
+        self._images = self._image()
         self._started = True
         return self._observe()
 
@@ -96,7 +96,7 @@ class ToyWorld:
         self._move(shift)
         self._steps += moving
         self._update_score(moving)
-        images = self._picture()
+        images = self._image()
         self._images = torch.where(moving.reshape(-1, 1, 1, 1), images, self._images)
         success = self.success()
         terminated = success & moving if self.config.end_on_success else torch.zeros_like(moving)
@@ -153,7 +153,7 @@ class ToyWorld:
         self._stages |= stages
         self._score = 0.2 * self._stages.sum(-1).float() + self.success().float()
 
-    def _picture(self) -> torch.Tensor:
+    def _image(self) -> torch.Tensor:
         canvas = self._board.clone()
         if self.config.task == "push":
             paint_disc(canvas, self.points[:, 3], PUCK_RADIUS, _GREEN)
@@ -169,9 +169,9 @@ class ToyWorld:
 
 def make_toy_env(config: ToyConfig, num_envs: int) -> ToyWorld:
     """N toy worlds on the CPU. Raises RlvlaError for sizes that cannot be."""
-    if num_envs < 1 or config.max_steps < 1 or config.picture_size < 8:
+    if num_envs < 1 or config.max_steps < 1 or config.image_size < 8:
         raise RlvlaError(
-            f"a toy world needs >= 1 environments, >= 1 steps and pictures of >= 8 pixels, got {num_envs}, "
-            f"{config.max_steps} and {config.picture_size}"
+            f"a toy world needs >= 1 environments, >= 1 steps and images of >= 8 pixels, got {num_envs}, "
+            f"{config.max_steps} and {config.image_size}"
         )
     return ToyWorld(config, num_envs)

@@ -1,7 +1,7 @@
-"""The picture of one world: a SAPIEN scene with visuals only, drawn by the paper's camera over a table picture.
+"""The image of one world: a SAPIEN scene with visuals only, drawn by the paper's camera over a table image.
 
 The stage is never simulated: bodies are put where the physics has them. Robot, objects and receptacles are all there is
-to draw; what the renderer leaves transparent is the table picture (the green screen of the paper, section 1.2).
+to draw; what the renderer leaves transparent is the table image (the green screen of the paper, section 1.2).
 Lights cast no shadow, as nothing that could catch one is drawn.
 """
 
@@ -78,7 +78,7 @@ def no_reflections() -> render.RenderTexture:
 
 
 class Stage:
-    """Draws uint8 pictures [height, width, 3] of one world."""
+    """Draws uint8 images [height, width, 3] of one world."""
 
     def __init__(self, spec: RobotSpec, camera: CameraSpec, supersampling: int) -> None:
         self.camera = camera
@@ -102,8 +102,8 @@ class Stage:
 
     def _add_camera(self, spec: RobotSpec) -> render.RenderCameraComponent:
         camera, scale = self.camera, self.supersampling
-        # Picture formats are global in SAPIEN and ManiSkill changes them: ask for ours whenever a camera is made.
-        render.set_picture_format("Color", "r8g8b8a8unorm")
+        # Image formats are global in SAPIEN and ManiSkill changes them: ask for ours whenever a camera is made.
+        render.set_image_format("Color", "r8g8b8a8unorm")
         eye = render.RenderCameraComponent(camera.width * scale, camera.height * scale, SHADER)
         fx, fy, cx, cy = (scale * value for value in (camera.fx, camera.fy, camera.cx, camera.cy))
         eye.set_perspective_parameters(NEAR, FAR, fx, fy, cx, cy, 0.0)
@@ -120,7 +120,7 @@ class Stage:
         self.eye.entity.set_pose(self.base * pose)
 
     def dress(self, meshes: list[Mesh], background: np.ndarray, texture: tuple[Veil, np.ndarray] | None = None) -> None:
-        """Show these meshes as props 0, 1, ... and this picture (uint8 [height, width, 3]) behind everything, with a
+        """Show these meshes as props 0, 1, ... and this image (uint8 [height, width, 3]) behind everything, with a
         texture (from `Veil.texture`) blended in where one is given."""
         for entity in self.props:
             self.scene.remove_entity(entity)
@@ -136,28 +136,28 @@ class Stage:
             entity.set_pose(pose)
 
     def draw(self, links: list[tuple[str, sapien.Pose]], props: list[sapien.Pose]) -> np.ndarray:
-        """The picture, uint8 [height, width, 3], with links and props at these world poses."""
+        """The image, uint8 [height, width, 3], with links and props at these world poses."""
         self.pose(links, props)
         return self.compose(self.render())
 
     def render(self) -> np.ndarray:
         """Robot and props alone, uint8 [s height, s width, 4], alpha 0 where there is nothing."""
         self.scene.update_render()
-        self.eye.take_picture()
-        return self.eye.get_picture("Color")
+        self.eye.take_image()
+        return self.eye.get_image("Color")
 
     def compose(self, foreground: np.ndarray, span: tuple[int, int] | None = None) -> np.ndarray:
-        """`render`'s picture over the background, uint8 [height, width, 3]; `span`: see `veiled`."""
+        """`render`'s image over the background, uint8 [height, width, 3]; `span`: see `veiled`."""
         if self.texture is None:
             return overlay(foreground, self.background)
         veil, texture = self.texture
         front, alpha = shrunk(foreground, self.camera.height)
         sizes = None if span is None else (np.array(span[:1]), np.array(span[1:]))
-        picture = veiled(front[None], alpha[None], self.background[None], texture[None], veil, sizes)[0]
-        return (picture + 0.5).astype(np.uint8)
+        image = veiled(front[None], alpha[None], self.background[None], texture[None], veil, sizes)[0]
+        return (image + 0.5).astype(np.uint8)
 
     def box_size(self, foreground: np.ndarray) -> tuple[int, int]:
-        """Height and width of the box around what `render` drew, pixels of the picture."""
+        """Height and width of the box around what `render` drew, pixels of the image."""
         _, alpha = shrunk(foreground, self.camera.height)
         _, _, height, width = foreground_box(alpha[None])
         return int(height[0]), int(width[0])
@@ -183,6 +183,6 @@ def shrunk(colour: np.ndarray, height: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def overlay(colour: np.ndarray, background: np.ndarray) -> np.ndarray:
-    """Rendered foreground (see `shrunk`) over a background picture, float32 [H, W, 3] in 0..255: uint8 [H, W, 3]."""
+    """Rendered foreground (see `shrunk`) over a background image, float32 [H, W, 3] in 0..255: uint8 [H, W, 3]."""
     front, alpha = shrunk(colour, len(background))
     return (front + (1.0 - alpha) * background + 0.5).astype(np.uint8)

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from rlvla_core.errors import RlvlaError
-from rlvla_sim.episodes import EpisodeSet
 from rlvla_sim.episode_sets import episode_set
+from rlvla_sim.episodes import EpisodeSet
 from rlvla_sim.robots.spec import View
 
 CONTROL_HZ = 5.0
@@ -21,9 +21,9 @@ class WorldConfig:
     image_width: int = 64
     """Pixels."""
     image_height: int = 64
-    """Pixels. The view is the same at every picture shape: a square picture of 4:3 is squeezed."""
+    """Pixels. The view is the same at every image shape: a square image of 4:3 is squeezed."""
     view: View = "whole"
-    """How much of the paper's camera picture there is: all of it, or the window around the workspace. An arm without
+    """How much of the paper's camera image there is: all of it, or the window around the workspace. An arm without
     such a window has the whole."""
     supersampling: int = 2
     """Each pixel is the mean of this many rendered ones in each direction."""
@@ -45,9 +45,7 @@ class WorldConfig:
 
     def __post_init__(self) -> None:
         if min(self.image_width, self.image_height) < 8 or max(self.image_width, self.image_height) > 2048:
-            raise RlvlaError(
-                f"picture size {self.image_width} x {self.image_height}: each side must be 8 .. 2048 pixels"
-            )
+            raise RlvlaError(f"image size {self.image_width} x {self.image_height}: each side must be 8 .. 2048 pixels")
         if not 1 <= self.supersampling <= 8:
             raise RlvlaError(f"supersampling {self.supersampling}: use 1 .. 8")
         if self.max_steps < 1:

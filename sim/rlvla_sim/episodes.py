@@ -66,7 +66,7 @@ class Episode:
     extra: Extra | None = None
     """A second object or receptacle."""
     texture: int | None = None
-    """Index in the catalogue's textures; blended into the pictures by `veil`."""
+    """Index in the catalogue's textures; blended into the images by `veil`."""
     veil: Veil | None = None
     move_to: Position | None = None
     """Where the object is put in the middle of the episode, metres, world frame."""

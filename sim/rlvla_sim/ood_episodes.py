@@ -16,8 +16,8 @@ from typing import Any
 from rlvla_core.errors import RlvlaError
 from rlvla_core.evaluation.episode_list import EpisodeList
 from rlvla_sim.config import WorldConfig
-from rlvla_sim.episodes import EpisodeSet
 from rlvla_sim.episode_sets import episode_set
+from rlvla_sim.episodes import EpisodeSet
 from rlvla_sim.shifts import shifts
 
 VERSION = 1

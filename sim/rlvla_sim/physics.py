@@ -10,8 +10,8 @@ import numpy as np
 import sapien
 from sapien import physx
 
-from rlvla_sim.assets.asset import ObjectAsset
 from rlvla_core.geometry.transforms import quaternion_about_z
+from rlvla_sim.assets.asset import ObjectAsset
 from rlvla_sim.robots import RobotSpec
 
 TABLE_HEIGHT = 0.8695

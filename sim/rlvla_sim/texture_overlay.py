@@ -1,7 +1,7 @@
-"""A texture blended into the pictures: the shifts "dynamic texture" and "dynamic noise" (paper, section 2).
+"""A texture blended into the images: the shifts "dynamic texture" and "dynamic noise" (paper, section 2).
 
-The paper's constants are in pixels of a 640 x 480 picture; here they scale with the picture, so that a small picture
-is the small version of the paper's. Functions take N pictures at once, as numpy or torch arrays of one device.
+The paper's constants are in pixels of a 640 x 480 image; here they scale with the image, so that a small image
+is the small version of the paper's. Functions take N images at once, as numpy or torch arrays of one device.
 """
 
 from dataclasses import dataclass
@@ -9,31 +9,31 @@ from typing import Any, Literal
 
 import numpy as np
 
-from rlvla_sim.assets.asset import PICTURE_SIZE, TextureAsset
 from rlvla_core.geometry.transforms import array_module
+from rlvla_sim.assets.asset import IMAGE_SIZE, TextureAsset
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Veil:
-    """How an episode's texture gets into its pictures."""
+    """How an episode's texture gets into its images."""
 
-    over: Literal["foreground", "picture"]
-    """`foreground`: robot and props, the texture stretched over the box around them, frame by frame. `picture`: all of
-    it, by a window of the texture at twice the picture's size that moves with that box."""
+    over: Literal["foreground", "image"]
+    """`foreground`: robot and props, the texture stretched over the box around them, frame by frame. `image`: all of
+    it, by a window of the texture at twice the image's size that moves with that box."""
     share: float
     """Weight of the texture, 0 .. 1."""
     coupled: bool = False
     """As released: the texture is stretched to the largest box of the worlds that are drawn together and cut off at
-    each world's own box, so that a world's pictures depend on its neighbours."""
+    each world's own box, so that a world's images depend on its neighbours."""
 
     def texture(self, asset: TextureAsset, width: int, height: int) -> np.ndarray:
-        """The texture as `veiled` needs it for pictures of this size, float32 [h, w, 3] in 0..255."""
-        scale = 2 if self.over == "picture" else 1
-        return asset.picture(scale * width, scale * height).astype(np.float32)
+        """The texture as `veiled` needs it for images of this size, float32 [h, w, 3] in 0..255."""
+        scale = 2 if self.over == "image" else 1
+        return asset.image(scale * width, scale * height).astype(np.float32)
 
 
 def foreground_box(alpha: Any) -> tuple[Any, Any, Any, Any]:
-    """Top, left, height and width, int [N] each, of the box around alpha > 0 in [N, H, W, 1]; the whole picture where
+    """Top, left, height and width, int [N] each, of the box around alpha > 0 in [N, H, W, 1]; the whole image where
     nothing is drawn. Pixels."""
     xp = array_module(alpha)
     seen = alpha[..., 0] > 0
@@ -75,16 +75,16 @@ def _between(pixel: Any, start: Any, length: Any, size: int) -> tuple[Any, Any, 
 
 
 def window(texture: Any, top: Any, left: Any, height: Any, width: Any) -> Any:
-    """The parts [N, H, W, 3] of textures [N, 2H, 2W, 3] that start at the box's centre: a picture in the middle of its
-    texture sees the part around that centre. The four are int [N], pixels of the picture."""
+    """The parts [N, H, W, 3] of textures [N, 2H, 2W, 3] that start at the box's centre: an image in the middle of its
+    texture sees the part around that centre. The four are int [N], pixels of the image."""
     number, tall, wide = texture.shape[0], texture.shape[1] // 2, texture.shape[2] // 2
     xp = array_module(top)
     rows, columns = (
         _whole(xp.floor(xp.clip(start + length / 2, size / pixels, size - size / pixels)))[:, None]
         + _arange(texture, size)[None]
         for start, length, size, pixels in (
-            (top, height, tall, PICTURE_SIZE[1]),
-            (left, width, wide, PICTURE_SIZE[0]),
+            (top, height, tall, IMAGE_SIZE[1]),
+            (left, width, wide, IMAGE_SIZE[0]),
         )
     )
     return texture[_arange(texture, number)[:, None, None], rows[:, :, None], columns[:, None, :]]
@@ -102,8 +102,8 @@ def veiled(
     if veil.over == "foreground":
         pattern = stretched(texture, top, left, *(span or (height, width)))
         return front + veil.share * (alpha * pattern - front) + (1.0 - alpha) * background
-    picture = front + (1.0 - alpha) * background
-    return picture + veil.share * (window(texture, top, left, height, width) - picture)
+    image = front + (1.0 - alpha) * background
+    return image + veil.share * (window(texture, top, left, height, width) - image)
 
 
 def _arange(like: Any, size: int) -> Any:

@@ -116,17 +116,17 @@ class CpuVecEnv:
         )
 
     def _observe(self, rows: range | list[int]) -> Observation:
-        """Fresh pictures and states of these environments; the others keep their last ones."""
+        """Fresh images and states of these environments; the others keep their last ones."""
         self._images, self._state = self._images.clone(), self._state.clone()
         images, state = self._images.numpy(), self._state.numpy()
-        pictures = self._coupled_pictures(rows) if self._coupled else (self.worlds[row].picture() for row in rows)
-        for row, picture in zip(rows, pictures, strict=True):
-            images[row] = picture
+        rendered = self._coupled_images(rows) if self._coupled else (self.worlds[row].image() for row in rows)
+        for row, image in zip(rows, rendered, strict=True):
+            images[row] = image
             state[row] = self.worlds[row].state()
         return Observation(images=self._images, instructions=[w.instruction for w in self.worlds], state=self._state)
 
-    def _coupled_pictures(self, rows: range | list[int]) -> list[np.ndarray]:
-        """Pictures of these environments, whose textures all have the size of the largest box in any environment; see
+    def _coupled_images(self, rows: range | list[int]) -> list[np.ndarray]:
+        """Images of these environments, whose textures all have the size of the largest box in any environment; see
         `Veil.coupled`."""
         stages = [self.worlds[row].stage for row in rows]
         drawn = [self.worlds[row].render() for row in rows]

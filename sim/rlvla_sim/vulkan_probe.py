@@ -1,4 +1,4 @@
-"""Renders one picture and prints what drew it, as one line of JSON.
+"""Renders one image and prints what drew it, as one line of JSON.
 
 Run it in a process of its own (`python -m rlvla_sim.vulkan_probe`): a broken Vulkan driver does not raise, it ends
 the process, and the caller must survive to say what to do.
@@ -15,7 +15,7 @@ import sapien
 from rlvla_sim.camera_renderer import no_reflections
 
 SIZE = 64
-"""Width and height of the probe picture, pixels."""
+"""Width and height of the probe image, pixels."""
 
 VULKAN_1_2 = (1 << 22) | (2 << 12)
 """The API version that has driver properties, as a Vulkan version word."""
@@ -111,7 +111,7 @@ def drivers() -> dict[str, str]:
 
 
 def render() -> dict[str, object]:
-    """Draw a lit box twice: the first picture compiles the shaders, the second shows the lasting cost."""
+    """Draw a lit box twice: the first image compiles the shaders, the second shows the lasting cost."""
     started = time.perf_counter()
     sapien.render.set_camera_shader_dir("minimal")  # the one that the worlds use
     scene = sapien.Scene([sapien.physx.PhysxCpuSystem(), sapien.render.RenderSystem()])
@@ -122,28 +122,28 @@ def render() -> dict[str, object]:
     camera = scene.add_camera(name="probe", width=SIZE, height=SIZE, fovy=1.0, near=0.01, far=10.0)
     camera.set_texture("BRDFLUT", no_reflections())
     scene.update_render()
-    camera.take_picture()
-    picture = camera.get_picture("Color")
+    camera.take_image()
+    image = camera.get_image("Color")
     first = time.perf_counter() - started
     started = time.perf_counter()
-    camera.take_picture()
-    picture = camera.get_picture("Color")
+    camera.take_image()
+    image = camera.get_image("Color")
     again = time.perf_counter() - started
-    red, _, blue = picture[SIZE // 2, SIZE // 2, :3]
+    red, _, blue = image[SIZE // 2, SIZE // 2, :3]
     return {
         "device": scene.render_system.device.name,
-        "picture_is_right": bool(picture.shape == (SIZE, SIZE, 4) and red > 2 * blue),
-        "first_picture_s": round(first, 3),
-        "picture_ms": round(1000 * again, 2),
+        "image_is_right": bool(image.shape == (SIZE, SIZE, 4) and red > 2 * blue),
+        "first_image_s": round(first, 3),
+        "image_ms": round(1000 * again, 2),
     }
 
 
 def main() -> int:
-    """Print the JSON line; 0 where the picture shows the red box."""
+    """Print the JSON line; 0 where the image shows the red box."""
     report = render()
     report["driver"] = drivers().get(str(report["device"]))
     print(json.dumps(report))
-    return 0 if report["picture_is_right"] else 1
+    return 0 if report["image_is_right"] else 1
 
 
 if __name__ == "__main__":

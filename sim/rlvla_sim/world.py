@@ -1,4 +1,4 @@
-"""One world of the put-X-on-Y task on CPU: physics, task state, reward and picture of a single episode."""
+"""One world of the put-X-on-Y task on CPU: physics, task state, reward and image of a single episode."""
 
 import math
 from dataclasses import dataclass
@@ -7,14 +7,14 @@ import numpy as np
 import sapien
 from sapien import physx
 
+from rlvla_core.geometry.transforms import matrix_of_quaternion, rigid, rigid_inverse
 from rlvla_sim import reward
 from rlvla_sim.assets.asset import Catalogue, Mesh, ObjectAsset
+from rlvla_sim.camera_renderer import Stage
 from rlvla_sim.config import WorldConfig
 from rlvla_sim.episodes import Episode, Extra, Position
-from rlvla_core.geometry.transforms import matrix_of_quaternion, rigid, rigid_inverse
 from rlvla_sim.physics import MOVE_SECONDS, MOVE_STEP, Physics, move_pose
 from rlvla_sim.robots import RobotSpec, robot
-from rlvla_sim.camera_renderer import Stage
 
 GRASP_FORCE = 0.5
 """Newtons: each finger presses at least this hard (paper, section 1.6)."""
@@ -60,7 +60,7 @@ class Outcome:
 
 
 class World:
-    """One episode at a time; joint targets in, pictures and task state out."""
+    """One episode at a time; joint targets in, images and task state out."""
 
     def __init__(self, config: WorldConfig, assets: Catalogue) -> None:
         self.config = config
@@ -102,7 +102,7 @@ class World:
         texture = None
         if episode.veil is not None and episode.texture is not None:
             texture = (episode.veil, episode.veil.texture(self.assets.textures[episode.texture], *size))
-        table = self.assets.tables[episode.table].picture(*size, self.spec.window(self.config.view))
+        table = self.assets.tables[episode.table].image(*size, self.spec.window(self.config.view))
         self.stage.dress(meshes, table, texture)
 
     @staticmethod
@@ -169,7 +169,7 @@ class World:
         self.stage.pose(links, [body.entity.pose for body in self.bodies])
         return self.stage.render()
 
-    def picture(self) -> np.ndarray:
+    def image(self) -> np.ndarray:
         """What the camera sees now, uint8 [H, W, 3]."""
         return self.stage.compose(self.render())
 

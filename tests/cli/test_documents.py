@@ -41,5 +41,5 @@ def test_commands_shown_exist(document: Path) -> None:
 def test_the_policies_that_the_documents_keep_act(kept: str) -> None:
     """A change of the bundle's format would otherwise leave them behind unseen."""
     policy = load_bundle(ROOT / "docs" / "learning" / kept)
-    picture = torch.zeros(1, 64, 64, 3, dtype=torch.uint8)
-    assert policy.act(picture, ["put the carrot on the plate"], temperature=0.0).actions.shape == (1, 7)
+    image = torch.zeros(1, 64, 64, 3, dtype=torch.uint8)
+    assert policy.act(image, ["put the carrot on the plate"], temperature=0.0).actions.shape == (1, 7)

@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from rlvla.cli import main
-from rlvla_sim.pretraining import dataset
 from rlvla_core.errors import RlvlaError
 from rlvla_core.learning.open_run import FROM_NOTHING, start_policy
 from rlvla_core.policy.bundle import load_bundle
 from rlvla_core.policy.norm_stats import BRIDGE_ORIG
 from rlvla_core.policy.openvla.presets import TINY_BASE
+from rlvla_sim.pretraining import dataset
 from rlvla_sim.pretraining.questions import ANSWER
 
 POLICY = Path(__file__).resolve().parents[2] / "docs" / "learning" / "policy-seed1"
@@ -25,13 +25,13 @@ def pretrain(folder: Path, *more: str) -> int:
     return main(["pretrain", *where, *size, *training, *more])
 
 
-def test_it_writes_a_base_and_goes_on_with_pictures_that_are_there(tmp_path, capsys):
+def test_it_writes_a_base_and_goes_on_with_images_that_are_there(tmp_path, capsys):
     assert pretrain(tmp_path) == 0
     line = json.loads(capsys.readouterr().out.strip().splitlines()[-1])
     assert line["scenes"] == 96
     base = load_bundle(tmp_path / "run" / "policy")
     assert base.codec.norm_stats == ANSWER
-    shard = scenes.shard_path(tmp_path / "scenes" / "widowx250s", 0)
+    shard = dataset.shard_path(tmp_path / "scenes" / "widowx250s", 0)
     drawn = shard.stat().st_mtime_ns
     assert pretrain(tmp_path, "--resume") == 0
     assert shard.stat().st_mtime_ns == drawn

@@ -109,7 +109,7 @@ def test_a_silent_policy_or_camera_holds_and_coming_back_is_not_enough(moving: C
     assert moving.controller.mode is Mode.HOLD and "camera" in moving.changes[-1][2]
 
 
-def test_answers_of_an_older_epoch_or_to_an_older_picture_are_refused(moving: Cell):
+def test_answers_of_an_older_epoch_or_to_an_older_image_are_refused(moving: Cell):
     epoch = moving.controller.arbiter.epoch
     moving.cause(Event.HOLD)
     seen = moving.now

@@ -13,7 +13,7 @@ from rlvla_core.errors import RlvlaError
 
 DATA = "data/chunk-000/file-000.parquet"
 EPISODES = "meta/episodes/chunk-000/file-000.parquet"
-PICTURE = "observation.images.third_person"
+IMAGE = "observation.images.third_person"
 
 
 @pytest.fixture(scope="module")
@@ -62,18 +62,18 @@ def test_damaged_parquet_is_named(dataset, name, damage):
     refuses(dataset, "meta/episodes" if name == EPISODES and damage == "missing" else name)
 
 
-def test_bytes_flipped_in_a_picture(dataset):
+def test_bytes_flipped_in_a_image(dataset):
     table = pq.read_table(dataset / DATA)
-    pictures = table[PICTURE].to_pylist()
-    pictures[4]["bytes"] = pictures[4]["bytes"][:40]
-    edit_column(dataset / DATA, PICTURE, pictures, table.schema.field(PICTURE).type)
+    images = table[IMAGE].to_pylist()
+    images[4]["bytes"] = images[4]["bytes"][:40]
+    edit_column(dataset / DATA, IMAGE, images, table.schema.field(IMAGE).type)
     refuses(dataset, DATA, "damaged")
 
 
-def test_a_picture_outside_of_the_parquet_file(dataset):
+def test_a_image_outside_of_the_parquet_file(dataset):
     table = pq.read_table(dataset / DATA)
-    pictures = [{"bytes": None, "path": "frame.png"}] * table.num_rows
-    edit_column(dataset / DATA, PICTURE, pictures, table.schema.field(PICTURE).type)
+    images = [{"bytes": None, "path": "frame.png"}] * table.num_rows
+    edit_column(dataset / DATA, IMAGE, images, table.schema.field(IMAGE).type)
     refuses(dataset, DATA, "outside of the parquet file")
 
 
@@ -138,7 +138,7 @@ def test_a_path_that_leaves_the_dataset(dataset):
 
 def test_two_cameras_need_a_choice(dataset):
     info = json.loads((dataset / "meta/info.json").read_text())
-    info["features"]["observation.images.wrist"] = info["features"][PICTURE]
+    info["features"]["observation.images.wrist"] = info["features"][IMAGE]
     edit_info(dataset, features=info["features"])
     refuses(dataset, "2 cameras", "third_person, wrist")
     assert Dataset.open(dataset, camera="third_person").num_frames == 18

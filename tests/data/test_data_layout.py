@@ -77,9 +77,9 @@ def test_frames(written):
     assert table["frame_index"].to_pylist() == [*range(4), *range(7), *range(5)]
     assert table["timestamp"].to_pylist() == pytest.approx([step / 5 for steps in LENGTHS for step in range(steps)])
     data = table["observation.images.third_person"][5].as_py()["bytes"]
-    picture = Image.open(io.BytesIO(data))
-    assert picture.format == "PNG"
-    assert np.array_equal(np.asarray(picture), make_episode(1, steps=7).images[1])
+    image = Image.open(io.BytesIO(data))
+    assert image.format == "PNG"
+    assert np.array_equal(np.asarray(image), make_episode(1, steps=7).images[1])
     typed = json.loads(table.schema.metadata[b"huggingface"])["info"]["features"]
     assert typed["observation.images.third_person"] == {"_type": "Image"}
 

@@ -50,7 +50,7 @@ def test_what_does_not_belong_together_is_refused(tmp_path, options, word):
     assert not (tmp_path / "all").exists()
 
 
-def test_other_picture_sizes_are_refused(tmp_path):
+def test_other_image_sizes_are_refused(tmp_path):
     with DatasetWriter(tmp_path / "b", fps=5, robot="widowx250s") as writer:
         writer.add(make_episode(0, size=(16, 16)))
     with pytest.raises(RlvlaError, match="differ in features"):

@@ -53,7 +53,7 @@ def test_frames_are_those_asked_for_in_that_order(tmp_path):
         dataset.frames([-1])
 
 
-def test_memory_mapped_pictures_are_the_same_and_are_decoded_once(tmp_path):
+def test_memory_mapped_images_are_the_same_and_are_decoded_once(tmp_path):
     path = write(tmp_path / "set", [make_episode(seed) for seed in range(4)])
     in_memory = Dataset.open(path)
     mapped = Dataset.open(path, memory_limit=0, cache=tmp_path / "cache")

@@ -58,12 +58,12 @@ def test_what_is_stored_are_the_statistics_of_all_frames(tmp_path):
     stats = json.loads((merged / "meta/stats.json").read_text())
     assert stats["action"]["q01"] == pytest.approx(np.quantile(actions, 0.01, axis=0))
     assert stats["frame_index"]["max"] == [9]
-    picture = stats["observation.images.third_person"]
-    assert np.ravel(picture["mean"]) == pytest.approx(images.mean(axis=0))
-    assert np.ravel(picture["std"]) == pytest.approx(images.std(axis=0))
-    assert np.ravel(picture["min"]) == pytest.approx(images.min(axis=0))
-    assert np.ravel(picture["max"]) == pytest.approx(images.max(axis=0))
-    assert picture["count"] == [len(actions)]
+    image = stats["observation.images.third_person"]
+    assert np.ravel(image["mean"]) == pytest.approx(images.mean(axis=0))
+    assert np.ravel(image["std"]) == pytest.approx(images.std(axis=0))
+    assert np.ravel(image["min"]) == pytest.approx(images.min(axis=0))
+    assert np.ravel(image["max"]) == pytest.approx(images.max(axis=0))
+    assert image["count"] == [len(actions)]
 
 
 def test_no_actions_are_refused():

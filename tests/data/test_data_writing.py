@@ -125,7 +125,7 @@ def test_memory_does_not_grow_with_the_dataset(tmp_path):
 
 
 def test_random_batches_are_fast(tmp_path):
-    """The aim is 20,000 frames/s in batches of 64 pictures of 64 x 64; a quarter of it even on a busy machine."""
+    """The aim is 20,000 frames/s in batches of 64 images of 64 x 64; a quarter of it even on a busy machine."""
     import torch
 
     with DatasetWriter(tmp_path / "set", fps=5, robot="r") as writer:

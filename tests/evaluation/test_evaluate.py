@@ -31,7 +31,7 @@ CAMERA = CameraSpec(
 
 class ScriptedWorld:
     """Episode i: the test holds after steps 2 and 3 if i is even, after the last step if i is divisible by 3; it
-    terminates at step 4 if i is divisible by 5. The reward of a step is the first action. Pictures show id and step."""
+    terminates at step 4 if i is divisible by 5. The reward of a step is the first action. Images show id and step."""
 
     def __init__(self, num_envs: int, grasps: bool = True) -> None:
         self.num_envs, self.grasps = num_envs, grasps

@@ -22,7 +22,7 @@ class Wanderer:
 
 
 def build(num_envs: int) -> Any:
-    return Wanderer(), make_toy_env(ToyConfig(task="reach", picture_size=16, max_steps=8), num_envs)
+    return Wanderer(), make_toy_env(ToyConfig(task="reach", image_size=16, max_steps=8), num_envs)
 
 
 def build_badly(num_envs: int) -> Any:

@@ -145,7 +145,7 @@ def test_csv_rows_are_complete(report: Path) -> None:
     assert len(rows(report / "published.csv")) == 2 * len(PAPER_TESTS) + 5 * len(PUBLISHED_MEANS)
 
 
-def test_pictures_are_wide_enough(report: Path) -> None:
+def test_images_are_wide_enough(report: Path) -> None:
     for path in report.glob("*.png"):
         header = path.read_bytes()[:24]
         assert header[:8] == b"\x89PNG\r\n\x1a\n"

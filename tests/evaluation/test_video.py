@@ -39,13 +39,13 @@ def test_a_video_keeps_length_rate_and_colours(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["a.mp4"]
 
 
-def test_odd_large_pictures_become_even_and_nothing_is_lost(tmp_path: Path) -> None:
+def test_odd_large_images_become_even_and_nothing_is_lost(tmp_path: Path) -> None:
     movie, _, _ = read(write_video(tmp_path / "a.mp4", np.full((2, 301, 257, 3), 255, dtype=np.uint8)))
     assert movie.shape[1:] == (302, 258, 3)
     assert movie[0, :300, :256].mean() > 245
 
 
-def test_enlarging_keeps_the_picture() -> None:
+def test_enlarging_keeps_the_image() -> None:
     frame = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     large = enlarge(frame)
     assert large.shape == (256, 256, 3)
@@ -54,7 +54,7 @@ def test_enlarging_keeps_the_picture() -> None:
     assert enlarge(large).shape == (256, 256, 3)
 
 
-def test_a_pair_plays_side_by_side_holds_the_last_picture_and_shows_success(tmp_path: Path) -> None:
+def test_a_pair_plays_side_by_side_holds_the_last_image_and_shows_success(tmp_path: Path) -> None:
     left, right = clip(8, success_from=99), clip(5, success_from=3, colour=(40, 40, 200))
     movie, _, _ = read(paired_video(tmp_path / "pair.mp4", [(left, right)], fps=5))
     assert len(movie) == 8 + 6  # the longer one, and 1.2 s at 5 Hz
@@ -65,7 +65,7 @@ def test_a_pair_plays_side_by_side_holds_the_last_picture_and_shows_success(tmp_
     assert np.abs(last[middle, 3 * width // 4] - (40, 40, 200)).max() < 15  # held since its end
     right_border, left_border = last[middle, width - 3], last[middle, 1]
     assert right_border[1] > 120 > left_border.max()
-    assert movie[0][middle, width - 3].max() < 80  # no success yet in the first picture
+    assert movie[0][middle, width - 3].max() < 80  # no success yet in the first image
     assert movie[0][:28].max() > 180  # the instruction is written above
 
 

@@ -6,23 +6,23 @@ from pathlib import Path
 import torch
 
 from rlvla_core import seeds
-from rlvla_core.learning.distributed import Ranks
 from rlvla_core.learning.algorithms.dpo import DpoConfig, DpoLearner
 from rlvla_core.learning.algorithms.grpo import GrpoConfig, GrpoLearner
 from rlvla_core.learning.algorithms.localisation import ProjectedPoints
 from rlvla_core.learning.algorithms.ppo import PpoConfig, PpoLearner
-from rlvla_core.learning.rollout import collect
 from rlvla_core.learning.algorithms.sft import SftConfig, train_sft
+from rlvla_core.learning.distributed import Ranks
+from rlvla_core.learning.rollout import collect
 from rlvla_core.learning.trainer import train
-from rlvla_core.policy.policy import VLAPolicy
 from rlvla_core.policy.openvla.presets import tiny
+from rlvla_core.policy.policy import VLAPolicy
 from rlvla_core.policy.tokenizer import tiny_tokenizer
 from rlvla_core.runs import RunDirectory
 from rlvla_core.toy import ToyConfig, make_toy_env
 from rlvla_core.toy.demonstrations import TOY_NORM_STATS, Demonstrations
 from rlvla_core.toy.expert import ToyExpertConfig, demonstrate
 
-TOY = ToyConfig(max_steps=6, picture_size=32)
+TOY = ToyConfig(max_steps=6, image_size=32)
 PPO = PpoConfig(
     iterations=4,
     worlds=8,

@@ -8,8 +8,8 @@ import torch
 from small_world import PPO, gradients, journal, make_learner, play, run_training, small_policy
 
 from rlvla_core.errors import RlvlaError
-from rlvla_core.learning.distributed import Ranks
 from rlvla_core.learning.algorithms.ppo import PpoConfig
+from rlvla_core.learning.distributed import Ranks
 from rlvla_core.learning.steps import Steps
 from rlvla_core.policy.bundle import load_bundle, save_bundle
 from rlvla_core.runs import RunDirectory
@@ -126,6 +126,6 @@ def test_runs_with_other_critics_resume_exactly_and_leave_them_out_of_the_bundle
     assert records[1]["value_loss"] != records[0]["value_loss"]
 
 
-def test_an_input_for_a_critic_that_reads_no_picture_is_refused():
+def test_an_input_for_a_critic_that_reads_no_image_is_refused():
     with pytest.raises(RlvlaError, match=r"ppo\.critic_input last has no meaning for critic `privileged`"):
         PpoConfig(critic="privileged", critic_input="last")

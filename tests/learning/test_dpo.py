@@ -8,10 +8,10 @@ import torch
 from small_world import DPO, gradients, joined, make_learner, play, small_policy
 
 from rlvla_core.errors import RlvlaError
-from rlvla_core.learning.distributed import Ranks, launch
 from rlvla_core.learning.algorithms.dpo import DpoConfig
 from rlvla_core.learning.algorithms.preferences import Preferences
 from rlvla_core.learning.algorithms.reference import Reference
+from rlvla_core.learning.distributed import Ranks, launch
 from rlvla_core.learning.steps import Steps
 from rlvla_core.policy.lora import LoraConfig, apply_lora
 

@@ -8,15 +8,15 @@ import torch
 from small_world import GRPO, gradients, joined, make_learner, play
 
 from rlvla_core.errors import RlvlaError
-from rlvla_core.learning.distributed import Ranks, launch
 from rlvla_core.learning.algorithms.grpo import GrpoConfig
+from rlvla_core.learning.distributed import Ranks, launch
 
 ONE_STEP = replace(GRPO, minibatch=10_000, max_grad_norm=1e9)
 """A single minibatch that holds the whole rollout, with nothing clipped."""
 
 
 def with_outcomes(batch, outcomes):
-    """The same pictures and actions, but each episode earns its outcome with its last step."""
+    """The same images and actions, but each episode earns its outcome with its last step."""
     ends = batch.terminated | batch.truncated
     return replace(batch, rewards=ends * torch.tensor(outcomes), success_at_end=torch.tensor(outcomes) > 0.5)
 
@@ -63,7 +63,7 @@ def test_which_worlds_share_a_start(variant, starts):
     batch = play(make_learner(config, Ranks()).policy, config, 0, 1)
     first = batch.images[0].flatten(1)
     assert len(first.unique(dim=0)) == starts
-    assert len({picture.numpy().tobytes() for picture in first[: 16 // starts]}) == 1
+    assert len({image.numpy().tobytes() for image in first[: 16 // starts]}) == 1
     assert not torch.equal(batch.tokens[0, 0], batch.tokens[0, 1])  # but each world its own actions
 
 

@@ -6,8 +6,8 @@ import torch
 
 from rlvla_core.data.dataset import FrameBatch
 from rlvla_core.environment import CameraSpec
-from rlvla_core.learning.algorithms.localisation import LocalisationHead, patch_targets
 from rlvla_core.geometry.projection import project
+from rlvla_core.learning.algorithms.localisation import LocalisationHead, patch_targets
 
 CAMERA = CameraSpec(
     name="test",
@@ -41,7 +41,7 @@ def test_labels_are_distributions_with_the_pixel_as_mean():
     torch.testing.assert_close(targets @ centres, pixels, atol=1e-3, rtol=0)
 
 
-def test_points_outside_the_picture_go_to_the_border():
+def test_points_outside_the_image_go_to_the_border():
     targets = patch_targets(torch.tensor([[-100.0, 1000.0]]), 64, 48, 8)
     assert targets.argmax() == 7 * 8
     torch.testing.assert_close(targets.max(), torch.tensor(1.0))

@@ -1,7 +1,7 @@
 """The short version of benchmarks/positive_control.py: each algorithm must lift a policy that mostly fails, with
 certainty.
 
-Eight starts with pictures, 4 steps each, a demonstrator that is too slow to arrive in time, and a policy of the real
+Eight starts with images, 4 steps each, a demonstrator that is too slow to arrive in time, and a policy of the real
 class that is small enough for a minute on one core. The loop is `train` itself. GRPO and DPO, which have no critic and
 compare outcomes alone, get a demonstrator that is a little less slow: their first episodes must differ somewhere.
 """
@@ -13,22 +13,22 @@ import pytest
 import torch
 from small_world import make_learner, small_policy
 
-from rlvla_core.evaluation import wilson
 from rlvla_core import seeds
-from rlvla_core.learning.distributed import Ranks
+from rlvla_core.evaluation import wilson
 from rlvla_core.learning.algorithms.dpo import DpoConfig
 from rlvla_core.learning.algorithms.grpo import GrpoConfig
 from rlvla_core.learning.algorithms.localisation import ProjectedPoints
 from rlvla_core.learning.algorithms.ppo import PpoConfig
-from rlvla_core.learning.rollout import collect
 from rlvla_core.learning.algorithms.sft import SftConfig, train_sft
+from rlvla_core.learning.distributed import Ranks
+from rlvla_core.learning.rollout import collect
 from rlvla_core.learning.trainer import train
 from rlvla_core.runs import RunDirectory
 from rlvla_core.toy import ToyConfig, make_toy_env
 from rlvla_core.toy.demonstrations import Demonstrations
 from rlvla_core.toy.expert import ToyExpertConfig, demonstrate
 
-TOY = ToyConfig(max_steps=4, picture_size=32, num_episodes=8)
+TOY = ToyConfig(max_steps=4, image_size=32, num_episodes=8)
 SFT = SftConfig(epochs=30.0, batch=32, lr=3e-3, lr_warmup_steps=10, label_sigma=16.0, localisation_weight=0.5)
 # Rates at which other seeds pass as well: at 1e-3 some runs of PPO and GRPO tear the policy in their first updates.
 COMMON = {"worlds": 64, "micro_batch": 64, "lr_warmup_updates": 5, "gate_episodes": 8}

@@ -8,8 +8,8 @@ import torch
 from small_world import PPO, gradients, joined, make_learner, play, run_training
 
 from rlvla_core.errors import RlvlaError
-from rlvla_core.learning.distributed import Ranks, launch
 from rlvla_core.learning.algorithms.ppo import PpoConfig, PpoLearner
+from rlvla_core.learning.distributed import Ranks, launch
 from rlvla_core.runs import RunDirectory
 
 

@@ -10,9 +10,9 @@ import torch
 from small_world import DPO, GRPO, PPO, SFT, journal, run_sft, run_training
 
 from rlvla_core.learning.algorithms import sft
-from rlvla_core.learning.distributed import Ranks, launch
 from rlvla_core.learning.algorithms.dpo import DpoLearner
 from rlvla_core.learning.algorithms.grpo import GrpoLearner
+from rlvla_core.learning.distributed import Ranks, launch
 from rlvla_core.policy.bundle import load_bundle
 from rlvla_core.runs import RunDirectory
 

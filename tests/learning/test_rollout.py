@@ -27,7 +27,7 @@ def test_the_update_scores_the_tokens_as_the_rollout_did(decoding):
         torch.testing.assert_close(score.values, batch.values[t, rows], atol=1e-5, rtol=1e-4)
 
 
-def test_replaying_the_tokens_gives_the_same_pictures_and_rewards():
+def test_replaying_the_tokens_gives_the_same_images_and_rewards():
     env = make_toy_env(TOY, 8)
     policy = small_policy()
     batch = rollout(policy, env)

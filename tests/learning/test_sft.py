@@ -6,13 +6,13 @@ import pytest
 import torch
 from small_world import SFT, demonstrations, run_sft, small_policy
 
+from rlvla_core import seeds
+from rlvla_core.data.frames import jitter, split
+from rlvla_core.data.subset import Subset
 from rlvla_core.errors import RlvlaError
 from rlvla_core.learning import bundle_check
-from rlvla_core import seeds
-from rlvla_core.learning.distributed import Ranks, launch
-from rlvla_core.data.frames import jitter, split
 from rlvla_core.learning.algorithms.sft import SftConfig
-from rlvla_core.data.subset import Subset
+from rlvla_core.learning.distributed import Ranks, launch
 from rlvla_core.policy.bundle import load_bundle
 from rlvla_core.runs import RunDirectory
 
@@ -52,8 +52,8 @@ def test_jitter_changes_colours_within_bounds_and_never_moves_anything():
     shaken = jitter(images, 0.2, seeds.generator(0, "test"))
     assert not torch.equal(shaken[0], shaken[1])
     flat = shaken.flatten(1, 2)
-    for picture in flat:
-        assert len(picture.unique(dim=0)) == 2
+    for image in flat:
+        assert len(image.unique(dim=0)) == 2
     assert ((shaken[:, 2, 3].float() - shaken[:, 0, 0].float()) > 70).all()
     assert (shaken[:, 0, 0].float() - 100).abs().max() <= 0.2 * 100 + 0.2 * 128 + 1
     assert jitter(images, 0.0, seeds.generator(0, "test")) is images
@@ -62,16 +62,16 @@ def test_jitter_changes_colours_within_bounds_and_never_moves_anything():
 def test_a_bundle_that_acts_differently_is_refused(tmp_path, monkeypatch):
     data, spec = demonstrations(16)
     policy, frames = small_policy(), data.frames(torch.arange(16))
-    gate.save_same_tokens_bundle(policy, frames, tmp_path / "good", spec=spec, provenance={})
+    bundle_check.save_same_tokens_bundle(policy, frames, tmp_path / "good", spec=spec, provenance={})
 
     def damaged(directory, *, device):
         other = load_bundle(directory, device=device)
         torch.nn.init.normal_(other.model.language_model.lm_head.weight)
         return other
 
-    monkeypatch.setattr(gate, "load_bundle", damaged)
+    monkeypatch.setattr(bundle_check, "load_bundle", damaged)
     with pytest.raises(RlvlaError, match="acts differently"):
-        gate.save_same_tokens_bundle(policy, frames, tmp_path / "bad", spec=spec, provenance={})
+        bundle_check.save_same_tokens_bundle(policy, frames, tmp_path / "bad", spec=spec, provenance={})
 
 
 def test_bad_settings_are_one_line():
@@ -90,15 +90,15 @@ def test_towers_can_be_left_as_they_are(tmp_path):
 
 def test_subsets_are_whole_episodes_and_smaller_ones_lie_within_larger_ones():
     data, _ = demonstrations(32)
-    pictures = {}
+    images = {}
     for count in (3, 8, 32):
         subset = Subset(data, count, seed=1)
         assert subset.episode_index.unique().tolist() == list(range(count))
         frames = subset.frames(torch.arange(subset.num_frames))
         assert frames.actions.shape == (subset.num_frames, 7)
-        pictures[count] = {picture.numpy().tobytes() for picture in frames.images}
+        images[count] = {image.numpy().tobytes() for image in frames.images}
         lengths = torch.bincount(subset.episode_index)
         assert set(lengths.tolist()) <= set(torch.bincount(data.episode_index).tolist())
-    assert pictures[3] < pictures[8] < pictures[32]
+    assert images[3] < images[8] < images[32]
     with pytest.raises(RlvlaError, match="33 episodes of a dataset of 32"):
         Subset(data, 33, seed=1)

@@ -13,7 +13,7 @@ TASKS = ("reach", "push")
 
 
 def play(task, ids, seed=0, **config):
-    """All pictures, rewards and states under the same random actions."""
+    """All images, rewards and states under the same random actions."""
     env = make_toy_env(ToyConfig(task=task, end_on_success=False, **config), len(ids))
     generator = torch.Generator().manual_seed(seed)
     observation = env.reset(torch.tensor(ids))

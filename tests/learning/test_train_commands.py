@@ -110,7 +110,7 @@ def test_the_other_algorithms_are_commands_of_the_same_kind(name, options, warm,
             "--ranks",
             "1",
         ]
-        words += ["--toy.max-steps", str(TOY.max_steps), "--toy.picture-size", str(TOY.picture_size)]
+        words += ["--toy.max-steps", str(TOY.max_steps), "--toy.image-size", str(TOY.image_size)]
         words += [f"--{name}.worlds", "8", f"--{name}.gate-episodes", "8", f"--{name}.iterations", str(iterations)]
         return cli.main(["train", name, *words, *options, *more])
 
@@ -164,8 +164,8 @@ def test_mistakes_are_one_line(warm, data, tmp_path):
         settings = {"policy": str(warm / "policy"), "directory": tmp_path / "x", "world": "toy", "toy": TOY, "ppo": PPO}
         return TrainPpo(**(settings | {"ranks": 1} | changes)).run()
 
-    with pytest.raises(RlvlaError, match="picture size"):
-        ppo(toy=replace(TOY, picture_size=64))
+    with pytest.raises(RlvlaError, match="image size"):
+        ppo(toy=replace(TOY, image_size=64))
     with pytest.raises(RlvlaError, match="robot"):
         ppo(toy=replace(TOY, task="push"))
     with pytest.raises(RlvlaError, match="warm it up first"):

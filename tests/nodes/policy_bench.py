@@ -41,9 +41,9 @@ class PolicyBench:
         self.status = DiagnosticStatus()
         self.state = ArbiterState()
         self.node = node = graph.make(Node, "bench")
-        pictures = topics.LATCHED if lock_step else topics.STREAM
-        self._images = node.create_publisher(Image, topics.IMAGE, pictures)
-        self.infos = node.create_publisher(CameraInfo, topics.CAMERA_INFO, pictures)
+        images = topics.LATCHED if lock_step else topics.STREAM
+        self._images = node.create_publisher(Image, topics.IMAGE, images)
+        self.infos = node.create_publisher(CameraInfo, topics.CAMERA_INFO, images)
         self._states = node.create_publisher(ArbiterState, topics.ARBITER_STATE, topics.LATCHED)
         self._instructions = node.create_publisher(String, topics.INSTRUCTION, topics.LATCHED)
         node.create_subscription(ArmCommand, topics.POLICY_COMMAND, self._on_command, topics.EVENTS)
@@ -93,20 +93,20 @@ class PolicyBench:
         """Say what to do."""
         self._instructions.publish(String(data=text))
 
-    def message(self, picture: np.ndarray, stamp: float | None = None) -> Image:
-        """The picture as the camera sends it; stamp in seconds, default: now."""
+    def message(self, image: np.ndarray, stamp: float | None = None) -> Image:
+        """The image as the camera sends it; stamp in seconds, default: now."""
         now = self.node.get_clock().now().to_msg() if stamp is None else to_stamp(stamp)
-        return image_message(picture, Header(stamp=now, frame_id="camera"))
+        return image_message(image, Header(stamp=now, frame_id="camera"))
 
     def publish(self, message: Image) -> Image:
-        """Send a picture."""
+        """Send an image."""
         self._images.publish(message)
         return message
 
     def show(self, message: Image) -> Image:
-        """Send a picture and wait until the node has seen it: what it answers at once, it has answered."""
+        """Send an image and wait until the node has seen it: what it answers at once, it has answered."""
         self.publish(message)
-        assert self.graph.until(lambda: self.policy._picture is not None and self.policy._picture == message)
+        assert self.graph.until(lambda: self.policy._image is not None and self.policy._image == message)
         return message
 
     def answers(self, count: int, timeout: float = 5.0) -> ArmCommand:

@@ -1,4 +1,4 @@
-"""A policy bundle for the tests of the nodes: random weights that see the picture, the simulated rig's camera."""
+"""A policy bundle for the tests of the nodes: random weights that see the image, the simulated rig's camera."""
 
 from pathlib import Path
 
@@ -37,8 +37,8 @@ def save_small_bundle(path: Path, **changes: object) -> VLAPolicy:
     return policy
 
 
-def pictures(count: int, width: int = SIDE, height: int = SIDE, seed: int = 0) -> list[np.ndarray]:
-    """Pictures on which the policy decides differently: a colour each, and noise."""
+def images(count: int, width: int = SIDE, height: int = SIDE, seed: int = 0) -> list[np.ndarray]:
+    """Images on which the policy decides differently: a colour each, and noise."""
     rng = np.random.default_rng(seed)
     found = []
     for _ in range(count):

@@ -10,9 +10,9 @@ from small_bundle import ROBOT, SIDE
 
 from rlvla_core.environment import ACTION_SPACE
 from rlvla_core.errors import RlvlaError
-from rlvla_core.policy.deploy import DeploySpec
 from rlvla_core.geometry.projection import project
-from rlvla_nodes.camera_check import check_picture, expected_by, training_view
+from rlvla_core.policy.deploy import DeploySpec
+from rlvla_nodes.camera_check import check_image, expected_by, training_view
 from rlvla_sim.robots import robot
 
 DEPLOY = DeploySpec(
@@ -25,7 +25,7 @@ DEPLOY = DeploySpec(
 
 
 @pytest.mark.parametrize("size", [(64, 64), (640, 480), (1280, 720), (65, 64)])
-def test_the_whole_picture_of_the_camera_of_training_is_taken_at_any_size(size):
+def test_the_whole_image_of_the_camera_of_training_is_taken_at_any_size(size):
     assert training_view(DEPLOY, lens(*size)) == (slice(0, size[1]), slice(0, size[0]))
     closer = training_view(DEPLOY, lens(*size, fx=1.018, fy=1.018))
     assert closer == (slice(0, size[1]), slice(0, size[0])), "a little may be missing"
@@ -63,18 +63,18 @@ def test_a_lens_that_cannot_be_does_not_fit(name, factor):
 
 
 @pytest.mark.parametrize("size", [(60, 64), (64, 60)])
-def test_a_smaller_picture_does_not_fit(size):
-    with pytest.raises(RlvlaError, match=f"gives {size[0]}x{size[1]} pixels of .* choose a larger picture"):
+def test_a_smaller_image_does_not_fit(size):
+    with pytest.raises(RlvlaError, match=f"gives {size[0]}x{size[1]} pixels of .* choose a larger image"):
         training_view(DEPLOY, lens(*size))
     with pytest.raises(RlvlaError, match="gives 46x50 pixels of"):
         training_view(replace(DEPLOY, camera=robot(ROBOT).seen("workspace", SIDE, SIDE)), lens(64, 64))
 
 
-def test_a_picture_must_have_the_size_of_its_lens():
-    check_picture(Image(width=640, height=480), lens(640, 480))
+def test_a_image_must_have_the_size_of_its_lens():
+    check_image(Image(width=640, height=480), lens(640, 480))
     for size in ((480, 640), (640, 479), (0, 0)):
-        with pytest.raises(RlvlaError, match=f"picture of {size[0]}x{size[1]}, but its camera_info says 640x480"):
-            check_picture(Image(width=size[0], height=size[1]), lens(640, 480))
+        with pytest.raises(RlvlaError, match=f"image of {size[0]}x{size[1]}, but its camera_info says 640x480"):
+            check_image(Image(width=size[0], height=size[1]), lens(640, 480))
 
 
 def test_a_folder_that_is_no_bundle_is_named(tmp_path):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import yaml
 from diagnostic_msgs.msg import DiagnosticArray
-from PIL import Image as Picture
+from PIL import Image as PilImage
 from rclpy.node import Node
 from ros_graph import Graph
 from sensor_msgs.msg import CameraInfo, Image
@@ -17,21 +17,21 @@ from sensor_msgs.msg import CameraInfo, Image
 from rlvla_core.errors import RlvlaError
 from rlvla_nodes import topics
 from rlvla_nodes.camera_node import LATE_DISCOVERY_S, CameraNode
-from rlvla_nodes.convert import picture_of, to_seconds
+from rlvla_nodes.convert import image_of, to_seconds
 
 RATE_HZ = 20.0
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Four pictures of 64x48 without loss, each with its number as the first value."""
+    """Four images of 64x48 without loss, each with its number as the first value."""
     rng = np.random.default_rng(5)
-    (tmp_path / "pictures").mkdir()
+    (tmp_path / "images").mkdir()
     for number in range(4):
         pixels = rng.integers(0, 256, (48, 64, 3), dtype=np.uint8)
         pixels[0, 0, 0] = number
-        Picture.fromarray(pixels).save(tmp_path / "pictures" / f"{number}.png")
-    return tmp_path / "pictures"
+        PilImage.fromarray(pixels).save(tmp_path / "images" / f"{number}.png")
+    return tmp_path / "images"
 
 
 def lens(tmp_path: Path, width: int = 64, height: int = 48) -> str:
@@ -59,7 +59,7 @@ class Viewer:
             self.status = {value.key: value.value for value in status.values} | {"line": status.message}
 
 
-def test_pictures_arrive_unchanged_in_step_with_their_lens(graph: Graph, folder: Path) -> None:
+def test_images_arrive_unchanged_in_step_with_their_lens(graph: Graph, folder: Path) -> None:
     viewer = Viewer(graph)
     camera = graph.make(CameraNode, path=str(folder), camera_info=lens(folder.parent), rate_hz=RATE_HZ)
     assert graph.until(lambda: len(viewer.images) >= 60 and len(viewer.infos) >= 60)
@@ -74,17 +74,17 @@ def test_pictures_arrive_unchanged_in_step_with_their_lens(graph: Graph, folder:
     assert (stamps[-1] - stamps[0]) * RATE_HZ == pytest.approx(round((stamps[-1] - stamps[0]) * RATE_HZ), abs=0.05)
     assert -0.001 < delay < 0.2
     by_stamp = {to_seconds(info.header.stamp): info for info in viewer.infos}
-    # The last picture may have come before its lens, and the first lens before its picture.
+    # The last image may have come before its lens, and the first lens before its image.
     for image in viewer.images[1:-1]:
         info = by_stamp[to_seconds(image.header.stamp)]
         assert image.header == info.header
         assert image.header.frame_id == "camera_color_optical_frame"
         assert (info.width, info.height, info.k[0], image.encoding) == (64, 48, 60.0, "rgb8")
     for image in viewer.images[:8]:
-        pixels = picture_of(image)
-        made = np.asarray(Picture.open(folder / f"{pixels[0, 0, 0]}.png"))
+        pixels = image_of(image)
+        made = np.asarray(PilImage.open(folder / f"{pixels[0, 0, 0]}.png"))
         assert np.array_equal(pixels, made)
-    numbers = [int(picture_of(image)[0, 0, 0]) for image in viewer.images]
+    numbers = [int(image_of(image)[0, 0, 0]) for image in viewer.images]
     assert sum((b - a) % 4 != 1 for a, b in pairwise(numbers)) <= 3, "none left out, none twice, but for a busy machine"
     assert graph.until(lambda: float(viewer.status.get("rate_hz", 0)) > 0.9 * RATE_HZ)
     assert viewer.status["reopenings"] == "0"
@@ -98,12 +98,12 @@ def graph_now(node: Node) -> float:
 def test_played_once_it_says_that_it_has_ended(graph: Graph, folder: Path) -> None:
     viewer = Viewer(graph)
     graph.make(CameraNode, path=str(folder), camera_info=lens(folder.parent), rate_hz=50.0, loop=False)
-    assert graph.until(lambda: "has ended after 4 pictures" in viewer.status.get("line", ""), 5.0)
+    assert graph.until(lambda: "has ended after 4 images" in viewer.status.get("line", ""), 5.0)
     assert len(viewer.images) <= 4
 
 
-def test_a_picture_of_another_size_ends_the_node(graph: Graph, folder: Path) -> None:
-    Picture.fromarray(np.zeros((24, 32, 3), np.uint8)).save(folder / "9.png")
+def test_a_image_of_another_size_ends_the_node(graph: Graph, folder: Path) -> None:
+    PilImage.fromarray(np.zeros((24, 32, 3), np.uint8)).save(folder / "9.png")
     graph.make(CameraNode, path=str(folder), camera_info=lens(folder.parent), rate_hz=50.0)
     with pytest.raises(RlvlaError, match=r"32x24 pixels, .* describes 64x48"):
         graph.spin(5.0)

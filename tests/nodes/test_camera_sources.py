@@ -82,7 +82,7 @@ def test_a_file_that_is_no_lens_file(tmp_path: Path, text: str) -> None:
         load_camera_info(tmp_path / "nothing.yaml")
 
 
-def test_the_beat_does_not_drift_and_a_late_picture_starts_no_burst() -> None:
+def test_the_beat_does_not_drift_and_a_late_image_starts_no_burst() -> None:
     beat = Beat(10.0, 100.0)
     moments = [beat.next(100.0 + 0.1 * n + 0.03) for n in range(1000)]
     assert moments == pytest.approx([100.0 + 0.1 * n for n in range(1000)], abs=1e-9)
@@ -90,7 +90,7 @@ def test_the_beat_does_not_drift_and_a_late_picture_starts_no_burst() -> None:
     assert beat.next(200.46) == pytest.approx(200.5)
 
 
-def pictures(folder: Path, count: int = 3, size: tuple[int, int] = (64, 48)) -> list[np.ndarray]:
+def images(folder: Path, count: int = 3, size: tuple[int, int] = (64, 48)) -> list[np.ndarray]:
     rng = np.random.default_rng(3)
     made = [rng.integers(0, 256, (size[1], size[0], 3), dtype=np.uint8) for _ in range(count)]
     for number, pixels in enumerate(made):
@@ -99,8 +99,8 @@ def pictures(folder: Path, count: int = 3, size: tuple[int, int] = (64, 48)) -> 
 
 
 def test_a_folder_is_played_in_the_order_of_its_names_and_ends(tmp_path: Path) -> None:
-    made = pictures(tmp_path)
-    (tmp_path / "notes.txt").write_text("not a picture")
+    made = images(tmp_path)
+    (tmp_path / "notes.txt").write_text("not an image")
     source = FileSource(tmp_path, 100.0, loop=False)
     assert source.size == (64, 48)
     played = [source.read(GO) for _ in range(3)]
@@ -109,7 +109,7 @@ def test_a_folder_is_played_in_the_order_of_its_names_and_ends(tmp_path: Path) -
 
 
 def test_a_loop_goes_on_and_a_stop_ends_the_wait(tmp_path: Path) -> None:
-    made = pictures(tmp_path, 2)
+    made = images(tmp_path, 2)
     source = FileSource(tmp_path, 100.0, loop=True)
     played = [source.read(GO) for _ in range(5)]
     assert all(p is not None and np.array_equal(p.pixels, made[n % 2]) for n, p in enumerate(played))
@@ -122,7 +122,7 @@ def test_a_loop_goes_on_and_a_stop_ends_the_wait(tmp_path: Path) -> None:
     assert time.monotonic() - began < 1.0
 
 
-def test_a_video_is_played_picture_by_picture(tmp_path: Path) -> None:
+def test_a_video_is_played_image_by_image(tmp_path: Path) -> None:
     path = tmp_path / "clip.mkv"
     made = [np.full((48, 64, 3), 20 * n, np.uint8) for n in range(6)]
     with av.open(str(path), "w") as container:
@@ -140,13 +140,13 @@ def test_a_video_is_played_picture_by_picture(tmp_path: Path) -> None:
 def test_what_cannot_be_played_is_one_clear_line(tmp_path: Path) -> None:
     with pytest.raises(RlvlaError, match="does not exist"):
         FileSource(tmp_path / "nothing.mp4", 10.0, True)
-    with pytest.raises(RlvlaError, match="holds no pictures"):
+    with pytest.raises(RlvlaError, match="holds no images"):
         FileSource(tmp_path, 10.0, True)
     (tmp_path / "clip.mp4").write_bytes(b"not a video at all")
     with pytest.raises(RlvlaError, match=r"clip\.mp4 cannot be read as a video"):
         FileSource(tmp_path / "clip.mp4", 10.0, True)
-    (tmp_path / "a.png").write_bytes(b"not a picture")
-    with pytest.raises(RlvlaError, match=r"a\.png cannot be read as a picture"):
+    (tmp_path / "a.png").write_bytes(b"not an image")
+    with pytest.raises(RlvlaError, match=r"a\.png cannot be read as an image"):
         FileSource(tmp_path, 10.0, True)
     Image.fromarray(np.zeros((4, 4), np.uint16)).save(tmp_path / "a.png")
     with pytest.raises(RlvlaError, match=r"a\.png has the pixels I;16"):
@@ -154,10 +154,10 @@ def test_what_cannot_be_played_is_one_clear_line(tmp_path: Path) -> None:
 
 
 class Capture:
-    """The part of cv2.VideoCapture that is used: a device with one format, unplugged after some pictures."""
+    """The part of cv2.VideoCapture that is used: a device with one format, unplugged after some images."""
 
-    def __init__(self, pictures: int = 1000, size: tuple[int, int] = (64, 48), fps: float = 30.0) -> None:
-        self.left, self.size, self.fps, self.asked = pictures, size, fps, dict[int, float]()
+    def __init__(self, images: int = 1000, size: tuple[int, int] = (64, 48), fps: float = 30.0) -> None:
+        self.left, self.size, self.fps, self.asked = images, size, fps, dict[int, float]()
         self.released = False
 
     def set(self, name: int, value: float) -> None:
@@ -190,16 +190,16 @@ def v4l2(*captures: Capture | AbsentError, rate_hz: float = 30.0) -> V4l2Source:
 
 def test_a_device_is_asked_for_what_the_lens_file_says() -> None:
     capture = Capture()
-    picture = v4l2(capture).read(GO)
-    assert picture is not None
-    assert picture.pixels[0, 0].tolist() == [3, 2, 1], "OpenCV gives blue first"
+    image = v4l2(capture).read(GO)
+    assert image is not None
+    assert image.pixels[0, 0].tolist() == [3, 2, 1], "OpenCV gives blue first"
     assert capture.asked[cv2.CAP_PROP_FRAME_WIDTH] == 64 and capture.asked[cv2.CAP_PROP_FPS] == 30
-    assert 0.02 <= time.monotonic() - picture.captured_s < 0.1, "the kernel's stamp of the buffer"
+    assert 0.02 <= time.monotonic() - image.captured_s < 0.1, "the kernel's stamp of the buffer"
 
 
 @pytest.mark.parametrize(
     ("capture", "word"),
-    [(Capture(size=(32, 24)), "32x24 pixels where .* 64x48"), (Capture(fps=15.0), "15 pictures a second")],
+    [(Capture(size=(32, 24)), "32x24 pixels where .* 64x48"), (Capture(fps=15.0), "15 images a second")],
 )
 def test_a_device_that_gives_something_else_is_refused(capture: Capture, word: str) -> None:
     with pytest.raises(RlvlaError, match=word):
@@ -210,7 +210,7 @@ def test_a_device_that_gives_something_else_is_refused(capture: Capture, word: s
 
 def test_an_unplugged_device_is_looked_for_every_second_and_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rlvla_nodes.camera.v4l2.RETRY_S", 0.05)
-    first = Capture(pictures=2)
+    first = Capture(images=2)
     source = v4l2(first, AbsentError("/dev/video0 does not exist"), Capture())
     assert source.read(GO) and source.read(GO) and not source.lost
     assert source.read(GO) is None
@@ -223,7 +223,7 @@ def test_an_unplugged_device_is_looked_for_every_second_and_found(monkeypatch: p
 
 def test_a_device_that_comes_back_as_another_camera_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rlvla_nodes.camera.v4l2.RETRY_S", 0.0)
-    source = v4l2(Capture(pictures=0), Capture(size=(32, 24)))
+    source = v4l2(Capture(images=0), Capture(size=(32, 24)))
     assert source.read(GO) is None
     with pytest.raises(RlvlaError, match="32x24"):
         source.read(GO)

@@ -8,16 +8,16 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
 from rlvla_core.errors import RlvlaError
-from rlvla_nodes.convert import camera_info_message, image_message, picture_of, to_seconds, to_stamp
+from rlvla_nodes.convert import camera_info_message, image_message, image_of, to_seconds, to_stamp
 from rlvla_sim.robots import robot
 
-PICTURE = np.random.default_rng(0).integers(0, 256, (6, 5, 3), dtype=np.uint8)
+IMAGE = np.random.default_rng(0).integers(0, 256, (6, 5, 3), dtype=np.uint8)
 ALPHA = np.full((6, 5, 1), 7, np.uint8)
 ENCODINGS = {
-    "rgb8": PICTURE,
-    "bgr8": PICTURE[..., ::-1],
-    "rgba8": np.concatenate([PICTURE, ALPHA], axis=2),
-    "bgra8": np.concatenate([PICTURE[..., ::-1], ALPHA], axis=2),
+    "rgb8": IMAGE,
+    "bgr8": IMAGE[..., ::-1],
+    "rgba8": np.concatenate([IMAGE, ALPHA], axis=2),
+    "bgra8": np.concatenate([IMAGE[..., ::-1], ALPHA], axis=2),
 }
 
 
@@ -39,37 +39,37 @@ def test_stamps_survive_seconds_to_a_microsecond(sec, nanosec):
 
 @pytest.mark.parametrize("padding", [0, 4])
 @pytest.mark.parametrize("encoding", ENCODINGS)
-def test_every_encoding_gives_the_same_picture_with_padded_rows_too(encoding, padding):
-    assert np.array_equal(picture_of(message(ENCODINGS[encoding], encoding, padding)), PICTURE)
+def test_every_encoding_gives_the_same_image_with_padded_rows_too(encoding, padding):
+    assert np.array_equal(image_of(message(ENCODINGS[encoding], encoding, padding)), IMAGE)
 
 
-def test_a_grey_picture_has_three_equal_channels():
-    grey = PICTURE[..., :1]
-    assert np.array_equal(picture_of(message(grey, "mono8")), np.repeat(grey, 3, axis=2))
+def test_a_grey_image_has_three_equal_channels():
+    grey = IMAGE[..., :1]
+    assert np.array_equal(image_of(message(grey, "mono8")), np.repeat(grey, 3, axis=2))
 
 
-def test_a_picture_comes_back_as_it_was_sent_even_a_mirrored_one():
-    for picture in (PICTURE, PICTURE[:, ::-1], PICTURE[..., ::-1]):
-        sent = image_message(picture, Header(frame_id="camera"))
+def test_a_image_comes_back_as_it_was_sent_even_a_mirrored_one():
+    for image in (IMAGE, IMAGE[:, ::-1], IMAGE[..., ::-1]):
+        sent = image_message(image, Header(frame_id="camera"))
         assert (sent.width, sent.height, sent.step, sent.header.frame_id) == (5, 6, 15, "camera")
-        assert np.array_equal(picture_of(sent), picture)
+        assert np.array_equal(image_of(sent), image)
 
 
 @pytest.mark.parametrize("encoding", ["", "RGB8", "16UC1", "yuv422_yuy2"])
 def test_an_unknown_encoding_is_refused_with_those_that_are_known(encoding):
     with pytest.raises(RlvlaError, match="publish one of rgb8, bgr8"):
-        picture_of(message(PICTURE, encoding))
+        image_of(message(IMAGE, encoding))
 
 
 @pytest.mark.parametrize(
     "change", [{"height": 7}, {"width": 6}, {"step": 14}, {"step": 16}, {"data": b""}, {"data": bytes(91)}]
 )
 def test_a_length_that_contradicts_the_size_is_refused(change):
-    wrong = message(PICTURE, "rgb8")
+    wrong = message(IMAGE, "rgb8")
     for name, value in change.items():
         setattr(wrong, name, value)
-    with pytest.raises(RlvlaError, match="a picture of"):
-        picture_of(wrong)
+    with pytest.raises(RlvlaError, match="an image of"):
+        image_of(wrong)
 
 
 def test_the_lens_is_told_in_all_three_matrices():

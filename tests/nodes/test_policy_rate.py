@@ -1,4 +1,4 @@
-"""When policy_node answers in real time: the newest picture, at the control rate, and at a start only a fresh one."""
+"""When policy_node answers in real time: the newest image, at the control rate, and at a start only a fresh one."""
 
 import time
 from itertools import pairwise
@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from policy_bench import PolicyBench
 from ros_graph import Graph
-from small_bundle import pictures, save_small_bundle
+from small_bundle import images, save_small_bundle
 
 from rlvla_msgs.msg import ArbiterState
-from rlvla_nodes.pacing import Beat
 from rlvla_nodes.convert import to_seconds
+from rlvla_nodes.pacing import Beat
 
 PERIOD = 0.2
 
@@ -34,8 +34,8 @@ def bench(graph: Graph, bundle: Path) -> PolicyBench:
 
 @pytest.mark.parametrize("hz", [30.0, 10.0, 7.0, 5.0])
 def test_it_answers_at_the_control_rate_whatever_the_cameras(bench, hz):
-    picture, sent = pictures(1)[0], []
-    timer = bench.node.create_timer(1.0 / hz, lambda: sent.append(bench.publish(bench.message(picture))))
+    image, sent = images(1)[0], []
+    timer = bench.node.create_timer(1.0 / hz, lambda: sent.append(bench.publish(bench.message(image))))
     bench.graph.spin(3.1)
     timer.cancel()
     rate = (len(bench.heard_at) - 1) / (bench.heard_at[-1] - bench.heard_at[0])
@@ -44,18 +44,18 @@ def test_it_answers_at_the_control_rate_whatever_the_cameras(bench, hz):
     assert rate == pytest.approx(1.0 / PERIOD, rel=0.1)
     assert len(bench.commands) <= 3.1 / PERIOD + 1.5
     stamps = [to_seconds(command.observation_stamp) for command in bench.commands]
-    assert stamps == sorted(set(stamps)), "no picture twice, none out of order"
+    assert stamps == sorted(set(stamps)), "no image twice, none out of order"
     assert [command.step for command in bench.commands] == list(range(1, len(stamps) + 1))
     for command in bench.commands:
         assert 0 <= to_seconds(command.header.stamp) - to_seconds(command.observation_stamp) < 1.0 / hz + 0.05
 
 
-def test_many_pictures_before_the_turn_get_one_answer_to_the_newest(bench):
-    burst = pictures(8, seed=1)
-    bench.publish(bench.message(pictures(1)[0]))
+def test_many_images_before_the_turn_get_one_answer_to_the_newest(bench):
+    burst = images(8, seed=1)
+    bench.publish(bench.message(images(1)[0]))
     first = bench.answers(1)
     bench.beat.cancel()  # from here on nothing but the burst comes to the node
-    sent = [bench.publish(bench.message(picture)) for picture in burst]
+    sent = [bench.publish(bench.message(image)) for image in burst]
     second = bench.answers(2)
     assert second.observation_stamp == sent[-1].header.stamp
     waited = to_seconds(second.header.stamp) - to_seconds(first.header.stamp)
@@ -64,18 +64,18 @@ def test_many_pictures_before_the_turn_get_one_answer_to_the_newest(bench):
     bench.answers(2)
 
 
-def test_a_start_is_answered_only_from_a_fresh_picture(bench):
+def test_a_start_is_answered_only_from_a_fresh_image(bench):
     now = time.time()
     for i, (stamp, line) in enumerate(((now - 1.0, "1."), (0.0, "s old"), (now + 10.0, "is -"))):
         bench.mode(ArbiterState.POLICY, epoch=10 + i)
-        bench.show(bench.message(pictures(1)[0], stamp=stamp))
+        bench.show(bench.message(images(1)[0], stamp=stamp))
         assert "a start needs one of the last 0.2 s" in bench.line() and line in bench.line()
     for epoch in (20, 21):
         bench.mode(ArbiterState.HOLD)
-        old = bench.show(bench.message(pictures(1)[0]))
+        old = bench.show(bench.message(images(1)[0]))
         bench.graph.spin(1.2 * PERIOD)
         bench.mode(ArbiterState.POLICY, epoch=epoch)
-        fresh = bench.show(bench.message(pictures(1)[0]))
+        fresh = bench.show(bench.message(images(1)[0]))
         answer = bench.answers(epoch - 19)
         assert (answer.epoch, answer.step) == (epoch, epoch - 19)
         assert answer.observation_stamp == fresh.header.stamp != old.header.stamp
@@ -83,7 +83,7 @@ def test_a_start_is_answered_only_from_a_fresh_picture(bench):
 
 
 def turns(times: np.ndarray, hz: float = 5.0) -> list[float]:
-    """When turns are taken, if pictures come at these times and nobody waits otherwise."""
+    """When turns are taken, if images come at these times and nobody waits otherwise."""
     beat, taken = Beat(hz), []
     beat.restart(times[0])
     for now in times:

@@ -8,7 +8,7 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from lifecycle_msgs.srv import GetState
 from policy_bench import FAILURE, SUCCESS, PolicyBench
 from ros_graph import Graph
-from small_bundle import SIDE, pictures, save_small_bundle
+from small_bundle import SIDE, images, save_small_bundle
 
 from rlvla_core.errors import RlvlaError
 from rlvla_msgs.msg import ArbiterState
@@ -92,7 +92,7 @@ def test_autostart_waits_for_the_camera_and_then_acts(bench, bundle):
     answer = states.call_async(GetState.Request())
     assert bench.graph.until(answer.done) and answer.result().current_state.label == "active"
     bench.mode(ArbiterState.POLICY)
-    bench.publish(bench.message(pictures(1)[0]))
+    bench.publish(bench.message(images(1)[0]))
     assert bench.answers(1).step == 1
 
 

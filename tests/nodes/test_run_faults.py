@@ -157,12 +157,12 @@ def test_every_node_may_be_killed_and_ctrl_c_ends_all_with_zero(graph: Graph, bu
 @pytest.mark.timeout(180, method="thread")
 def test_camera_and_teleop_may_be_killed_too(graph: Graph, bundle: Path, tmp_path: Path):
     camera = robot("widowx250s").seen("whole", 64, 64)
-    (tmp_path / "pictures").mkdir()
-    Image.fromarray(np.full((64, 64, 3), 90, np.uint8)).save(tmp_path / "pictures" / "0.png")
+    (tmp_path / "images").mkdir()
+    Image.fromarray(np.full((64, 64, 3), 90, np.uint8)).save(tmp_path / "images" / "0.png")
     matrix = {"data": [camera.fx, 0.0, camera.cx, 0.0, camera.fy, camera.cy, 0.0, 0.0, 1.0]}
     lens = {"image_width": 64, "image_height": 64, "camera_matrix": matrix, "distortion_model": "plumb_bob"}
     (tmp_path / "lens.yaml").write_text(yaml.safe_dump({**lens, "distortion_coefficients": {"data": [0.0] * 5}}))
-    source = ["--camera", "file", "--camera-source", str(tmp_path / "pictures")]
+    source = ["--camera", "file", "--camera-source", str(tmp_path / "images")]
     source += ["--camera-info", str(tmp_path / "lens.yaml"), "--teleop", "gamepad"]
     run = graph.process("rlvla", "run", "--bundle", str(bundle), *source)
     faults = Faults(graph, run)

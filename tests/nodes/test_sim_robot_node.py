@@ -16,7 +16,7 @@ from rlvla_core.errors import RlvlaError
 from rlvla_msgs.msg import JointTarget
 from rlvla_msgs.srv import EpisodeResult, ResetEpisode
 from rlvla_nodes import topics
-from rlvla_nodes.convert import camera_info_message, picture_of, to_seconds
+from rlvla_nodes.convert import camera_info_message, image_of, to_seconds
 from rlvla_nodes.sim_robot_node import SimRobotNode
 from rlvla_sim import WorldConfig
 from rlvla_sim.sim_robot import Rig
@@ -100,7 +100,7 @@ def swings(rig: Rig, count: int, seed: int = 0) -> list[tuple[np.ndarray, np.nda
     return found
 
 
-def test_one_target_gives_one_picture_the_rigs_own_until_the_time_is_over(graph):
+def test_one_target_gives_one_image_the_rigs_own_until_the_time_is_over(graph):
     driver = Driver(graph, max_steps=MAX_STEPS)
     rig = Rig(WorldConfig(max_steps=MAX_STEPS))
     answer = driver.reset(EPISODE)
@@ -108,7 +108,7 @@ def test_one_target_gives_one_picture_the_rigs_own_until_the_time_is_over(graph)
     assert answer.success and answer.instruction == rig.world.instruction
     assert graph.until(lambda: driver.images and driver.images[-1].header.stamp == answer.stamp)
     del driver.images[:-1], driver.states[:-1], driver.infos[:-1]
-    assert np.array_equal(picture_of(driver.images[0]), rig.world.picture())
+    assert np.array_equal(image_of(driver.images[0]), rig.world.image())
     assert driver.infos[0] == camera_info_message(rig.camera, driver.images[0].header)
     for i, (joints, openings) in enumerate(swings(rig, MAX_STEPS + 2)):
         if not rig.over:
@@ -124,10 +124,10 @@ def test_one_target_gives_one_picture_the_rigs_own_until_the_time_is_over(graph)
         assert (result.success, result.success_once) == (rig.world.success, rig.success_once)
         assert len(driver.images) == min(i + 2, MAX_STEPS), "none of the end, none after it"
         if not rig.over:
-            assert np.array_equal(picture_of(driver.images[-1]), rig.world.picture())
+            assert np.array_equal(image_of(driver.images[-1]), rig.world.image())
             assert driver.images[-1].header.stamp == state.header.stamp
-    pictures = [picture_of(image) for image in driver.images]
-    assert all((a != b).any() for a, b in pairwise(pictures)), "the arm does not show: the test is void"
+    images = [image_of(image) for image in driver.images]
+    assert all((a != b).any() for a, b in pairwise(images)), "the arm does not show: the test is void"
 
 
 def test_a_reset_is_told_to_everybody_and_a_bad_one_changes_nothing(graph):
@@ -142,7 +142,7 @@ def test_a_reset_is_told_to_everybody_and_a_bad_one_changes_nothing(graph):
             assert before.episode_id != episode
         assert driver.result().episode_id == episode
         assert driver.latched(topics.INSTRUCTION) == rig.world.instruction
-        assert np.array_equal(driver.robot.rig.world.picture(), rig.world.picture())
+        assert np.array_equal(driver.robot.rig.world.image(), rig.world.image())
     assert driver.latched(topics.ROBOT_DESCRIPTION) == rig.robot.urdf().read_text()
     assert graph.until(lambda: driver.images)
     count, stamp = len(driver.images), driver.images[-1].header.stamp
@@ -193,7 +193,7 @@ def test_a_bad_target_is_refused_and_moves_nothing(graph, lock_step):
     assert driver.line() == "simulating" and driver.status.level == DiagnosticStatus.OK
 
 
-def test_without_a_camera_of_its_own_the_rig_leaves_the_picture_topic_to_another(graph):
+def test_without_a_camera_of_its_own_the_rig_leaves_the_image_topic_to_another(graph):
     robot = graph.make(SimRobotNode, **SMALL, camera=False)
     assert robot.count_publishers(topics.JOINT_STATES) == 1
     assert robot.count_publishers(topics.IMAGE) == robot.count_publishers(topics.CAMERA_INFO) == 0
@@ -211,7 +211,7 @@ def test_in_real_time_everything_comes_at_its_rate(graph):
     late = float(driver.robot._late_s)
     stamps = [[to_seconds(message.header.stamp) for message in kind] for kind in (driver.states, driver.images)]
     rates = [(len(times) - 1) / (times[-1] - times[0]) for times in stamps]
-    print(f"joint states {rates[0]:.1f} Hz, pictures {rates[1]:.1f} Hz, physics {played / passed:.3f}, late {late} s")
+    print(f"joint states {rates[0]:.1f} Hz, images {rates[1]:.1f} Hz, physics {played / passed:.3f}, late {late} s")
     assert rates[0] == pytest.approx(50.0, rel=0.15)
     assert rates[1] == pytest.approx(10.0, rel=0.1)
     assert played + late == pytest.approx(passed, rel=0.1)
@@ -238,7 +238,7 @@ def test_the_arm_goes_where_it_is_told_and_says_when_nobody_tells_it(graph):
     assert error() < 0.02
 
 
-def test_after_a_stall_time_is_set_back_and_pictures_go_on_at_once(graph):
+def test_after_a_stall_time_is_set_back_and_images_go_on_at_once(graph):
     driver = Driver(graph, lock_step=False, camera_hz=20.0)
     assert graph.until(lambda: len(driver.images) > 2)
     time.sleep(1.0)
@@ -258,7 +258,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"camera_hz": -1.0}, "camera_hz is -1.0, it must be positive"),
     ({"camera_hz": 60.0}, "above joint_states_hz 50"),
     ({"max_jump_rad": 0.0}, "max_jump_rad is 0.0"),
-    ({"image_width": 0}, "picture size 0 x 480"),
+    ({"image_width": 0}, "image size 0 x 480"),
     ({"max_steps": -3}, "max_steps -3"),
     ({"assets": "nice"}, "choose one of procedural, paper"),
     ({"episode_set": "all"}, "unknown episode set `all`"),

@@ -1,7 +1,7 @@
 """The whole chain in lock-step, as processes: a trial by action, the arbiter, the simulated rig, driven to a success.
 
 The part of the policy is played by the scripted expert, which looks at a twin of the rig: the twin plays the setpoints
-that the arbiter publishes, and its pictures must be those of the simulated rig.
+that the arbiter publishes, and its images must be those of the simulated rig.
 """
 
 import numpy as np
@@ -15,7 +15,7 @@ from rlvla_core.control import ArmConfig, ArmModel
 from rlvla_msgs.action import RunTrial
 from rlvla_msgs.msg import ArbiterState, ArmCommand, JointTarget
 from rlvla_nodes import topics
-from rlvla_nodes.convert import picture_of
+from rlvla_nodes.convert import image_of
 from rlvla_nodes.graph import config_folder
 from rlvla_sim import WorldConfig
 from rlvla_sim.expert import Expert, ExpertConfig
@@ -26,30 +26,30 @@ ARM = config_folder("") / "arms" / "widowx250s.yaml"
 
 
 class ExpertNode(Node):
-    """Answers every picture with the expert's action, like a policy that sees through a twin."""
+    """Answers every image with the expert's action, like a policy that sees through a twin."""
 
     def __init__(self, **kwargs) -> None:
         super().__init__("policy_node", **kwargs)
         self.twin = Rig(WorldConfig(image_width=64, image_height=64, max_steps=MAX_STEPS))
         self.arm = ArmModel(self.twin.robot.urdf().read_text(), ArmConfig.from_yaml(ARM))
-        self.state, self.picture, self.answered = ArbiterState(), None, None
+        self.state, self.image, self.answered = ArbiterState(), None, None
         self.step = 0
         self.commands = self.create_publisher(ArmCommand, topics.POLICY_COMMAND, topics.STREAM)
         self.create_subscription(ArbiterState, topics.ARBITER_STATE, self.on_state, topics.LATCHED)
-        self.create_subscription(Image, topics.IMAGE, self.on_picture, topics.LATCHED)
+        self.create_subscription(Image, topics.IMAGE, self.on_image, topics.LATCHED)
         self.create_subscription(JointTarget, topics.JOINT_TARGET, self.on_target, topics.STREAM)
 
     def begin(self, episode: int) -> None:
         self.twin.reset(episode)
         self.expert = Expert(self.twin.world, ExpertConfig())
-        self.played, self.picture = 0, None
+        self.played, self.image = 0, None
 
     def on_state(self, message: ArbiterState) -> None:
         self.state = message
         self.act()
 
-    def on_picture(self, message: Image) -> None:
-        self.picture = message
+    def on_image(self, message: Image) -> None:
+        self.image = message
         self.act()
 
     def on_target(self, message: JointTarget) -> None:
@@ -58,17 +58,17 @@ class ExpertNode(Node):
         self.act()
 
     def act(self) -> None:
-        picture, state = self.picture, self.state
-        if picture is None or state.mode != ArbiterState.POLICY or self.twin.over:
+        image, state = self.image, self.state
+        if image is None or state.mode != ArbiterState.POLICY or self.twin.over:
             return
         question = (state.epoch, self.played)
-        # The picture and the points that led to it come on two topics, in any order.
-        if question == self.answered or not np.array_equal(picture_of(picture), self.twin.world.picture()):
+        # The image and the points that led to it come on two topics, in any order.
+        if question == self.answered or not np.array_equal(image_of(image), self.twin.world.image()):
             return
         self.answered = question
         self.step += 1
         command = ArmCommand(source="policy", epoch=state.epoch, step=self.step)
-        command.header.stamp = command.observation_stamp = picture.header.stamp
+        command.header.stamp = command.observation_stamp = image.header.stamp
         commanded = self.arm.forward(self.twin.target[0])
         command.delta = self.expert.act(commanded)
         self.commands.publish(command)

@@ -38,7 +38,7 @@ def policy() -> VLAPolicy:
 
 @pytest.fixture
 def images() -> torch.Tensor:
-    """Three random pictures, uint8 [3, 64, 64, 3]."""
+    """Three random images, uint8 [3, 64, 64, 3]."""
     return torch.randint(0, 256, (3, 64, 64, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 
 

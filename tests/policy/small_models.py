@@ -6,8 +6,8 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
-from rlvla_core.policy.openvla.config import OpenVLAConfig, TextConfig, TowerConfig
 from rlvla_core.policy.norm_stats import BRIDGE_ORIG
+from rlvla_core.policy.openvla.config import OpenVLAConfig, TextConfig, TowerConfig
 from rlvla_core.policy.openvla.graph import OpenVLA
 
 

@@ -8,9 +8,9 @@ from safetensors.torch import load_file, save_file
 from small_models import odd_config, random_batch, random_model, write_checkpoint
 
 from rlvla_core.errors import RlvlaError
+from rlvla_core.policy.lora import LoraConfig, inject_lora, load_adapter, save_adapter
 from rlvla_core.policy.openvla.checkpoint import check_sight, load_config, load_model
 from rlvla_core.policy.openvla.config import OpenVLAConfig
-from rlvla_core.policy.lora import LoraConfig, inject_lora, load_adapter, save_adapter
 from rlvla_core.policy.openvla.presets import openvla_7b, tiny
 
 

@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from small_models import odd_config, random_batch, random_model
 
-from rlvla_core.policy.openvla.decode import action_hidden, decode
 from rlvla_core.policy.lora import LoraConfig, adapted_modules, inject_lora, lora_modules
+from rlvla_core.policy.openvla.decode import action_hidden, decode
 from rlvla_core.policy.openvla.graph import OpenVLA
 from rlvla_core.policy.openvla.presets import openvla_7b
 from rlvla_core.policy.openvla.tensors import expected_tensors, meta_model
@@ -19,7 +19,7 @@ CLOSE: dict[str, Any] = {"rtol": 1e-4, "atol": 1e-4}
 
 
 def slow_tower(tower: VisionTower, pixels: torch.Tensor) -> torch.Tensor:
-    """One picture [3, S, S] -> [P, D]: patch by patch, head by head, from the definition."""
+    """One image [3, S, S] -> [P, D]: patch by patch, head by head, from the definition."""
     w = dict(tower.state_dict())
     c = tower.config
     side = c.image_size // c.patch_size

@@ -20,7 +20,7 @@ def test_a_flat_colour_is_normalised_twice(resampler) -> None:
     assert pixels.std((0, 2, 3)).max() < 1e-5
 
 
-def test_a_picture_of_the_right_size_is_not_resampled() -> None:
+def test_a_image_of_the_right_size_is_not_resampled() -> None:
     noise = torch.randint(0, 256, (2, 16, 16, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     pixels = ImageTransform(size=16)(noise)
     restored = (pixels[:, 3:] * 0.5 + 0.5) * 255
@@ -44,6 +44,6 @@ def test_the_hash_tells_transforms_apart_and_is_stable() -> None:
     assert len(others | {"9c56e66374df6d5d"}) == 4
 
 
-def test_wrong_pictures_are_refused() -> None:
+def test_wrong_images_are_refused() -> None:
     with pytest.raises(RlvlaError, match="must be uint8"):
         ImageTransform(size=16)(torch.zeros(1, 3, 16, 16))

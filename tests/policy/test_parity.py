@@ -26,7 +26,7 @@ def test_every_item_is_within_its_tolerance(items: list[Item]) -> None:
 
 def test_every_kind_of_item_is_compared(items: list[Item]) -> None:
     groups = {item.group for item in items}
-    assert {"pictures", "tokens", "vision", "inference", "supervised", "rl", "gradients", "lora", "7B"} <= groups
+    assert {"images", "tokens", "vision", "inference", "supervised", "rl", "gradients", "lora", "7B"} <= groups
     assert max(item.error for item in items if "logits" in item.name) < 5e-5
     names = " ".join(item.name for item in items)
     for part in ("PIL path", "bfloat16", "greedy tokens", "nomask", "entropy", "position ids", "982", "439"):

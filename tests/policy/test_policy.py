@@ -9,8 +9,8 @@ import torch
 from rlvla_core.errors import RlvlaError
 from rlvla_core.policy.lora import LoraConfig, apply_lora
 from rlvla_core.policy.norm_stats import BRIDGE_ORIG
-from rlvla_core.policy.policy import VLAPolicy
 from rlvla_core.policy.openvla.presets import preset, tiny
+from rlvla_core.policy.policy import VLAPolicy
 from rlvla_core.policy.tokenizer import tiny_tokenizer
 
 
@@ -60,14 +60,14 @@ def test_parallel_logits_do_not_depend_on_the_actions(images, instructions) -> N
 
 
 @pytest.mark.parametrize("decoding", ["autoregressive", "parallel"])
-def test_pictures_and_words_matter(decoding, images, instructions) -> None:
+def test_images_and_words_matter(decoding, images, instructions) -> None:
     policy = with_decoding(decoding)
     tokens = torch.full((3, 7), policy.config.action_token_begin)
     with torch.no_grad():
         base = policy.score(images, instructions, tokens).logits
-        other_picture = policy.score(255 - images, instructions, tokens).logits
+        other_image = policy.score(255 - images, instructions, tokens).logits
         other_words = policy.score(images, ["set banana on rug"] * 3, tokens).logits
-    assert ((base - other_picture).abs().amax((1, 2)) > 1e-3).all()
+    assert ((base - other_image).abs().amax((1, 2)) > 1e-3).all()
     assert ((base - other_words).abs().amax((1, 2)) > 1e-3).all()
 
 
@@ -155,5 +155,5 @@ def test_an_unknown_preset_lists_the_known_ones() -> None:
 
 
 def test_a_missing_instruction_is_named(policy, images) -> None:
-    with pytest.raises(RlvlaError, match="3 pictures came with 1 instructions"):
+    with pytest.raises(RlvlaError, match="3 images came with 1 instructions"):
         policy.act(images, ["put carrot on plate"])

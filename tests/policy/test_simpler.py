@@ -40,15 +40,15 @@ def bundle_of(policy: VLAPolicy, directory: Path, robot: str) -> Path:
 
 
 @pytest.fixture
-def picture() -> np.ndarray:
+def image() -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (480, 640, 3), dtype=np.uint8)
 
 
-def test_an_answer_is_the_policys_own_in_the_evaluators_units(policy: VLAPolicy, picture: np.ndarray) -> None:
+def test_an_answer_is_the_policys_own_in_the_evaluators_units(policy: VLAPolicy, image: np.ndarray) -> None:
     simpler = SimplerPolicy(policy)
     simpler.reset("put carrot on plate")
-    raw, action = simpler.step(picture, "put carrot on plate")
-    told = policy.act(torch.from_numpy(picture)[None], ["put carrot on plate"], temperature=0.0).actions[0].numpy()
+    raw, action = simpler.step(image, "put carrot on plate")
+    told = policy.act(torch.from_numpy(image)[None], ["put carrot on plate"], temperature=0.0).actions[0].numpy()
     assert action["world_vector"] == pytest.approx(told[:3])
     assert raw["rotation_delta"] == pytest.approx(told[3:6])
     expected = Rotation.from_euler("XYZ", told[3:6]).as_rotvec()
@@ -60,29 +60,29 @@ def test_an_answer_is_the_policys_own_in_the_evaluators_units(policy: VLAPolicy,
     assert bool(action["terminate_episode"][0] > 0) is False
 
 
-def test_a_sampled_episode_repeats_after_a_reset(policy: VLAPolicy, picture: np.ndarray) -> None:
+def test_a_sampled_episode_repeats_after_a_reset(policy: VLAPolicy, image: np.ndarray) -> None:
     simpler = SimplerPolicy(policy, temperature=1.0, seed=3)
-    first = [simpler.step(picture, "put carrot on plate")[0]["world_vector"] for _ in range(3)]
-    again = [simpler.step(picture, "put carrot on plate")[0]["world_vector"] for _ in range(3)]
+    first = [simpler.step(image, "put carrot on plate")[0]["world_vector"] for _ in range(3)]
+    again = [simpler.step(image, "put carrot on plate")[0]["world_vector"] for _ in range(3)]
     assert not np.array_equal(first, again)
     simpler.reset("put carrot on plate")
-    assert np.array_equal(first, [simpler.step(picture)[0]["world_vector"] for _ in range(3)])
-    simpler.step(picture, "put spoon on plate")
+    assert np.array_equal(first, [simpler.step(image)[0]["world_vector"] for _ in range(3)])
+    simpler.step(image, "put spoon on plate")
     assert simpler.instruction == "put spoon on plate"
 
 
-def test_it_comes_from_a_bundle_of_the_right_arm(policy: VLAPolicy, picture: np.ndarray, tmp_path: Path) -> None:
+def test_it_comes_from_a_bundle_of_the_right_arm(policy: VLAPolicy, image: np.ndarray, tmp_path: Path) -> None:
     simpler = SimplerPolicy.from_bundle(bundle_of(policy, tmp_path / "arm", "widowx250s"))
-    answers = [simpler.step(picture, "put carrot on plate")[0] for _ in range(4)]
-    simpler.visualize_epoch(answers, [picture] * 4, save_path=str(tmp_path / "plots" / "episode.png"))
+    answers = [simpler.step(image, "put carrot on plate")[0] for _ in range(4)]
+    simpler.visualize_epoch(answers, [image] * 4, save_path=str(tmp_path / "plots" / "episode.png"))
     assert (tmp_path / "plots" / "episode.png").stat().st_size > 1000
     with pytest.raises(RlvlaError, match="trained for panda"):
         SimplerPolicy.from_bundle(bundle_of(policy, tmp_path / "other", "panda"))
 
 
-def test_mistakes_are_named(policy: VLAPolicy, picture: np.ndarray) -> None:
+def test_mistakes_are_named(policy: VLAPolicy, image: np.ndarray) -> None:
     simpler = SimplerPolicy(policy)
     with pytest.raises(RlvlaError, match="no instruction yet"):
-        simpler.step(picture)
+        simpler.step(image)
     with pytest.raises(RlvlaError, match=r"got float32 \[480, 640, 3\]"):
-        simpler.step(picture.astype(np.float32), "put carrot on plate")
+        simpler.step(image.astype(np.float32), "put carrot on plate")

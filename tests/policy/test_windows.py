@@ -1,11 +1,11 @@
-"""A window of a picture is the picture of another camera."""
+"""A window of an image is the image of another camera."""
 
 import pytest
 import torch
 
 from rlvla_core.environment import CameraSpec
-from rlvla_core.geometry.projection import project
 from rlvla_core.geometry.camera import WHOLE, Window, seen_through, window_of
+from rlvla_core.geometry.projection import project
 
 CAMERA = CameraSpec(
     name="camera",

@@ -1,4 +1,4 @@
-"""The procedural catalogue as a whole: counts, names, pictures, uniqueness, the same bytes in every process."""
+"""The procedural catalogue as a whole: counts, names, images, uniqueness, the same bytes in every process."""
 
 import itertools
 import os
@@ -20,7 +20,7 @@ for a in c.objects + c.receptacles:
     for array in (m.vertices, m.triangles, m.uvs, m.texture, m.normals, *a.collision):
         h.update(array.tobytes())
 for p in c.tables + c.textures:
-    h.update(p.picture(64, 48).tobytes())
+    h.update(p.image(64, 48).tobytes())
 print(h.hexdigest())
 """
 
@@ -61,38 +61,38 @@ def test_every_process_builds_the_same_bytes() -> None:
 
 
 @pytest.mark.parametrize("size", [(640, 480), (96, 96), (224, 224), (160, 120)])
-def test_pictures_have_the_asked_size(assets: Catalogue, size: tuple[int, int]) -> None:
+def test_images_have_the_asked_size(assets: Catalogue, size: tuple[int, int]) -> None:
     for asset in (assets.tables[0], assets.textures[0]):
-        picture = asset.picture(*size)
-        assert picture.shape == (size[1], size[0], 3)
-        assert picture.dtype == np.uint8
+        image = asset.image(*size)
+        assert image.shape == (size[1], size[0], 3)
+        assert image.dtype == np.uint8
 
 
-def test_a_small_picture_is_the_large_one_averaged(assets: Catalogue) -> None:
+def test_a_small_image_is_the_large_one_averaged(assets: Catalogue) -> None:
     """Antialiasing: each small pixel is close to the mean of its block, also on stripes and turf."""
     for table in assets.tables:
-        blocks = table.picture(640, 480).reshape(48, 10, 64, 10, 3).mean(axis=(1, 3))
-        assert np.abs(table.picture(64, 48) - blocks).mean() < 4.0, table.name
+        blocks = table.image(640, 480).reshape(48, 10, 64, 10, 3).mean(axis=(1, 3))
+        assert np.abs(table.image(64, 48) - blocks).mean() < 4.0, table.name
 
 
-def test_pictures_are_cached_and_protected(assets: Catalogue) -> None:
-    picture = assets.tables[3].picture(96, 96)
-    assert assets.tables[3].picture(96, 96) is picture
+def test_images_are_cached_and_protected(assets: Catalogue) -> None:
+    image = assets.tables[3].image(96, 96)
+    assert assets.tables[3].image(96, 96) is image
     with pytest.raises(ValueError, match="read-only"):
-        picture[0, 0, 0] = 1
+        image[0, 0, 0] = 1
 
 
-def test_pictures_differ_from_one_another(assets: Catalogue) -> None:
+def test_images_differ_from_one_another(assets: Catalogue) -> None:
     for group in (assets.tables, assets.textures):
-        small = {a.name: a.picture(64, 48).astype(float) for a in group}
+        small = {a.name: a.image(64, 48).astype(float) for a in group}
         for (first, a), (second, b) in itertools.combinations(small.items(), 2):
             assert np.abs(a - b).mean() > 15.0, (first, second)
 
 
 def test_tables_leave_objects_visible(assets: Catalogue) -> None:
-    """The middle of the picture, where the objects are, is neither black, white nor wildly uneven."""
+    """The middle of the image, where the objects are, is neither black, white nor wildly uneven."""
     for table in assets.tables:
-        middle = table.picture(64, 48)[16:36, 16:48].astype(float).mean(axis=2)
+        middle = table.image(64, 48)[16:36, 16:48].astype(float).mean(axis=2)
         assert 25 < middle.mean() < 245, table.name
         assert middle.std() < 45, table.name
 
@@ -127,6 +127,6 @@ def test_an_unknown_catalogue_is_one_clear_line() -> None:
         catalogue("objaverse")
 
 
-def test_an_empty_picture_is_refused(assets: Catalogue) -> None:
+def test_an_empty_image_is_refused(assets: Catalogue) -> None:
     with pytest.raises(RlvlaError, match="0 x 96"):
-        assets.tables[0].picture(0, 96)
+        assets.tables[0].image(0, 96)

@@ -50,7 +50,7 @@ COLLADA = """<?xml version="1.0"?>
 
 @pytest.fixture
 def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder laid out like the paper's, with the same cube and pictures everywhere."""
+    """A folder laid out like the paper's, with the same cube and images everywhere."""
     root = tmp_path / "assets"
     for part, count in (("more_carrot", 25), ("more_plate", 17)):
         entries = {f"{k:03d}_x": {"name": f"{part} {k}", "density": 500 + k} for k in range(count)}
@@ -90,8 +90,8 @@ def test_the_layout_is_read_in_place_and_cached(copy: Path, tmp_path: Path) -> N
     assert first.objects[3].density == 503
     assert len(first.objects[0].collision) == 1
     np.testing.assert_allclose(first.objects[0].aabb_max, [0.02, 0.02, 0.04], atol=1e-6)
-    assert first.tables[2].picture(4, 3)[0, 0].tolist() == [20, 0, 0]
-    assert first.textures[0].picture(4, 3)[0, 0].tolist() == [10, 0, 0]
+    assert first.tables[2].image(4, 3)[0, 0].tolist() == [20, 0, 0]
+    assert first.textures[0].image(4, 3)[0, 0].tolist() == [10, 0, 0]
 
     (cached,) = (tmp_path / "cache" / "rlvla" / "assets").iterdir()
     cached.write_bytes(b"cut off")
@@ -123,7 +123,7 @@ def test_obj_groups_and_components_are_parts(tmp_path: Path) -> None:
     assert sizes == [3, 4, 8]
 
 
-def test_collada_frames_and_pictures_are_applied(tmp_path: Path) -> None:
+def test_collada_frames_and_images_are_applied(tmp_path: Path) -> None:
     (tmp_path / "textured.dae").write_text(COLLADA)
     Image.new("RGB", (2, 2), (9, 8, 7)).save(tmp_path / "p.png")
     (patch,) = mesh_files.read_visual(tmp_path / "textured.dae")
@@ -192,4 +192,4 @@ def test_the_real_assets_match_their_database(monkeypatch: pytest.MonkeyPatch) -
                 assert np.abs(ours - entry["bbox"][box]).max() < 0.001, asset.name
             assert np.abs(asset.aabb_min - entry["bbox"]["min"]).max() < 0.004, asset.name
             assert np.abs(asset.aabb_max - entry["bbox"]["max"]).max() < 0.004, asset.name
-    assert assets.tables[0].picture(64, 48).std() > 5
+    assert assets.tables[0].image(64, 48).std() > 5

@@ -1,4 +1,4 @@
-"""The workspace view: a part of the whole picture, with everything in it that a test asks for."""
+"""The workspace view: a part of the whole image, with everything in it that a test asks for."""
 
 from dataclasses import replace
 
@@ -20,17 +20,17 @@ from rlvla_sim.world import World
 WORKSPACE = replace(WorldConfig(), view="workspace")
 
 
-def picture(config: WorldConfig, episode_set: str = "train", number: int = 3) -> np.ndarray:
+def image(config: WorldConfig, episode_set: str = "train", number: int = 3) -> np.ndarray:
     config = replace(config, supersampling=1, episode_set=episode_set)
     world = World(config, catalogue("procedural"))
     world.start(config.grid.decode(frozen_episodes(episode_set, number + 1).ids[number]))
-    return world.picture().astype(int)
+    return world.image().astype(int)
 
 
 @pytest.mark.parametrize("episode_set", ["in-distribution", "unseen-tables"])
 def test_it_is_cut_out_of_the_whole(episode_set):
-    whole = picture(replace(WorldConfig(), image_width=640, image_height=480), episode_set)
-    part = picture(replace(WORKSPACE, image_width=460, image_height=380), episode_set)
+    whole = image(replace(WorldConfig(), image_width=640, image_height=480), episode_set)
+    part = image(replace(WORKSPACE, image_width=460, image_height=380), episode_set)
     cut = whole[50:430, 70:530]
     assert np.abs(part - cut).mean() < 0.05
     assert np.abs(part - whole[:380, :460]).mean() > 5, "another part differs"

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rlvla_core.errors import RlvlaError
-from rlvla_sim.episodes import Digits, cells, position_pairs
 from rlvla_sim.episode_sets import episode_set, set_names
+from rlvla_sim.episodes import Digits, cells, position_pairs
 from rlvla_sim.shifts.unseen_positions import outer_cells
 from rlvla_sim.shifts.unseen_start_pose import start_offsets
 

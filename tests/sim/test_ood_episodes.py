@@ -9,8 +9,8 @@ import pytest
 from rlvla_core.errors import RlvlaError
 from rlvla_core.evaluation import EpisodeList
 from rlvla_sim import WorldConfig
-from rlvla_sim.ood_episodes import DATA, FROZEN, check_unchanged, digest, freeze, frozen_episodes
 from rlvla_sim.episode_sets import episode_set
+from rlvla_sim.ood_episodes import DATA, FROZEN, check_unchanged, digest, freeze, frozen_episodes
 from rlvla_sim.shifts import shifts
 from rlvla_sim.vec_env import env_spec
 

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from rlvla_sim.pretraining import dataset
-from rlvla_sim.pretraining.dataset import SceneDataset, ScenePlan, collect_scenes, shard_path
 from rlvla_core.errors import RlvlaError
+from rlvla_sim.pretraining.dataset import SceneDataset, ScenePlan, collect_scenes, shard_path
 
 
 @dataclass
@@ -44,7 +43,7 @@ def plan(count=25, **changes):
 
 @pytest.fixture(autouse=True)
 def small_shards(monkeypatch):
-    monkeypatch.setattr(scenes, "SHARD", 10)
+    monkeypatch.setattr(dataset, "SHARD", 10)
 
 
 def test_what_is_missing_is_drawn_again_and_only_that(tmp_path):

@@ -5,11 +5,11 @@ import pytest
 
 from rlvla_sim.assets import catalogue
 from rlvla_sim.config import WorldConfig
+from rlvla_sim.episode_sets import episode_set
 from rlvla_sim.episodes import YAWS
 from rlvla_sim.grasp import plan_grasp
-from rlvla_sim.episode_sets import episode_set
-from rlvla_sim.pretraining.scenes import YAW_SPREAD, Scenes
 from rlvla_sim.pretraining.questions import ANSWER, QUESTIONS, squeezed, stretched
+from rlvla_sim.pretraining.scenes import YAW_SPREAD, Scenes
 from rlvla_sim.shifts.unseen_instructions import TEMPLATES
 from rlvla_sim.shifts.unseen_positions import UNSEEN_YAWS
 
@@ -109,17 +109,17 @@ def test_round_things_have_no_ends(scenes):
 
 
 def test_named_things_are_where_the_pixels_say(scenes, some):
-    """Around the named object's pixel the picture is not the table's, unless the arm stands before it."""
-    tables = [table.picture(64, 64).astype(int) for table in scenes.tables]
+    """Around the named object's pixel the image is not the table's, unless the arm stands before it."""
+    tables = [table.image(64, 64).astype(int) for table in scenes.tables]
     shown = []
     for scene in some:
         assert np.nanmin(scene.pixels) > 2
         assert np.nanmax(scene.pixels) < 62
         name = next(thing.name for thing in scenes.objects if thing.name in scene.instruction)
         u, v = scene.pixels[scenes.point_names.index(name)].round().astype(int)
-        picture = scene.image.astype(int)
-        here = min(tables, key=lambda table: np.median(np.abs(table - picture)))
-        if np.median(np.abs(here - picture)) < 1:  # a table as it is; half of them are changed
-            shown.append(np.abs(picture - here)[v - 1 : v + 2, u - 1 : u + 2].mean() > 10)
+        image = scene.image.astype(int)
+        here = min(tables, key=lambda table: np.median(np.abs(table - image)))
+        if np.median(np.abs(here - image)) < 1:  # a table as it is; half of them are changed
+            shown.append(np.abs(image - here)[v - 1 : v + 2, u - 1 : u + 2].mean() > 10)
     assert len(shown) > 20
     assert np.mean(shown) >= 0.9

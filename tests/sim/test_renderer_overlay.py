@@ -3,8 +3,8 @@
 import numpy as np
 import torch
 
-from rlvla_sim.maniskill.overlay import overlay_batch
 from rlvla_sim.camera_renderer import overlay
+from rlvla_sim.maniskill.overlay import overlay_batch
 
 
 def test_nothing_drawn_shows_the_background_and_everything_drawn_hides_it() -> None:

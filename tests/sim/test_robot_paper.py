@@ -13,12 +13,12 @@ from sapien import physx
 
 from rlvla_core.errors import RlvlaError
 from rlvla_sim import WorldConfig, make_env
+from rlvla_sim.camera_renderer import Stage
 from rlvla_sim.expert import ExpertConfig, collect_episodes
 from rlvla_sim.kinematics import Chain, pose_error
 from rlvla_sim.maniskill.vec_env import ManiSkillVecEnv
 from rlvla_sim.physics import Physics
 from rlvla_sim.robots import RobotSpec, robot
-from rlvla_sim.camera_renderer import Stage
 from rlvla_sim.vec_env import CpuVecEnv
 
 BESIDE = Path(__file__).resolve().parents[2].parent / "shared" / "assets"
@@ -139,6 +139,6 @@ def test_the_expert_succeeds(assets: None) -> None:
 def test_maniskill_shows_the_same(assets: None) -> None:
     ours, theirs = make_env(CONFIG, 1), ManiSkillVecEnv(CONFIG, 1, device="cpu")
     assert ours.spec == theirs.spec
-    pictures = [env.reset(EPISODES[:1]).images.numpy().astype(int) for env in (ours, theirs)]
+    images = [env.reset(EPISODES[:1]).images.numpy().astype(int) for env in (ours, theirs)]
     theirs.close()
-    assert np.abs(pictures[0] - pictures[1]).mean() < 0.5
+    assert np.abs(images[0] - images[1]).mean() < 0.5

@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from rlvla_sim import WorldConfig, make_env
-from rlvla_sim.ood_episodes import frozen_episodes
+from rlvla_sim.camera_renderer import shrunk
 from rlvla_sim.episode_sets import episode_set
+from rlvla_sim.ood_episodes import frozen_episodes
 from rlvla_sim.physics import TABLE_HEIGHT
 from rlvla_sim.shifts import shifts
-from rlvla_sim.camera_renderer import shrunk
 from rlvla_sim.vec_env import CpuVecEnv
 from rlvla_sim.world import STATE_DIM, STATE_SLICES
 
@@ -21,14 +21,14 @@ DOWN = torch.tensor([0.01, 0.0, -0.01, 0.0, 0.0, 0.05, 1.0])
 
 
 def worlds(config: WorldConfig, ids: Sequence[int]) -> tuple[CpuVecEnv, torch.Tensor]:
-    """A vector environment with these episodes started, and the first pictures."""
+    """A vector environment with these episodes started, and the first images."""
     env = make_env(config, len(ids))
     assert isinstance(env, CpuVecEnv)
     return env, env.reset(torch.tensor(ids)).images
 
 
 def play(config: WorldConfig, ids: Sequence[int], steps: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Pictures [T, N, H, W, 3] and states [T, N, S] of steps towards the table."""
+    """Images [T, N, H, W, 3] and states [T, N, S] of steps towards the table."""
     env, images = worlds(config, ids)
     seen = [env.step(DOWN.expand(len(ids), -1)).observation for _ in range(steps)]
     states = [observation.state for observation in seen if observation.state is not None]
@@ -37,7 +37,7 @@ def play(config: WorldConfig, ids: Sequence[int], steps: int) -> tuple[torch.Ten
 
 
 def swept(config: WorldConfig, ids: Sequence[int], speeds: Sequence[float]) -> torch.Tensor:
-    """Pictures [T, N, H, W, 3] while each arm goes sideways by this many metres a step."""
+    """Images [T, N, H, W, 3] while each arm goes sideways by this many metres a step."""
     env, images = worlds(config, ids)
     actions = torch.zeros(len(ids), 7)
     actions[:, 1], actions[:, 6] = torch.tensor(speeds), 1.0
@@ -67,30 +67,30 @@ def test_a_texture_covers_robot_and_objects_and_nothing_else(name: str, width: i
     share = 0.3 if name.endswith("weak") else 0.5
     (episode_id,) = frozen_episodes(name, 1).ids
     _, (clean,) = worlds(WorldConfig(**size), [clean_twin(name, episode_id)])
-    env, (picture,) = worlds(WorldConfig(episode_set=name, **size), [episode_id])
+    env, (image,) = worlds(WorldConfig(episode_set=name, **size), [episode_id])
     world = env.worlds[0]
     _, alpha = shrunk(world.stage.render(), height)
     rows, columns = (np.flatnonzero((alpha[..., 0] > 0).any(axis)) for axis in (1, 0))
     box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
-    texture = torch.tensor(world.assets.textures[world.episode.texture or 0].picture(width, height)).float()
+    texture = torch.tensor(world.assets.textures[world.episode.texture or 0].image(width, height)).float()
     pattern = torch.nn.functional.interpolate(
         texture.permute(2, 0, 1)[None], size=(rows[-1] + 1 - rows[0], columns[-1] + 1 - columns[0]), mode="bilinear"
     )[0].permute(1, 2, 0)
     outside, inside = alpha[..., 0] == 0, (alpha[..., 0] == 1)[box]
-    assert torch.equal(picture[outside], clean[outside])
+    assert torch.equal(image[outside], clean[outside])
     expected = share * pattern + (1 - share) * clean[box].float()
-    assert inside.sum() > 40 and (picture[box].float() - expected).abs()[inside].max() < 1.5
+    assert inside.sum() > 40 and (image[box].float() - expected).abs()[inside].max() < 1.5
 
 
 @pytest.mark.parametrize(("width", "height"), [(64, 64), (640, 480)])
-def test_strong_noise_is_the_mean_of_the_clean_picture_and_a_window(width: int, height: int) -> None:
+def test_strong_noise_is_the_mean_of_the_clean_image_and_a_window(width: int, height: int) -> None:
     size = {"image_width": width, "image_height": height}
     (episode_id,) = frozen_episodes("dynamic-noise-strong", 1).ids
     _, (clean,) = worlds(WorldConfig(**size), [clean_twin("dynamic-noise-strong", episode_id)])
     env, (strong,) = worlds(WorldConfig(episode_set="dynamic-noise-strong", **size), [episode_id])
     _, (weak,) = worlds(WorldConfig(episode_set="dynamic-noise-weak", **size), [episode_id])
     world = env.worlds[0]
-    texture = torch.tensor(world.assets.textures[world.episode.texture or 0].picture(2 * width, 2 * height)).float()
+    texture = torch.tensor(world.assets.textures[world.episode.texture or 0].image(2 * width, 2 * height)).float()
     _, alpha = shrunk(world.stage.render(), height)
     rows, columns = (np.flatnonzero((alpha[..., 0] > 0).any(axis)) for axis in (1, 0))
     top, left = (rows[0] + rows[-1] + 1) // 2, (columns[0] + columns[-1] + 1) // 2
@@ -100,7 +100,7 @@ def test_strong_noise_is_the_mean_of_the_clean_picture_and_a_window(width: int, 
 
 
 def test_the_noise_moves_with_the_arm() -> None:
-    """In a corner far from the arm the clean picture stands still; with noise it does not."""
+    """In a corner far from the arm the clean image stands still; with noise it does not."""
     (episode_id,) = frozen_episodes("dynamic-noise-strong", 1).ids
     corner = np.s_[:, 0, 56:, 40:]
     still = swept(WorldConfig(), [clean_twin("dynamic-noise-strong", episode_id)], [0.04])[corner]
@@ -142,7 +142,7 @@ def test_the_second_body_is_seen_stands_at_its_place_and_is_not_in_the_state(nam
         before = world.state()
         world.bodies[2].entity.set_pose(pose)
         assert np.array_equal(world.state(), before)
-        assert np.abs(world.picture().astype(int) - image.numpy()).max() > 30, "it leaves a hole"
+        assert np.abs(world.image().astype(int) - image.numpy()).max() > 30, "it leaves a hole"
 
 
 def test_the_object_is_dropped_elsewhere_after_step_five() -> None:

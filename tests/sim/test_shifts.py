@@ -9,8 +9,8 @@ import pytest
 from rlvla_core.errors import RlvlaError
 from rlvla_sim import shifts as package
 from rlvla_sim.config import WorldConfig
-from rlvla_sim.episodes import Digits, EpisodeSet, cells
 from rlvla_sim.episode_sets import episode_set, set_names
+from rlvla_sim.episodes import Digits, EpisodeSet, cells
 from rlvla_sim.shifts import shifts
 from rlvla_sim.shifts.triples import far_object_triples, far_receptacle_triples
 

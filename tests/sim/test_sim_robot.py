@@ -21,7 +21,7 @@ def test_step_targets_give_the_world_of_training_bit_for_bit(name):
     rig.reset(77)
     generator = torch.Generator().manual_seed(0)
     for _ in range(CONFIG.max_steps):
-        assert np.array_equal(observation.images[0].numpy(), rig.world.picture())
+        assert np.array_equal(observation.images[0].numpy(), rig.world.image())
         action = 0.02 * torch.randn((1, 7), generator=generator)
         result = env.step(action)
         world = env.worlds[0]

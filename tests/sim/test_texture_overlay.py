@@ -1,12 +1,12 @@
-"""Textures blended into pictures: the box, the resize, the window, and that numpy and torch agree."""
+"""Textures blended into images: the box, the resize, the window, and that numpy and torch agree."""
 
 import numpy as np
 import pytest
 import torch
 
 from rlvla_sim.assets import catalogue
-from rlvla_sim.maniskill.overlay import overlay_batch
 from rlvla_sim.camera_renderer import overlay, shrunk
+from rlvla_sim.maniskill.overlay import overlay_batch
 from rlvla_sim.texture_overlay import Veil, foreground_box, stretched, veiled, window
 
 
@@ -20,7 +20,7 @@ def test_the_box_holds_all_that_is_drawn_and_nothing_else() -> None:
     alpha[0, 4, 7], alpha[0, 11, 25] = 0.25, 1.0
     alpha[1, :, :] = 1.0
     boxes = [part.tolist() for part in foreground_box(alpha)]
-    # The last picture is empty: its box is the whole picture.
+    # The last image is empty: its box is the whole image.
     assert boxes == [[4, 0, 0], [7, 0, 0], [8, 20, 20], [19, 30, 30]]
     assert [part.tolist() for part in foreground_box(torch.from_numpy(alpha))] == boxes
 
@@ -56,24 +56,24 @@ def test_the_window_starts_at_the_centre_of_the_box(
     assert np.array_equal(seen, texture[0, row : row + size[0], column : column + size[1]])
 
 
-@pytest.mark.parametrize("veil", [Veil(over="foreground", share=0.5), Veil(over="picture", share=0.5)])
-def test_a_small_picture_is_the_small_version_of_a_large_one(veil: Veil) -> None:
+@pytest.mark.parametrize("veil", [Veil(over="foreground", share=0.5), Veil(over="image", share=0.5)])
+def test_a_small_image_is_the_small_version_of_a_large_one(veil: Veil) -> None:
     """The same scene drawn at 64 x 48, and at 640 x 480 and averaged down; other box or window: far off."""
-    asset = catalogue().textures[4]  # a cloud: no detail finer than a small picture's pixel
+    asset = catalogue().textures[4]  # a cloud: no detail finer than a small image's pixel
 
     def small(scale: int, left: int) -> np.ndarray:
         alpha = np.zeros((1, 48 * scale, 64 * scale, 1), np.float32)
         alpha[:, 10 * scale : 30 * scale, left * scale : (left + 24) * scale] = 1.0
         background = np.full((*alpha.shape[:3], 3), 50.0, np.float32)
-        picture = veiled(100.0 * alpha, alpha, background, veil.texture(asset, 64 * scale, 48 * scale)[None], veil)
-        return picture[0].reshape(48, scale, 64, scale, 3).mean(axis=(1, 3))[10:30, 28:44]
+        image = veiled(100.0 * alpha, alpha, background, veil.texture(asset, 64 * scale, 48 * scale)[None], veil)
+        return image[0].reshape(48, scale, 64, scale, 3).mean(axis=(1, 3))[10:30, 28:44]
 
     drawn, reference, elsewhere = small(1, 20), small(10, 20), small(10, 28)
     assert np.abs(drawn - reference).mean() < 0.25 * np.abs(drawn - elsewhere).mean()
 
 
 @pytest.mark.parametrize("scale", [1, 2])
-@pytest.mark.parametrize("veil", [Veil(over="foreground", share=0.3), Veil(over="picture", share=0.5)])
+@pytest.mark.parametrize("veil", [Veil(over="foreground", share=0.3), Veil(over="image", share=0.5)])
 def test_torch_agrees_with_numpy(veil: Veil, scale: int) -> None:
     rng = np.random.default_rng(1)
     mask = np.zeros((2, 20 * scale, 30 * scale, 1), bool)
@@ -91,7 +91,7 @@ def test_torch_agrees_with_numpy(veil: Veil, scale: int) -> None:
         assert np.abs(overlay(drawn, background[i]).astype(int) - ours).max() > 10, "the texture shows"
 
 
-def test_coupled_pictures_of_a_batch_share_the_largest_box() -> None:
+def test_coupled_images_of_a_batch_share_the_largest_box() -> None:
     """As released: in the smaller box stands the corner of the texture at the larger one's size."""
     mask = torch.zeros(2, 40, 60, 1, dtype=torch.bool)
     mask[0, 3:13, 4:14] = mask[1, 5:35, 11:51] = True

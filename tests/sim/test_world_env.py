@@ -32,7 +32,7 @@ print(digest(collect_episodes(env, torch.tensor([GRASPS]), ExpertConfig(), seed=
 
 
 def digest(episode: Episode) -> str:
-    """Hash of all pictures, states and actions."""
+    """Hash of all images, states and actions."""
     assert episode.state is not None
     parts = (episode.images, episode.state, episode.actions)
     return hashlib.sha256(b"".join(part.tobytes() for part in parts)).hexdigest()
@@ -145,11 +145,11 @@ def test_time_limit_truncates_and_success_ends_where_asked() -> None:
 
 
 def test_supersampling_changes_edges_only_a_little() -> None:
-    pictures = []
+    images = []
     for scale in (1, 3):
         env = make_env(WorldConfig(supersampling=scale), 1)
-        pictures.append(env.reset(torch.tensor([5])).images.float())
-    assert 0.0 < (pictures[0] - pictures[1]).abs().mean() < 4.0
+        images.append(env.reset(torch.tensor([5])).images.float())
+    assert 0.0 < (images[0] - images[1]).abs().mean() < 4.0
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The ManiSkill environment against the CPU world: same start, same picture, same outcome of the same actions."""
+"""The ManiSkill environment against the CPU world: same start, same image, same outcome of the same actions."""
 
 import numpy as np
 import pytest
@@ -7,8 +7,8 @@ import torch
 from rlvla_core.errors import RlvlaError
 from rlvla_sim import WorldConfig, make_env
 from rlvla_sim.expert import ExpertConfig, collect_episodes
-from rlvla_sim.ood_episodes import frozen_episodes
 from rlvla_sim.maniskill.vec_env import ManiSkillVecEnv
+from rlvla_sim.ood_episodes import frozen_episodes
 from rlvla_sim.robots import View
 from rlvla_sim.vec_env import CpuVecEnv
 

@@ -39,7 +39,7 @@ class Table:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Picture:
+class FigureImage:
     """A figure, kept as a file for Markdown and embedded in HTML."""
 
     name: str
@@ -76,4 +76,4 @@ class Fold:
     blocks: Sequence["Block"]
 
 
-Block = Heading | Paragraph | Items | Table | Picture | Video | Files | Fold
+Block = Heading | Paragraph | Items | Table | FigureImage | Video | Files | Fold

@@ -14,7 +14,7 @@ _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 _DASHES = ("-", "--", "-.", ":")
 
 WIDTH = 9.0
-"""Inches; with DPI, text of 8 points is 11 pixels high where the picture is shown 900 pixels wide."""
+"""Inches; with DPI, text of 8 points is 11 pixels high where the image is shown 900 pixels wide."""
 DPI = 150
 
 
@@ -62,7 +62,7 @@ def legend_above(figure: Figure, axis: Any) -> None:
 
 
 def png(figure: Figure) -> bytes:
-    """The picture, without date and version: equal figures give equal bytes."""
+    """The image, without date and version: equal figures give equal bytes."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
     return buffer.getvalue()

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from rlvla_core.evaluation.report import format_acting
-from rlvla_core.evaluation.study.blocks import Block, Fold, Heading, Items, Paragraph, Picture, Video
+from rlvla_core.evaluation.study.blocks import Block, FigureImage, Fold, Heading, Items, Paragraph, Video
 from rlvla_core.evaluation.study.comparisons import CHAMPION, rivals
 from rlvla_core.evaluation.study.drop_bars import drop_bars
 from rlvla_core.evaluation.study.estimates import HEADLINE
@@ -80,15 +80,15 @@ def _rates(findings: Findings, temperature: float) -> list[Block]:
         Heading(text=f"Success at the last step, {format_acting(temperature)}"),
         rate_table(study, temperature),
     ]
-    if (picture := forest_plot(study, temperature)) is not None:
+    if (image := forest_plot(study, temperature)) is not None:
         caption = (
             f"Success at the last step with 95 % intervals over episodes, {format_acting(temperature)}; upright "
             "strokes are the training seeds."
         )
-        blocks.append(Picture(name=f"forest-T{temperature:g}.png", png=picture, caption=caption))
-    if (picture := radar_plot(study, temperature)) is not None:
+        blocks.append(FigureImage(name=f"forest-T{temperature:g}.png", png=image, caption=caption))
+    if (image := radar_plot(study, temperature)) is not None:
         caption = f"Profile of every method over the tests, {format_acting(temperature)}; the letter is the axis."
-        blocks.append(Picture(name=f"radar-T{temperature:g}.png", png=picture, caption=caption))
+        blocks.append(FigureImage(name=f"radar-T{temperature:g}.png", png=image, caption=caption))
     return blocks
 
 
@@ -110,25 +110,25 @@ def _drops(findings: Findings) -> list[Block]:
     blocks: list[Block] = []
     for temperature in plan.temperatures:
         drops = findings.drops_at(temperature)
-        if (picture := drop_bars(drops, plan.methods, plan.axes)) is not None:
+        if (image := drop_bars(drops, plan.methods, plan.axes)) is not None:
             blocks += [Heading(text=f"Drop, {format_acting(temperature)}", level=3), drop_table(drops, plan.axes)]
             caption = (
                 f"Drop of success per axis with 95 % bootstrap intervals over episodes, {format_acting(temperature)}."
             )
-            blocks.append(Picture(name=f"drop-T{temperature:g}.png", png=picture, caption=caption))
+            blocks.append(FigureImage(name=f"drop-T{temperature:g}.png", png=image, caption=caption))
     return [Heading(text="Generalisation drop"), *blocks] if blocks else []
 
 
 def _curves(findings: Findings) -> list[Block]:
-    picture = learning_curves(findings.curves, findings.study.plan.methods)
-    if picture is None:
+    image = learning_curves(findings.curves, findings.study.plan.methods)
+    if image is None:
         return []
     caption = (
         "Learning curves: success in the training episodes against environment steps and wall time; for supervised "
         "methods the loss against updates and wall time. One line a training seed; pale: as journalled, strong: "
         "running mean over a tenth of the run. Losses of different methods measure different things."
     )
-    return [Heading(text="Learning curves"), Picture(name="learning.png", png=picture, caption=caption)]
+    return [Heading(text="Learning curves"), FigureImage(name="learning.png", png=image, caption=caption)]
 
 
 def _published(findings: Findings) -> list[Block]:

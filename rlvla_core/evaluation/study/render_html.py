@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from html import escape
 from urllib.parse import quote
 
-from rlvla_core.evaluation.study.blocks import Block, Files, Fold, Heading, Items, Paragraph, Picture, Table, Video
+from rlvla_core.evaluation.study.blocks import Block, FigureImage, Files, Fold, Heading, Items, Paragraph, Table, Video
 
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; color: #1d2329; background: #fff; max-width: 1100px; margin: 2rem auto;
@@ -27,7 +27,7 @@ code { background: #f3f5f7; padding: 0 .2em; }
 
 
 def render_html(title: str, blocks: Sequence[Block]) -> str:
-    """The whole page. Pictures are embedded; videos and files are links relative to the page."""
+    """The whole page. Images are embedded; videos and files are links relative to the page."""
     return "\n".join(
         [
             "<!DOCTYPE html>",
@@ -60,7 +60,7 @@ def _block(block: Block) -> str:
                 f'<li><a href="{quote(name)}">{escape(name)}</a>: {_text(what)}</li>' for name, what in block.entries
             )
             return "<ul>\n" + "\n".join(links) + "\n</ul>"
-        case Picture():
+        case FigureImage():
             data = base64.b64encode(block.png).decode()
             image = f'<img src="data:image/png;base64,{data}" alt="{escape(block.caption.replace("`", ""))}">'
             return f"<figure>\n{image}\n<figcaption>{_text(block.caption)}</figcaption>\n</figure>"

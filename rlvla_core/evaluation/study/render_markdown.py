@@ -1,9 +1,9 @@
-"""A report as Markdown: the same blocks, with pictures as files beside it."""
+"""A report as Markdown: the same blocks, with images as files beside it."""
 
 from collections.abc import Sequence
 from urllib.parse import quote
 
-from rlvla_core.evaluation.study.blocks import Block, Files, Fold, Heading, Items, Paragraph, Picture, Table, Video
+from rlvla_core.evaluation.study.blocks import Block, FigureImage, Files, Fold, Heading, Items, Paragraph, Table, Video
 
 
 def render_markdown(blocks: Sequence[Block]) -> str:
@@ -21,7 +21,7 @@ def _block(block: Block) -> str:
             return "\n".join(f"- {_text(text)}" for text in block.texts)
         case Files():
             return "\n".join(f"- [{name}]({quote(name)}): {_text(what)}" for name, what in block.entries)
-        case Picture():
+        case FigureImage():
             return f"![{_label(block.caption)}]({quote(block.name)})"
         case Video():
             return f"[{_label(block.title)}]({quote(block.path)}) {_text(block.caption)}".rstrip()

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
 from rlvla_core.errors import RlvlaError
-from rlvla_core.evaluation.study.blocks import Block, Files, Fold, Heading, Picture, Video
+from rlvla_core.evaluation.study.blocks import Block, FigureImage, Files, Fold, Heading, Video
 from rlvla_core.evaluation.study.csv_files import csv_files
 from rlvla_core.evaluation.study.findings import find
 from rlvla_core.evaluation.study.folder import read_study
@@ -31,7 +31,7 @@ def write_report(study: Path, output: Path, *, videos: Sequence[Video] = (), not
     contents = {
         "index.html": render_html(title(findings.study.plan), blocks).encode(),
         "README.md": render_markdown(blocks).encode(),
-        **{picture.name: picture.png for picture in _pictures(blocks)},
+        **{image.name: image.png for image in _images(blocks)},
         **{name: text.encode() for name, (text, _) in tables.items()},
     }
     for name, content in contents.items():
@@ -39,13 +39,13 @@ def write_report(study: Path, output: Path, *, videos: Sequence[Video] = (), not
     return [output / name for name in contents]
 
 
-def _pictures(blocks: Iterable[Block]) -> list[Picture]:
-    found: list[Picture] = []
+def _images(blocks: Iterable[Block]) -> list[FigureImage]:
+    found: list[FigureImage] = []
     for block in blocks:
-        if isinstance(block, Picture):
+        if isinstance(block, FigureImage):
             found.append(block)
         elif isinstance(block, Fold):
-            found += _pictures(block.blocks)
+            found += _images(block.blocks)
     return found
 
 

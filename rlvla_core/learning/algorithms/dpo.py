@@ -20,14 +20,14 @@ import torch
 from torch import nn
 
 from rlvla_core.learning import losses
-from rlvla_core.learning.config import TrainingConfig
-from rlvla_core.learning.optimizer import Descent, Part, freeze_towers
-from rlvla_core.learning.distributed import Ranks
 from rlvla_core.learning.algorithms.group_sampling import check_groups, share_of
-from rlvla_core.learning.minibatches import Minibatch, micro_batches, minibatches
 from rlvla_core.learning.algorithms.preferences import Preferences
-from rlvla_core.learning.ratio import worst_ratio_error
 from rlvla_core.learning.algorithms.reference import Reference
+from rlvla_core.learning.config import TrainingConfig
+from rlvla_core.learning.distributed import Ranks
+from rlvla_core.learning.minibatches import Minibatch, micro_batches, minibatches
+from rlvla_core.learning.optimizer import Descent, Part, freeze_towers
+from rlvla_core.learning.ratio import worst_ratio_error
 from rlvla_core.learning.rollout import RolloutBatch
 from rlvla_core.learning.steps import Steps
 from rlvla_core.learning.tally import Tally

@@ -12,13 +12,13 @@ import torch
 from torch import nn
 
 from rlvla_core.learning.advantages import flat_advantages, group_advantages, moments_of
-from rlvla_core.learning.optimizer import Descent, Part, freeze_towers
-from rlvla_core.learning.distributed import Ranks
 from rlvla_core.learning.algorithms.group_sampling import check_groups, share_of
+from rlvla_core.learning.algorithms.surrogate import FIGURES, SurrogateConfig, surrogate
+from rlvla_core.learning.distributed import Ranks
 from rlvla_core.learning.minibatches import Minibatch, micro_batches, minibatches
+from rlvla_core.learning.optimizer import Descent, Part, freeze_towers
 from rlvla_core.learning.rollout import RolloutBatch
 from rlvla_core.learning.steps import Steps
-from rlvla_core.learning.algorithms.surrogate import FIGURES, SurrogateConfig, surrogate
 from rlvla_core.learning.tally import Tally
 from rlvla_core.policy.policy import VLAPolicy
 

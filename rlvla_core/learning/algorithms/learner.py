@@ -5,8 +5,8 @@ from typing import Protocol
 from torch import nn
 
 from rlvla_core.learning.config import TrainingConfig
-from rlvla_core.learning.optimizer import Descent
 from rlvla_core.learning.distributed import Ranks
+from rlvla_core.learning.optimizer import Descent
 from rlvla_core.learning.rollout import RolloutBatch
 from rlvla_core.policy.policy import VLAPolicy
 

@@ -19,14 +19,14 @@ from rlvla_core.geometry.projection import project
 
 
 class PixelLabels(Protocol):
-    """Says where K named points are in the pictures of a batch."""
+    """Says where K named points are in the images of a batch."""
 
     names: tuple[str, ...]
     """K names."""
     width: int
-    """Of the pictures, pixels."""
+    """Of the images, pixels."""
     height: int
-    """Of the pictures, pixels."""
+    """Of the images, pixels."""
 
     def pixels(self, frames: FrameBatch) -> torch.Tensor:
         """float32 [B, K, 2]: u right, v down; NaN for a point that is not in the scene."""

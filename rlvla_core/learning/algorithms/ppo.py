@@ -11,17 +11,17 @@ from typing import Literal
 import torch
 from torch import nn
 
+from rlvla_core import seeds
 from rlvla_core.errors import RlvlaError
 from rlvla_core.learning import losses
-from rlvla_core import seeds
 from rlvla_core.learning.advantages import gae, moments_of, normalise
+from rlvla_core.learning.algorithms.surrogate import SurrogateConfig, surrogate
 from rlvla_core.learning.critics import Critic, PrivilegedCritic, SeparateCritic
-from rlvla_core.learning.optimizer import CriticGroup, Descent, Part, freeze_towers
 from rlvla_core.learning.distributed import Ranks
 from rlvla_core.learning.minibatches import Minibatch, micro_batches, minibatches
+from rlvla_core.learning.optimizer import CriticGroup, Descent, Part, freeze_towers
 from rlvla_core.learning.rollout import RolloutBatch
 from rlvla_core.learning.steps import Steps
-from rlvla_core.learning.algorithms.surrogate import SurrogateConfig, surrogate
 from rlvla_core.learning.tally import Tally
 from rlvla_core.policy.openvla.config import CriticInput
 from rlvla_core.policy.policy import VLAPolicy
@@ -55,7 +55,7 @@ class PpoConfig(SurrogateConfig):
             raise RlvlaError(f"ppo needs 0 < gamma <= 1 and 0 <= lam <= 1, got gamma {self.gamma} and lam {self.lam}")
         if self.critic == "privileged" and self.critic_input != "first":
             raise RlvlaError(
-                f"ppo.critic_input {self.critic_input} has no meaning for critic `privileged`, which reads no picture: "
+                f"ppo.critic_input {self.critic_input} has no meaning for critic `privileged`, which reads no image: "
                 "leave it at first, or use critic `shared` or `separate`"
             )
 

@@ -12,13 +12,12 @@ from typing import Any
 
 import torch
 
-from rlvla_core.errors import RlvlaError
-from rlvla_core.learning import losses
 from rlvla_core import seeds
-from rlvla_core.learning import trainer_state
-from rlvla_core.learning.distributed import Ranks
 from rlvla_core.data.frames import Frames, epoch_order, jitter, split
+from rlvla_core.errors import RlvlaError
+from rlvla_core.learning import losses, trainer_state
 from rlvla_core.learning.algorithms.localisation import LocalisationHead, PixelLabels
+from rlvla_core.learning.distributed import Ranks
 from rlvla_core.policy.policy import VLAPolicy
 from rlvla_core.runs import Progress, RunDirectory
 
@@ -49,7 +48,7 @@ class SftConfig:
     label_sigma: float = 0.0
     """Width of the Gaussian around each label, in bins; the gripper stays hard. Wider labels explore more under PPO."""
     colour_jitter: float = 0.0
-    """Random brightness and colour gain of each picture, as a fraction. (Shifts bring nothing: docs/learning.)"""
+    """Random brightness and colour gain of each image, as a fraction. (Shifts bring nothing: docs/learning.)"""
     localisation_weight: float = 0.0
     """Weight of the training-only loss that predicts where the world's named points are; needs a privileged state."""
     train_vision: bool = True
@@ -208,7 +207,7 @@ class _Warmup:
                 loss = loss + config.localisation_weight * localisation
                 sums[2] += localisation.detach()
             (loss / config.batch).backward()
-        norm = snapshot.reduce_and_clip(self.parameters, self.ranks, config.max_grad_norm)
+        norm = trainer_state.reduce_and_clip(self.parameters, self.ranks, config.max_grad_norm)
         total_loss, accuracy, localisation_loss = (self.ranks.sum(sums) / config.batch).tolist()
         if not (math.isfinite(norm) and math.isfinite(total_loss)):
             name = "gradient norm" if math.isfinite(total_loss) else "loss"
@@ -260,14 +259,14 @@ class _Warmup:
         return self.config.lr * warm * (0.01 + 0.99 * 0.5 * (1.0 + math.cos(math.pi * min(done, 1.0))))
 
     def _save(self, step: int, seconds: float) -> None:
-        tensors, state = snapshot.take(self.modules, self.optimizer)
+        tensors, state = trainer_state.take(self.modules, self.optimizer)
         self.run_directory.checkpoints.save(step, tensors, state | {"seconds": seconds})
 
     def _resume(self) -> tuple[int, float]:
         checkpoint = self.run_directory.checkpoints.latest()
         step, seconds = 0, 0.0
         if checkpoint is not None:
-            snapshot.restore(self.modules, self.optimizer, checkpoint.tensors, checkpoint.state)
+            trainer_state.restore(self.modules, self.optimizer, checkpoint.tensors, checkpoint.state)
             step, seconds = checkpoint.step, checkpoint.state["seconds"]
         if self.ranks.is_main:
             self.run_directory.journal.truncate_after("iteration", step)

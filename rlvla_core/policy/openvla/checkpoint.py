@@ -10,17 +10,17 @@ from pathlib import Path
 import torch
 
 from rlvla_core.errors import RlvlaError
-from rlvla_core.policy.openvla.config import OpenVLAConfig
-from rlvla_core.storage.json_files import read_json, read_tensors
 from rlvla_core.policy.image_transform import ImageTransform
-from rlvla_core.policy.openvla.llama import restore_rotary_buffers
+from rlvla_core.policy.openvla.config import OpenVLAConfig
 from rlvla_core.policy.openvla.graph import OpenVLA
+from rlvla_core.policy.openvla.llama import restore_rotary_buffers
 from rlvla_core.policy.openvla.tensors import expected_tensors, meta_model
+from rlvla_core.storage.json_files import read_json, read_tensors
 
 INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
-MIN_PICTURE_EFFECT = 1e-6
-"""Smallest change of a logit between a black and a white picture that counts as seeing."""
+MIN_IMAGE_EFFECT = 1e-6
+"""Smallest change of a logit between a black and a white image that counts as seeing."""
 
 
 def load_config(directory: Path) -> OpenVLAConfig:
@@ -76,30 +76,30 @@ def load_model(
 
 
 @torch.no_grad()
-def picture_effect(model: OpenVLA, empty_token_id: int) -> float:
-    """Largest change of an action logit between an all-black and an all-white picture."""
+def image_effect(model: OpenVLA, empty_token_id: int) -> float:
+    """Largest change of an action logit between an all-black and an all-white image."""
     config = model.config
     weight = model.language_model.model.embed_tokens.weight
-    pictures = torch.zeros(2, config.image_size, config.image_size, 3, dtype=torch.uint8, device=weight.device)
-    pictures[1] = 255
-    pixels = ImageTransform(size=config.image_size)(pictures).to(weight.dtype)
+    images = torch.zeros(2, config.image_size, config.image_size, 3, dtype=torch.uint8, device=weight.device)
+    images[1] = 255
+    pixels = ImageTransform(size=config.image_size)(images).to(weight.dtype)
     ids = torch.tensor([[config.text.bos_token_id, empty_token_id]], device=weight.device)
     logits = []
-    for picture in pixels:  # one by one: rows of a batch may differ by rounding alone
-        sequence = model.embed(picture[None], ids, torch.ones_like(ids))
+    for image in pixels:  # one by one: rows of a batch may differ by rounding alone
+        sequence = model.embed(image[None], ids, torch.ones_like(ids))
         hidden = model.hidden(sequence.embeddings, sequence.visible, sequence.positions, last=1)
         logits.append(model.action_logits(hidden[:, 0]))
     return float((logits[0] - logits[1]).abs().max())
 
 
 def check_sight(model: OpenVLA, empty_token_id: int) -> None:
-    """Raise RlvlaError unless a black and a white picture give different action logits.
+    """Raise RlvlaError unless a black and a white image give different action logits.
 
-    A port whose picture path is cut still talks fluently; this catches it at load time.
+    A port whose image path is cut still talks fluently; this catches it at load time.
     """
-    effect = picture_effect(model, empty_token_id)
-    if not effect > MIN_PICTURE_EFFECT:  # true for NaN as well
+    effect = image_effect(model, empty_token_id)
+    if not effect > MIN_IMAGE_EFFECT:  # true for NaN as well
         raise RlvlaError(
-            f"the policy is blind: a black and a white picture change its logits by {effect:.1e}; "
+            f"the policy is blind: a black and a white image change its logits by {effect:.1e}; "
             "its weights are damaged, so load another checkpoint"
         )

@@ -21,7 +21,7 @@ class TowerConfig:
     """One vision transformer. Features come from block `depth - 2`; the last block is never used."""
 
     image_size: int
-    """Side of the square input picture, pixels."""
+    """Side of the square input image, pixels."""
     patch_size: int
     """Side of a patch, pixels."""
     width: int
@@ -38,7 +38,7 @@ class TowerConfig:
     def __post_init__(self) -> None:
         if self.image_size % self.patch_size or self.width % self.heads or self.depth < 2:
             raise RlvlaError(
-                f"vision tower: picture {self.image_size} must be a multiple of patch {self.patch_size}, width "
+                f"vision tower: image {self.image_size} must be a multiple of patch {self.patch_size}, width "
                 f"{self.width} of heads {self.heads}, and depth {self.depth} at least 2"
             )
 
@@ -194,7 +194,7 @@ class OpenVLAConfig:
     def __post_init__(self) -> None:
         if self.dino.patches != self.siglip.patches or self.dino.image_size != self.siglip.image_size:
             raise RlvlaError(
-                f"both vision towers need the same picture and patch grid, got {self.dino.image_size}/"
+                f"both vision towers need the same image and patch grid, got {self.dino.image_size}/"
                 f"{self.dino.patch_size} and {self.siglip.image_size}/{self.siglip.patch_size}"
             )
         if self.image_resize_strategy not in ("resize-naive", "letterbox"):
@@ -206,7 +206,7 @@ class OpenVLAConfig:
 
     @property
     def image_size(self) -> int:
-        """Side of the model's input picture, pixels."""
+        """Side of the model's input image, pixels."""
         return self.dino.image_size
 
     @property

@@ -1,6 +1,6 @@
 """How seven action tokens come out of one forward pass (or seven).
 
-`autoregressive` is OpenVLA: token i is predicted from the picture, the prompt and tokens 0 .. i-1, with a key-value
+`autoregressive` is OpenVLA: token i is predicted from the image, the prompt and tokens 0 .. i-1, with a key-value
 cache while acting and by teacher forcing while learning. `parallel` feeds the empty token at the six further
 positions instead of the previous actions, so one causal forward pass gives all seven distributions, which are then
 independent given the observation. The graph, the mask and the tensor names are the same in both.
@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import torch
 
 from rlvla_core.policy.openvla.config import ACTION_TOKENS, Decoding
-from rlvla_core.policy.openvla.llama import KVCache
 from rlvla_core.policy.openvla.graph import OpenVLA, Sequence
+from rlvla_core.policy.openvla.llama import KVCache
 
 
 @dataclass(kw_only=True, slots=True)

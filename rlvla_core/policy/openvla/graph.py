@@ -2,7 +2,7 @@
 
 Sequence layout of one sample: [BOS][P patch embeddings][padding][prompt without BOS][action tokens]. Padding is hidden
 by the mask and does not advance the positions, so it changes nothing but the tensor shapes.
-Shapes: B batch, S picture side, P patches, T text tokens, A = 7 action tokens, D Llama width.
+Shapes: B batch, S image side, P patches, T text tokens, A = 7 action tokens, D Llama width.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from rlvla_core.policy.openvla.vit import VisionTower
 
 
 class VisionBackbone(nn.Module):
-    """Both towers on one 6-channel picture: [B, 6, S, S] -> [B, P, width of both], DINO's features first."""
+    """Both towers on one 6-channel image: [B, 6, S, S] -> [B, P, width of both], DINO's features first."""
 
     def __init__(self, config: OpenVLAConfig, *, with_dead_modules: bool = False) -> None:
         super().__init__()
@@ -59,7 +59,7 @@ class Sequence:
 
 
 class OpenVLA(nn.Module):
-    """The graph. `decode.py` drives it; `policy.py` wraps it with pictures, instructions and a critic."""
+    """The graph. `decode.py` drives it; `policy.py` wraps it with images, instructions and a critic."""
 
     def __init__(self, config: OpenVLAConfig, *, with_dead_modules: bool = False) -> None:
         super().__init__()
@@ -71,7 +71,7 @@ class OpenVLA(nn.Module):
         self.language_model = build_llama(config.text, config.pad_token_id)
 
     def embed(self, pixels: torch.Tensor, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> Sequence:
-        """Insert the picture after column 0 (BOS) of `input_ids` [B, T]; `attention_mask` [B, T] hides padding."""
+        """Insert the image after column 0 (BOS) of `input_ids` [B, T]; `attention_mask` [B, T] hides padding."""
         patches = self.projector(self.vision_backbone(pixels))
         tokens = self.embed_tokens(input_ids)
         seen = attention_mask.bool()

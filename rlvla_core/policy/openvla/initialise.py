@@ -25,7 +25,7 @@ def grid_code(config: TowerConfig) -> torch.Tensor:
     """Sine-cosine code [P, width] of patch rows and columns, a quarter of the channels each."""
     side = config.image_size // config.patch_size
     quarter = config.width // 4
-    # Wavelengths from two patches to four pictures, geometric.
+    # Wavelengths from two patches to four images, geometric.
     frequency = math.pi * (4.0 * side) ** (-torch.arange(quarter) / max(quarter - 1, 1))
     rows, columns = torch.meshgrid(torch.arange(side), torch.arange(side), indexing="ij")
     phases = [axis.reshape(-1, 1) * frequency for axis in (rows, columns)]

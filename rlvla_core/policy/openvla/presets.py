@@ -4,8 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from rlvla_core.errors import RlvlaError
-from rlvla_core.policy.openvla.config import DINOV2_LARGE, SIGLIP_SO400M, OpenVLAConfig, TextConfig, TowerConfig
 from rlvla_core.policy.norm_stats import BRIDGE_ORIG
+from rlvla_core.policy.openvla.config import DINOV2_LARGE, SIGLIP_SO400M, OpenVLAConfig, TextConfig, TowerConfig
 from rlvla_core.policy.tokenizer import tiny_tokenizer
 
 TINY_BASE = Path(__file__).parent / "data" / "tiny_base"
@@ -13,7 +13,7 @@ TINY_BASE = Path(__file__).parent / "data" / "tiny_base"
 
 
 def tiny() -> OpenVLAConfig:
-    """The whole graph in 0.8 million weights: 64 x 64 picture, 64 patches. Learns on a CPU.
+    """The whole graph in 0.8 million weights: 64 x 64 image, 64 patches. Learns on a CPU.
 
     Decoding is parallel. It costs the same here, but small policies cloned from demonstrations read the phase of the
     task off their own previous tokens when they may, and that fails as soon as the tokens are sampled.

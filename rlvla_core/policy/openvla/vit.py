@@ -102,7 +102,7 @@ class AttentionPool(nn.Module):
 
 
 class VisionTower(nn.Module):
-    """Patch features of one picture: [B, 3, S, S] -> [B, P, D]."""
+    """Patch features of one image: [B, 3, S, S] -> [B, P, D]."""
 
     def __init__(self, config: TowerConfig, *, with_dead_modules: bool = False) -> None:
         super().__init__()

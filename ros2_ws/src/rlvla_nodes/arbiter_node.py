@@ -1,7 +1,7 @@
 """The only node that commands the arm: it carries proposals into `rlvla_core.control` and checked setpoints out.
 
 In real time a steady timer plays the plan at `tick_hz`, one setpoint a message. In lock-step one policy command is one
-control period: all its setpoints go out in one message, and time is what the pictures' stamps say.
+control period: all its setpoints go out in one message, and time is what the images' stamps say.
 """
 
 import sys

@@ -8,12 +8,12 @@ from sensor_msgs.msg import CameraInfo, Image
 
 from rlvla_core.environment import ACTION_SPACE
 from rlvla_core.errors import RlvlaError
+from rlvla_core.geometry.camera import Window, window_of
 from rlvla_core.policy.bundle import load_deploy
 from rlvla_core.policy.deploy import DeploySpec, check_arm
-from rlvla_core.geometry.camera import Window, window_of
 
 VIEW_TOLERANCE = 0.02
-"""By how much of a side, at each end, the view of training may stick out of the camera's picture: 13 pixels of 640.
+"""By how much of a side, at each end, the view of training may stick out of the camera's image: 13 pixels of 640.
 What is cut out may lack as many pixels at each end."""
 
 
@@ -29,7 +29,7 @@ def expected_by(bundle: str, *, robot: str, control_hz: float) -> DeploySpec:
 
 
 def training_view(deploy: DeploySpec, info: CameraInfo) -> tuple[slice, slice]:
-    """Rows and columns of the camera's picture that show what training's camera shows.
+    """Rows and columns of the camera's image that show what training's camera shows.
 
     A camera that sees more is cut, whatever its size, as the one image transform resizes what is left. Where the camera
     stands is the calibration's business. Raises RlvlaError for one that sees less, or that has too few pixels there.
@@ -38,7 +38,7 @@ def training_view(deploy: DeploySpec, info: CameraInfo) -> tuple[slice, slice]:
     numbers = (k[0], k[4], k[2], k[5])
     if not (all(map(math.isfinite, numbers)) and min(k[0], k[4], info.width, info.height) > 0):
         raise RlvlaError(
-            f"the camera's picture of {info.width}x{info.height} with fx, fy, cx, cy {', '.join(map(str, numbers))} is "
+            f"the camera's image of {info.width}x{info.height} with fx, fy, cx, cy {', '.join(map(str, numbers))} is "
             "none: look at its camera_info"
         )
     camera = replace(trained, width=info.width, height=info.height, fx=k[0], fy=k[4], cx=k[2], cy=k[5])
@@ -46,14 +46,14 @@ def training_view(deploy: DeploySpec, info: CameraInfo) -> tuple[slice, slice]:
     if not window.inside(VIEW_TOLERANCE):
         raise RlvlaError(
             f"the camera sees less than the bundle was trained with, which would be {_described(window)} of its "
-            "picture: use the camera of training or a wider lens"
+            "image: use the camera of training or a wider lens"
         )
     rows, columns = _pixels(window.top, window.height, info.height), _pixels(window.left, window.width, info.width)
     width, height = columns.stop - columns.start, rows.stop - rows.start
     if min(width / trained.width, height / trained.height) < 1.0 - 2.0 * VIEW_TOLERANCE:
         raise RlvlaError(
             f"the camera gives {width}x{height} pixels of what the bundle was trained with, it needs "
-            f"{trained.width}x{trained.height}: choose a larger picture"
+            f"{trained.width}x{trained.height}: choose a larger image"
         )
     return rows, columns
 
@@ -68,10 +68,10 @@ def _described(window: Window) -> str:
     return f"{window.left:.0%} to {right:.0%} across and {window.top:.0%} to {bottom:.0%} down"
 
 
-def check_picture(picture: Image, info: CameraInfo) -> None:
-    """Raise RlvlaError unless the picture has the size that its camera_info tells."""
-    if (picture.width, picture.height) != (info.width, info.height):
+def check_image(image: Image, info: CameraInfo) -> None:
+    """Raise RlvlaError unless the image has the size that its camera_info tells."""
+    if (image.width, image.height) != (info.width, info.height):
         raise RlvlaError(
-            f"picture of {picture.width}x{picture.height}, but its camera_info says {info.width}x{info.height}: "
+            f"image of {image.width}x{image.height}, but its camera_info says {info.width}x{info.height}: "
             "restart the camera"
         )

@@ -1,6 +1,6 @@
-"""A camera behind realsense2_camera's topic names: pictures of a V4L2 device or of files, each with its CameraInfo.
+"""A camera behind realsense2_camera's topic names: images of a V4L2 device or of files, each with its CameraInfo.
 
-A thread of its own waits for pictures and publishes each at once; there is no queue that could hold an old one.
+A thread of its own waits for images and publishes each at once; there is no queue that could hold an old one.
 """
 
 import sys
@@ -21,7 +21,7 @@ from rlvla_core.errors import RlvlaError
 from rlvla_nodes import diagnostics, topics
 from rlvla_nodes.camera.files import FileSource
 from rlvla_nodes.camera.intrinsics import load_camera_info
-from rlvla_nodes.camera.source import Picture, Source
+from rlvla_nodes.camera.source import CameraImage, Source
 from rlvla_nodes.camera.v4l2 import V4l2Source
 from rlvla_nodes.convert import image_message, to_seconds, to_stamp
 from rlvla_nodes.parameters import declare_parameters
@@ -34,7 +34,7 @@ LATE_DISCOVERY_S = 5.0
 UNKNOWN = "_UNKNOWN_"
 """Part of the name that the middleware gives a node it has not heard of yet."""
 RATE_WINDOW_S = 2.0
-"""The measured rate is that of the pictures of the last seconds."""
+"""The measured rate is that of the images of the last seconds."""
 RATE_WARNING = 0.9
 """Below this part of rate_hz the diagnostics warn."""
 
@@ -44,21 +44,21 @@ class CameraParameters:
     """What may be set from a parameter file."""
 
     source: Literal["file", "v4l2"] = "file"
-    """file: a video or a folder of pictures. v4l2: a camera of this machine."""
+    """file: a video or a folder of images. v4l2: a camera of this machine."""
     path: str = ""
     """The video file, the folder, or the device such as /dev/video0."""
     camera_info: str = ""
-    """YAML file of the lens as ROS's camera_calibration saves it. Its size is the size of the pictures."""
+    """YAML file of the lens as ROS's camera_calibration saves it. Its size is the size of the images."""
     rate_hz: float = 30.0
-    """Pictures a second."""
+    """Images a second."""
     loop: bool = True
     """Source file: begin again at the end."""
     frame_id: str = "camera_color_optical_frame"
-    """Of pictures and CameraInfo: x right, y down, z into the scene."""
+    """Of images and CameraInfo: x right, y down, z into the scene."""
 
     def __post_init__(self) -> None:
         if not self.path:
-            raise RlvlaError("parameter `path` is empty: name a video, a folder of pictures or a device")
+            raise RlvlaError("parameter `path` is empty: name a video, a folder of images or a device")
         if not self.camera_info:
             raise RlvlaError("parameter `camera_info` is empty: name the YAML that ROS's camera_calibration saves")
         if not 0.1 <= self.rate_hz <= 500.0:
@@ -77,7 +77,7 @@ class CameraNode(Node):
         self.given = given = declare_parameters(self, CameraParameters)
         self._stop = Event()
         self._failure: Exception | None = None
-        self._pictures = 0
+        self._image_count = 0
         self._times: deque[float] = deque(maxlen=2000)
         self._info = load_camera_info(Path(given.camera_info))
         self._source = self._open()
@@ -87,13 +87,13 @@ class CameraNode(Node):
         except RlvlaError:
             self._source.close()
             raise
-        self._images = self.create_publisher(Image, topics.IMAGE, topics.STREAM)
+        self._image_publisher = self.create_publisher(Image, topics.IMAGE, topics.STREAM)
         self._publishing_since = time.monotonic()
         self._infos = self.create_publisher(CameraInfo, topics.CAMERA_INFO, topics.STREAM)
         self._diagnostics = diagnostics.Diagnostics(self, self._report)
         self.create_timer(0.05, self._look_after, clock=Clock(clock_type=ClockType.STEADY_TIME))
         # A daemon, so that a driver that never returns from a read cannot keep the process alive.
-        self._thread = Thread(target=self._run, name="pictures", daemon=True)
+        self._thread = Thread(target=self._run, name="images", daemon=True)
         self._thread.start()
 
     def destroy_node(self) -> None:
@@ -119,7 +119,7 @@ class CameraNode(Node):
             )
 
     def _refuse_a_second_camera(self) -> None:
-        """Raise RlvlaError if somebody else publishes pictures: a policy that sees two cameras sees neither."""
+        """Raise RlvlaError if somebody else publishes images: a policy that sees two cameras sees neither."""
         end, name = time.monotonic() + DISCOVERY_S, ""
         # The name of a node becomes known a little later than its publisher.
         while time.monotonic() < end and (not name or UNKNOWN in name):
@@ -129,7 +129,7 @@ class CameraNode(Node):
             raise self._second_camera(name)
 
     def _other_publisher(self) -> str:
-        """Name of another node that publishes pictures; empty if none is known."""
+        """Name of another node that publishes images; empty if none is known."""
         publishers = self.get_publishers_info_by_topic(self.resolve_topic_name(topics.IMAGE))
         names = [f"{each.node_namespace.rstrip('/')}/{each.node_name}" for each in publishers]
         own = self.get_fully_qualified_name()
@@ -145,23 +145,23 @@ class CameraNode(Node):
     def _run(self) -> None:
         try:
             while not self._stop.is_set() and not self._source.ended:
-                picture = self._source.read(self._stop)
-                if picture is not None:
-                    self._publish(picture)
+                image = self._source.read(self._stop)
+                if image is not None:
+                    self._publish(image)
         except Exception as error:
             # A thread cannot end the node; the executor's own thread raises it.
             self._failure = error
 
-    def _publish(self, picture: Picture) -> None:
-        height, width, _ = picture.pixels.shape
+    def _publish(self, image: CameraImage) -> None:
+        height, width, _ = image.pixels.shape
         self._check_size(width, height)
-        age = time.monotonic() - picture.captured_s
+        age = time.monotonic() - image.captured_s
         stamp = to_stamp(to_seconds(self.get_clock().now().to_msg()) - age)
         header = Header(stamp=stamp, frame_id=self.given.frame_id)
         self._info.header = header
-        self._images.publish(image_message(picture.pixels, header))
+        self._image_publisher.publish(image_message(image.pixels, header))
         self._infos.publish(self._info)
-        self._pictures += 1
+        self._image_count += 1
         self._times.append(time.monotonic())
 
     def _look_after(self) -> None:
@@ -172,22 +172,22 @@ class CameraNode(Node):
             raise self._second_camera(name)
 
     def rate_hz(self) -> float:
-        """Pictures a second lately; 0 where there were none."""
+        """Images a second lately; 0 where there were none."""
         now = time.monotonic()
         times = [moment for moment in list(self._times) if now - moment < RATE_WINDOW_S]
         return (len(times) - 1) / (times[-1] - times[0]) if len(times) > 1 else 0.0
 
     def _report(self) -> diagnostics.Report:
         source, rate = self._source, self.rate_hz()
-        values = {"rate_hz": f"{rate:.2f}", "pictures": self._pictures, "reopenings": source.reopenings}
+        values = {"rate_hz": f"{rate:.2f}", "images": self._image_count, "reopenings": source.reopenings}
         if source.lost:
             return diagnostics.ERROR, source.lost, values
         if source.ended:
-            return diagnostics.WARN, f"{self.given.path} has ended after {self._pictures} pictures", values
-        if not self._pictures:
-            return diagnostics.WARN, f"{self.given.path} has given no picture yet", values
+            return diagnostics.WARN, f"{self.given.path} has ended after {self._image_count} images", values
+        if not self._image_count:
+            return diagnostics.WARN, f"{self.given.path} has given no image yet", values
         if rate < RATE_WARNING * self.given.rate_hz:
-            return diagnostics.WARN, f"{rate:.1f} pictures a second where rate_hz is {self.given.rate_hz:g}", values
+            return diagnostics.WARN, f"{rate:.1f} images a second where rate_hz is {self.given.rate_hz:g}", values
         return diagnostics.OK, f"{self.given.source} {self.given.path}", values
 
 

@@ -28,18 +28,18 @@ def to_stamp(seconds: float) -> Time:
     return Time(sec=nanoseconds // 1_000_000_000, nanosec=nanoseconds % 1_000_000_000)
 
 
-def picture_of(message: Image) -> np.ndarray:
+def image_of(message: Image) -> np.ndarray:
     """uint8 [H, W, 3] RGB, without a copy where the message already is packed rgb8.
 
     Raises RlvlaError for another encoding and for a length that does not fit the stated size.
     """
     channels = CHANNELS.get(message.encoding)
     if channels is None:
-        raise RlvlaError(f"picture encoding {message.encoding!r} is not known: publish one of {', '.join(CHANNELS)}")
+        raise RlvlaError(f"image encoding {message.encoding!r} is not known: publish one of {', '.join(CHANNELS)}")
     size = message.height * message.step
     if len(message.data) != size or message.step < message.width * channels:
         raise RlvlaError(
-            f"a picture of {message.width}x{message.height} {message.encoding} with step {message.step} has "
+            f"an image of {message.width}x{message.height} {message.encoding} with step {message.step} has "
             f"{len(message.data)} bytes, expected {size}"
         )
     rows = np.frombuffer(message.data, np.uint8).reshape(message.height, message.step)
@@ -49,11 +49,11 @@ def picture_of(message: Image) -> np.ndarray:
     return pixels[..., 2::-1] if message.encoding.startswith("bgr") else pixels[..., :3]
 
 
-def image_message(picture: np.ndarray, header: Header) -> Image:
+def image_message(image: np.ndarray, header: Header) -> Image:
     """An rgb8 message of uint8 [H, W, 3]."""
-    height, width, _ = picture.shape
+    height, width, _ = image.shape
     message = Image(header=header, height=height, width=width, encoding="rgb8", is_bigendian=0, step=3 * width)
-    message.data.frombytes(np.ascontiguousarray(picture).tobytes())
+    message.data.frombytes(np.ascontiguousarray(image).tobytes())
     return message
 
 

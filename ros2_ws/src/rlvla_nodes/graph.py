@@ -15,7 +15,7 @@ from rlvla_core.errors import RlvlaError
 
 PACKAGE = "rlvla"
 PROFILES = "fastdds_large_shm.xml"
-"""Fast DDS with room for whole pictures in shared memory; without it most 640x480 pictures are lost (docs/graph.md)."""
+"""Fast DDS with room for whole images in shared memory; without it most 640x480 images are lost (docs/graph.md)."""
 RESPAWN_DELAY_S = 1.0
 """A node that was killed comes back after this time."""
 
@@ -33,7 +33,7 @@ class GraphSettings:
     camera: Literal["sim", "file", "v4l2", "external"] = "sim"
     """sim: the simulator's. file, v4l2: camera_node. external: a driver such as realsense2_camera already publishes."""
     camera_source: str = ""
-    """For file: a video or a folder of pictures. For v4l2: the device, e.g. /dev/video0."""
+    """For file: a video or a folder of images. For v4l2: the device, e.g. /dev/video0."""
     camera_info: str = ""
     """For file and v4l2: the camera's intrinsics, a camera_info YAML file."""
     teleop: Literal["none", "keyboard", "gamepad", "spacemouse_joy", "spacemouse"] = "none"
@@ -48,13 +48,13 @@ class GraphSettings:
     max_steps: int = 0
     """Simulated rig: control periods after which an episode is over; 0: it never ends."""
     camera_hz: float = 10.0
-    """Pictures a second of the simulator's camera or of a file."""
+    """Images a second of the simulator's camera or of a file."""
     image_width: int = 640
     """Simulated rig: pixels."""
     image_height: int = 480
     """Simulated rig: pixels."""
     view: Literal["whole", "workspace"] = "whole"
-    """Simulated rig: how much of the camera's picture there is; the policy cuts its part out of the whole."""
+    """Simulated rig: how much of the camera's image there is; the policy cuts its part out of the whole."""
     press: float = 0.03
     """Simulated rig: metres that the hand may be commanded into the table, as in training; 0: as on a real arm."""
     lock_step: bool = False

@@ -1,8 +1,8 @@
 """When it is the policy's turn: one turn a period, early or late by a little, the rate kept."""
 
 EARLY = 0.25
-"""Share of a period: a picture that comes this much before its turn is answered, so that a camera of the control rate
-itself never makes the policy wait a whole picture for a millisecond of jitter."""
+"""Share of a period: an image that comes this much before its turn is answered, so that a camera of the control rate
+itself never makes the policy wait a whole image for a millisecond of jitter."""
 
 
 class Beat:

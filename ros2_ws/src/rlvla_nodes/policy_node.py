@@ -1,7 +1,7 @@
-"""The policy as a lifecycle node: the newest picture and an instruction in, a proposed action out.
+"""The policy as a lifecycle node: the newest image and an instruction in, a proposed action out.
 
 Configure loads the bundle and refuses one that was trained for another robot, rate or camera. While active, and while
-the arbiter lets the policy move, it answers pictures at the control rate: the newest one, never a queue. Work in
+the arbiter lets the policy move, it answers images at the control rate: the newest one, never a queue. Work in
 progress belongs to the arbiter's epoch in which it began, so nothing of an older turn reaches the arm.
 """
 
@@ -26,9 +26,9 @@ from rlvla_core.policy.bundle import load_bundle
 from rlvla_core.policy.deploy import DeploySpec
 from rlvla_msgs.msg import ArbiterState, ArmCommand, PolicyStep
 from rlvla_nodes import diagnostics, topics
+from rlvla_nodes.camera_check import check_image, expected_by, training_view
+from rlvla_nodes.convert import image_message, image_of, to_seconds
 from rlvla_nodes.pacing import Beat
-from rlvla_nodes.convert import image_message, picture_of, to_seconds
-from rlvla_nodes.camera_check import check_picture, expected_by, training_view
 from rlvla_nodes.parameters import declare_parameters
 from rlvla_nodes.process import run_node
 
@@ -59,13 +59,13 @@ class PolicyParameters:
     device: str = "cpu"
     """torch device that the network runs on."""
     lock_step: bool = False
-    """Answer every picture at once and take simulated stamps; for a simulated rig that waits."""
+    """Answer every image at once and take simulated stamps; for a simulated rig that waits."""
     autostart: bool = True
     """Configure and activate without being asked, as soon as the camera is there."""
 
 
 class PolicyNode(LifecycleNode):
-    """Pictures to proposals."""
+    """Images to proposals."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__("policy_node", **kwargs)
@@ -77,7 +77,7 @@ class PolicyNode(LifecycleNode):
             )
         # One thread: a second one that spins beside the other nodes costs more than it brings (and the GPU needs none).
         torch.set_num_threads(1)
-        self._picture: Image | None = None
+        self._image: Image | None = None
         self._info: CameraInfo | None = None
         self._state: ArbiterState | None = None
         self._state_at = 0.0
@@ -85,15 +85,15 @@ class PolicyNode(LifecycleNode):
         self._active = False
         self._answered = NOTHING
         self._beat = Beat(self.given.control_hz)
-        self._step = self._pictures = 0
+        self._step = self._image_count = 0
         self._problem = ""
         self._latencies: deque[float] = deque(maxlen=256)
-        # First of all, as the executor asks in this order: a new episode's instruction comes before its picture.
+        # First of all, as the executor asks in this order: a new episode's instruction comes before its image.
         if not self.given.instruction:
             self.create_subscription(String, topics.INSTRUCTION, self._on_instruction, topics.LATCHED)
-        pictures = topics.LATCHED if self.given.lock_step else topics.NEWEST
-        self.create_subscription(Image, topics.IMAGE, self._on_picture, pictures)
-        self.create_subscription(CameraInfo, topics.CAMERA_INFO, self._on_info, pictures)
+        qos = topics.LATCHED if self.given.lock_step else topics.NEWEST
+        self.create_subscription(Image, topics.IMAGE, self._on_image, qos)
+        self.create_subscription(CameraInfo, topics.CAMERA_INFO, self._on_info, qos)
         self.create_subscription(ArbiterState, topics.ARBITER_STATE, self._on_state, topics.LATCHED)
         self._commands = self.create_lifecycle_publisher(ArmCommand, topics.POLICY_COMMAND, topics.STREAM)
         self._steps = self.create_lifecycle_publisher(PolicyStep, topics.POLICY_STEP, topics.EVENTS)
@@ -119,7 +119,7 @@ class PolicyNode(LifecycleNode):
         return super().on_configure(state)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Begin to answer pictures."""
+        """Begin to answer images."""
         result = super().on_activate(state)
         self._active, self._answered, self._problem = True, NOTHING, ""
         self._act_if_due()
@@ -176,9 +176,9 @@ class PolicyNode(LifecycleNode):
         self._state, self._state_at = message, time.monotonic()
         self._act_if_due()
 
-    def _on_picture(self, message: Image) -> None:
-        self._picture = message
-        self._pictures += 1
+    def _on_image(self, message: Image) -> None:
+        self._image = message
+        self._image_count += 1
         self._act_if_due()
 
     def _on_wake(self) -> None:
@@ -186,8 +186,8 @@ class PolicyNode(LifecycleNode):
         self._act_if_due()
 
     def _act_if_due(self) -> None:
-        """Answer the newest picture if it is the policy's turn, the time has come and the picture is new to it."""
-        state, message = self._state, self._picture
+        """Answer the newest image if it is the policy's turn, the time has come and the image is new to it."""
+        state, message = self._state, self._image
         if not self._active or state is None or message is None or state.mode != ArbiterState.POLICY:
             return
         question = (state.epoch, to_seconds(message.header.stamp))
@@ -203,19 +203,19 @@ class PolicyNode(LifecycleNode):
             self._problem = str(error)
 
     def _is_due(self, epoch: int, stamp: float) -> bool:
-        """Real time: whether this picture is to be answered now; takes the turn if so."""
+        """Real time: whether this image is to be answered now; takes the turn if so."""
         now, period = time.monotonic(), 1.0 / self.given.control_hz
         if epoch != self._answered[0]:
             age = self._age(stamp)
             if not abs(age) <= period:
                 self._problem = (
-                    f"the newest picture is {age:.2f} s old, a start needs one of the last {period:g} s: look at the "
+                    f"the newest image is {age:.2f} s old, a start needs one of the last {period:g} s: look at the "
                     "camera and its clock"
                 )
                 return False
             self._beat.restart(now)
         elif not self._beat.due(now):
-            # If nothing newer comes before the turn, this picture is the one to answer.
+            # If nothing newer comes before the turn, this image is the one to answer.
             self._wake.timer_period_ns = int(1e9 * self._beat.left(now))
             self._wake.reset()
             return False
@@ -226,17 +226,17 @@ class PolicyNode(LifecycleNode):
         return self._state is None or time.monotonic() - self._state_at > ARBITER_SILENCE_S
 
     def _answer(self, message: Image, epoch: int) -> None:
-        """Decide and publish. Raises RlvlaError for a picture that cannot be used."""
+        """Decide and publish. Raises RlvlaError for an image that cannot be used."""
         began = time.perf_counter()
         observed = to_seconds(message.header.stamp)
         wait_s = 0.0 if self.given.lock_step else self._age(observed)
         view = (slice(None), slice(None))
         if self._info is not None:
             view = training_view(self.deploy, self._info)  # it may have been started anew, with other settings
-            check_picture(message, self._info)
-        picture = picture_of(message)[view]
+            check_image(message, self._info)
+        image = image_of(message)[view]
         prepared = time.perf_counter()
-        sample = self._act(picture, self._instruction)
+        sample = self._act(image, self._instruction)
         decided = time.perf_counter()
         action = sample.actions[0].double().cpu().numpy()
         self._step += 1
@@ -253,15 +253,15 @@ class PolicyNode(LifecycleNode):
         self._steps.publish(step)
         self._latencies.append(wait_s + published - began)
         if self._aligned.get_subscription_count():
-            self._aligned.publish(image_message(self._seen(picture), message.header))
+            self._aligned.publish(image_message(self._seen(image), message.header))
 
-    def _act(self, picture: np.ndarray, instruction: str) -> Any:
-        images = torch.from_numpy(np.ascontiguousarray(picture)).unsqueeze(0).to(self.given.device)
+    def _act(self, image: np.ndarray, instruction: str) -> Any:
+        images = torch.from_numpy(np.ascontiguousarray(image)).unsqueeze(0).to(self.given.device)
         return self.policy.act(images, [instruction], temperature=self.given.temperature, generator=self._generator)
 
-    def _seen(self, picture: np.ndarray) -> np.ndarray:
-        """The picture at the size that the network sees it, uint8 [S, S, 3]."""
-        planes = self.policy.transform.resize(torch.from_numpy(np.ascontiguousarray(picture)).unsqueeze(0))
+    def _seen(self, image: np.ndarray) -> np.ndarray:
+        """The image at the size that the network sees it, uint8 [S, S, 3]."""
+        planes = self.policy.transform.resize(torch.from_numpy(np.ascontiguousarray(image)).unsqueeze(0))
         return planes[0].permute(1, 2, 0).round().clamp(0, 255).to(torch.uint8).numpy()
 
     def _age(self, stamp: float) -> float:
@@ -273,9 +273,9 @@ class PolicyNode(LifecycleNode):
         values = {
             "bundle": self.given.bundle,
             "instruction": self._instruction,
-            "pictures": self._pictures,
+            "images": self._image_count,
             "steps": self._step,
-            "picture to command, median [ms]": f"{1e3 * latency:.1f}",
+            "image to command, median [ms]": f"{1e3 * latency:.1f}",
             "process": os.getpid(),
         }
         if self._problem:

@@ -1,7 +1,7 @@
-"""A simulated rig behind the topics of a real one: pictures and joint states out, joint targets in.
+"""A simulated rig behind the topics of a real one: images and joint states out, joint targets in.
 
-In real time the physics follows the wall clock and pictures come at the camera's rate. In lock-step one JointTarget is
-one control period: the world plays its points and then publishes the next picture; stamps are simulated seconds.
+In real time the physics follows the wall clock and images come at the camera's rate. In lock-step one JointTarget is
+one control period: the world plays its points and then publishes the next image; stamps are simulated seconds.
 """
 
 import sys
@@ -26,11 +26,11 @@ from rlvla_nodes.parameters import declare_parameters
 from rlvla_nodes.process import run_node
 from rlvla_sim import WorldConfig
 from rlvla_sim.config import CONTROL_HZ
-from rlvla_sim.sim_robot import Rig
 from rlvla_sim.robots import View
+from rlvla_sim.sim_robot import Rig
 
 CAMERA_FRAME = "camera_color_optical_frame"
-SMALL_PICTURE = 128
+SMALL_IMAGE = 128
 """Pixels: up to this width a pixel is the mean of four drawn ones, as in training."""
 MAX_LAG_S = 0.5
 """Real time: when the physics is this far behind the clock, the clock is set back and the lag counted."""
@@ -49,7 +49,7 @@ class SimRobotParameters:
     image_height: int = 480
     """Pixels."""
     view: View = "whole"
-    """How much of the camera's picture there is: the policy cuts what it was trained with out of the whole."""
+    """How much of the camera's image there is: the policy cuts what it was trained with out of the whole."""
     assets: Literal["procedural", "paper"] = "procedural"
     """Whose objects, tables and WidowX; `paper` reads the folder that RLVLA_ASSETS names."""
     episode_set: str = "train"
@@ -63,7 +63,7 @@ class SimRobotParameters:
     camera: bool = True
     """Whether the rig has a camera of its own."""
     camera_hz: float = 10.0
-    """Pictures a second in real time."""
+    """Images a second in real time."""
     joint_states_hz: float = 50.0
     """Joint states a second in real time."""
     command_timeout_s: float = 0.2
@@ -93,7 +93,7 @@ class SimRobotNode(Node):
                 image_height=given.image_height,
                 view=given.view,
                 # What the policy's own transform makes smaller is smoothed there.
-                supersampling=2 if given.image_width <= SMALL_PICTURE else 1,
+                supersampling=2 if given.image_width <= SMALL_IMAGE else 1,
                 max_steps=given.max_steps or sys.maxsize,
                 episode_set=given.episode_set,
                 assets=given.assets,
@@ -102,7 +102,7 @@ class SimRobotNode(Node):
         self.joint_names = [*self.rig.robot.arm_joints, *self.rig.robot.finger_joints]
         stream = topics.LATCHED if given.lock_step else topics.STREAM
         if given.camera:  # a publisher that never publishes would still be taken for a second camera
-            self._images = self.create_publisher(Image, topics.IMAGE, stream)
+            self._image_publisher = self.create_publisher(Image, topics.IMAGE, stream)
             self._infos = self.create_publisher(CameraInfo, topics.CAMERA_INFO, stream)
         self._joint_states = self.create_publisher(JointState, topics.JOINT_STATES, stream)
         self._instruction = self.create_publisher(String, topics.INSTRUCTION, topics.LATCHED)
@@ -113,7 +113,7 @@ class SimRobotNode(Node):
         self._refused = ""
         self._late_s = 0.0
         self._substeps_done = 0
-        self._pictures = 0
+        self._image_count = 0
         self._sim_seconds = 0.0
         self.reset(given.episode)
         # Only now, so that whoever finds the services also gets an answer.
@@ -125,19 +125,19 @@ class SimRobotNode(Node):
         self._diagnostics = diagnostics.Diagnostics(self, self._report)
 
     def reset(self, episode_id: int) -> Time:
-        """Start an episode and publish its first picture; the stamp of its first joint state.
+        """Start an episode and publish its first image; the stamp of its first joint state.
 
         Raises RlvlaError for an id outside the grid.
         """
         self.rig.reset(episode_id)
         self._commanded_at, self._refused = None, ""
         self._began = time.monotonic()
-        self._substeps_done, self._next_picture = 0, self._began + 1.0 / self.given.camera_hz
-        # A period passes, so that the first picture of an episode is newer than the last one of the episode before.
+        self._substeps_done, self._next_image = 0, self._began + 1.0 / self.given.camera_hz
+        # A period passes, so that the first image of an episode is newer than the last one of the episode before.
         self._sim_seconds += 1.0 / CONTROL_HZ
         self._instruction.publish(String(data=self.rig.world.instruction))
         stamp = self._publish_joints()
-        self._publish_picture()
+        self._publish_image()
         return stamp
 
     def _on_reset(self, request: ResetEpisode.Request, response: ResetEpisode.Response) -> ResetEpisode.Response:
@@ -173,7 +173,7 @@ class SimRobotNode(Node):
             self._sim_seconds += 1.0 / CONTROL_HZ
             self._publish_joints()
             if not self.rig.over:
-                self._publish_picture()
+                self._publish_image()
 
     def _points(self, message: JointTarget) -> tuple[np.ndarray, np.ndarray]:
         """Positions [n, d] and openings [n] of a message. Raises RlvlaError for one that does not fit this arm."""
@@ -209,10 +209,10 @@ class SimRobotNode(Node):
         self.rig.advance(due)
         self._substeps_done += due
         self._publish_joints()
-        if now >= self._next_picture:
-            missed = int((now - self._next_picture) * self.given.camera_hz)
-            self._next_picture += (1 + missed) / self.given.camera_hz
-            self._publish_picture()
+        if now >= self._next_image:
+            missed = int((now - self._next_image) * self.given.camera_hz)
+            self._next_image += (1 + missed) / self.given.camera_hz
+            self._publish_image()
 
     def _header(self, frame: str) -> Header:
         stamp = to_stamp(self._sim_seconds) if self.given.lock_step else self.get_clock().now().to_msg()
@@ -225,13 +225,13 @@ class SimRobotNode(Node):
         self._joint_states.publish(message)
         return message.header.stamp
 
-    def _publish_picture(self) -> None:
+    def _publish_image(self) -> None:
         if not self.given.camera:
             return
         header = self._header(CAMERA_FRAME)
         self._infos.publish(camera_info_message(self.rig.camera, header))
-        self._images.publish(image_message(self.rig.world.picture(), header))
-        self._pictures += 1
+        self._image_publisher.publish(image_message(self.rig.world.image(), header))
+        self._image_count += 1
 
     def _report(self) -> diagnostics.Report:
         values = {
@@ -239,7 +239,7 @@ class SimRobotNode(Node):
             "instruction": self.rig.world.instruction,
             "steps": self.rig.world.steps,
             "success": self.rig.world.success,
-            "pictures": self._pictures,
+            "images": self._image_count,
             "behind real time [s]": round(self._late_s, 2),
         }
         if self._refused:

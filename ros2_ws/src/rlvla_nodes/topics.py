@@ -36,11 +36,11 @@ def _qos(depth: int, reliability: ReliabilityPolicy, durability: DurabilityPolic
 
 
 NEWEST = _qos(1, ReliabilityPolicy.BEST_EFFORT, DurabilityPolicy.VOLATILE)
-"""Pictures in real time, on the side that reads: the newest or none, whatever the publisher offers."""
+"""Images in real time, on the side that reads: the newest or none, whatever the publisher offers."""
 STREAM = _qos(2, ReliabilityPolicy.RELIABLE, DurabilityPolicy.VOLATILE)
-"""Pictures, joint states, commands, targets on the side that writes: both kinds of reader can connect."""
+"""Images, joint states, commands, targets on the side that writes: both kinds of reader can connect."""
 EVENTS = _qos(100, ReliabilityPolicy.RELIABLE, DurabilityPolicy.VOLATILE)
 """Interventions and policy steps: a recorder wants every one."""
 LATCHED = _qos(1, ReliabilityPolicy.RELIABLE, DurabilityPolicy.TRANSIENT_LOCAL)
-"""State that a late node must know at once: mode, instruction, robot description. In lock-step also pictures and joint
+"""State that a late node must know at once: mode, instruction, robot description. In lock-step also images and joint
 states, which come once and are then waited for."""

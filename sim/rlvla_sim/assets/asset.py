@@ -1,4 +1,4 @@
-"""What an asset is: a mesh with one texture, an object with its collision parts, a picture.
+"""What an asset is: a mesh with one texture, an object with its collision parts, an image.
 
 Units are metres and kilograms; z points up. An object's frame is its resting pose on a table: origin at the centre
 of its bounding box. A receptacle's frame has its origin on the table under the centre of its bounding box (base at
@@ -18,8 +18,8 @@ from rlvla_core.geometry.camera import WHOLE, Window
 HULL_LIMIT = 64
 """Most vertices of one convex collision part (the limit of PhysX on a GPU)."""
 
-PICTURE_SIZE = (640, 480)
-"""Width and height [pixels] that pictures are drawn or stored at."""
+IMAGE_SIZE = (640, 480)
+"""Width and height [pixels] that images are drawn or stored at."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -62,36 +62,36 @@ class ObjectAsset:
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class PictureAsset:
-    """A named picture that is drawn (or read) when it is first needed."""
+class ImageAsset:
+    """A named image that is drawn (or read) when it is first needed."""
 
     name: str
     draw: Callable[[], np.ndarray]
     """Returns uint8 [480, 640, 3]."""
 
-    def picture(self, width: int, height: int, window: Window = WHOLE) -> np.ndarray:
-        """That part of the picture at the asked size, uint8 [height, width, 3], read-only (copy it before writing).
+    def image(self, width: int, height: int, window: Window = WHOLE) -> np.ndarray:
+        """That part of the image at the asked size, uint8 [height, width, 3], read-only (copy it before writing).
 
         The content is resized anisotropically, as a policy's own resize would do. Raises RlvlaError for a size
         below one pixel.
         """
         if width < 1 or height < 1:
-            raise RlvlaError(f"a picture of {width} x {height} pixels: width and height must be at least 1")
-        return _picture(self, width, height, window)
+            raise RlvlaError(f"an image of {width} x {height} pixels: width and height must be at least 1")
+        return _image(self, width, height, window)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class TableAsset(PictureAsset):
+class TableAsset(ImageAsset):
     """A table top and the room around it as the third-person camera sees them: the overlay behind robot and objects."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class TextureAsset(PictureAsset):
-    """A busy pattern that is blended over the picture for visual shifts (paper, section 2: dynamic texture, noise)."""
+class TextureAsset(ImageAsset):
+    """A busy pattern that is blended over the image for visual shifts (paper, section 2: dynamic texture, noise)."""
 
 
 @lru_cache(maxsize=96)
-def _picture(asset: PictureAsset, width: int, height: int, window: Window) -> np.ndarray:
+def _image(asset: ImageAsset, width: int, height: int, window: Window) -> np.ndarray:
     image = Image.fromarray(asset.draw())
     left, top = window.left * image.width, window.top * image.height
     box = (left, top, left + window.width * image.width, top + window.height * image.height)

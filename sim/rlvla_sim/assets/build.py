@@ -60,8 +60,8 @@ def corner_normals(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
 
 def merge(parts: list[Part]) -> Mesh:
     """One mesh with one texture from several parts, in the frame of the parts."""
-    picture, spans = stack([p.picture for p in parts])
-    width = picture.shape[1]
+    image, spans = stack([p.image for p in parts])
+    width = image.shape[1]
     places, uvs, normals = [], [], []
     for part, (v0, v1) in zip(parts, spans, strict=True):
         corners = part.vertices[part.triangles]
@@ -79,7 +79,7 @@ def merge(parts: list[Part]) -> Mesh:
         vertices=unique[:, :3].astype(np.float32),
         triangles=index.reshape(-1, 3).astype(np.int32),
         uvs=unique[:, 3:5].astype(np.float32),
-        texture=paint.to_bytes(picture),
+        texture=paint.to_bytes(image),
         normals=(unique[:, 5:] / np.linalg.norm(unique[:, 5:], axis=1, keepdims=True)).astype(np.float32),
     )
 

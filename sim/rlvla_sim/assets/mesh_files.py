@@ -125,7 +125,7 @@ def _read_plain(path: Path) -> list[Coloured]:
 
 
 def _read_dae(path: Path) -> list[Coloured]:
-    """COLLADA 1.4 as Blender writes it: one geometry a node, triangles, one picture."""
+    """COLLADA 1.4 as Blender writes it: one geometry a node, triangles, one image."""
     text = re.sub(r'\sxmlns="[^"]+"', "", path.read_text(), count=1)
     root = ElementTree.fromstring(text)
     image_name = root.findtext(".//library_images/image/init_from")

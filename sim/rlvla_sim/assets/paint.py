@@ -1,6 +1,6 @@
-"""Deterministic numpy painting: colours, noise, stripes and marks, as small pictures for textures.
+"""Deterministic numpy painting: colours, noise, stripes and marks, as small images for textures.
 
-Pictures here are float32 [h, w, 3] in 0..1 until `to_bytes`; masks are float32 [h, w] in 0..1.
+Images here are float32 [h, w, 3] in 0..1 until `to_bytes`; masks are float32 [h, w] in 0..1.
 """
 
 import zlib
@@ -77,7 +77,7 @@ def speckled(colour: Colour, *, seed: int, height: int = 48, width: int = 48, am
 
 
 def spots(height: int, width: int, *, count: int, radius: float, seed: int) -> np.ndarray:
-    """A mask of round spots at random places; `radius` in units of the picture's height. Tiles along columns."""
+    """A mask of round spots at random places; `radius` in units of the image's height. Tiles along columns."""
     rng = np.random.default_rng(seed)
     mask = np.zeros((height, width), np.float32)
     for cu, cv, size in rng.random((count, 3)):
@@ -91,6 +91,6 @@ def spots(height: int, width: int, *, count: int, radius: float, seed: int) -> n
     return mask
 
 
-def to_bytes(picture: np.ndarray) -> np.ndarray:
+def to_bytes(image: np.ndarray) -> np.ndarray:
     """float [h, w, 3] in 0..1 -> uint8 [h, w, 3]."""
-    return np.round(np.clip(picture, 0, 1) * 255).astype(np.uint8)
+    return np.round(np.clip(image, 0, 1) * 255).astype(np.uint8)

@@ -17,7 +17,7 @@ from PIL import Image
 
 from rlvla_core.errors import RlvlaError
 from rlvla_sim.assets import baking, mesh_files
-from rlvla_sim.assets.asset import PICTURE_SIZE, Catalogue, Mesh, ObjectAsset, TableAsset, TextureAsset
+from rlvla_sim.assets.asset import IMAGE_SIZE, Catalogue, Mesh, ObjectAsset, TableAsset, TextureAsset
 from rlvla_sim.assets.build import convex_hull
 
 ENVIRONMENT = "RLVLA_ASSETS"
@@ -50,16 +50,16 @@ def assets_folder() -> Path:
 
 
 def paper_catalogue() -> Catalogue:
-    """All of the paper's objects, plates, table pictures and overlay textures.
+    """All of the paper's objects, plates, table images and overlay textures.
 
     The first call makes light copies of the meshes (about a minute) and keeps them in the user's cache directory.
     """
     root = assets_folder()
     tables = _database(root, "more_table")
-    pictures = [root / "more_table" / "imgs" / key for key in tables]
+    images = [root / "more_table" / "imgs" / key for key in tables]
     # Texture index e = 1 .. 16 is entry e of the database; entry 0 has weight 0, entries 17 .. 20 are not used.
     overlays = [root / "more_table" / "textures" / entry["texture"] for entry in list(tables.values())[1:17]]
-    for path in pictures + overlays:
+    for path in images + overlays:
         if not path.is_file():
             raise RlvlaError(f"{path} is missing: copy the paper's assets again")
     return Catalogue(
@@ -67,10 +67,10 @@ def paper_catalogue() -> Catalogue:
         objects=tuple(_object(root / "more_carrot" / k, v) for k, v in _database(root, "more_carrot").items()),
         receptacles=tuple(_object(root / "more_plate" / k, v) for k, v in _database(root, "more_plate").items()),
         tables=tuple(
-            TableAsset(entry["name"], partial(_read_picture, path))
-            for entry, path in zip(tables.values(), pictures, strict=True)
+            TableAsset(entry["name"], partial(_read_image, path))
+            for entry, path in zip(tables.values(), images, strict=True)
         ),
-        textures=tuple(TextureAsset(path.stem, partial(_read_picture, path)) for path in overlays),
+        textures=tuple(TextureAsset(path.stem, partial(_read_image, path)) for path in overlays),
     )
 
 
@@ -85,12 +85,12 @@ def _database(root: Path, part: str) -> dict[str, dict]:
     return entries
 
 
-def _read_picture(path: Path) -> np.ndarray:
+def _read_image(path: Path) -> np.ndarray:
     try:
         image = Image.open(path).convert("RGB")
     except OSError as error:
-        raise RlvlaError(f"{path} is not a readable picture ({error}): copy the paper's assets again") from error
-    return np.array(image if image.size == PICTURE_SIZE else image.resize(PICTURE_SIZE, Image.Resampling.LANCZOS))
+        raise RlvlaError(f"{path} is not a readable image ({error}): copy the paper's assets again") from error
+    return np.array(image if image.size == IMAGE_SIZE else image.resize(IMAGE_SIZE, Image.Resampling.LANCZOS))
 
 
 def _object(folder: Path, entry: dict) -> ObjectAsset:

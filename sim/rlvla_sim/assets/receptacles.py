@@ -15,7 +15,7 @@ from rlvla_sim.assets.paint import Colour
 from rlvla_sim.assets.shapes import Part, Skin, box, disc, extrusion, lathe, tube
 
 SIZE = 96
-"""Texels along the side of a top picture."""
+"""Texels along the side of a top image."""
 
 
 def _radius() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -79,7 +79,7 @@ def rug() -> ObjectAsset:
 
 
 def newspaper() -> ObjectAsset:
-    """A folded newspaper: title, picture, columns of grey lines."""
+    """A folded newspaper: title, image, columns of grey lines."""
     u, v = paint.grid(SIZE, SIZE)
     rng = np.random.default_rng(paint.seed_of("newspaper"))
     ends = 0.7 + 0.3 * rng.random(24)

@@ -1,7 +1,7 @@
 """Building blocks of procedural objects: closed textured parts (lathe, tube, ellipsoid, extrusion, box).
 
 Every part is a closed surface with outward triangles. Lengths are metres, angles degrees. `v` of a part's own
-picture runs along the profile, path or picture rows; `u` runs around.
+image runs along the profile, path or image rows; `u` runs around.
 """
 
 import itertools
@@ -12,20 +12,20 @@ import numpy as np
 from rlvla_sim.assets import paint
 
 Skin = np.ndarray | paint.Colour
-"""A part's look: a float picture [h, w, 3] or one colour."""
+"""A part's look: a float image [h, w, 3] or one colour."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
 class Part:
-    """A closed surface with its own picture."""
+    """A closed surface with its own image."""
 
     vertices: np.ndarray
     """float64 [V, 3]."""
     triangles: np.ndarray
     """int64 [F, 3], outward."""
     uvs: np.ndarray
-    """float64 [V, 2] in 0..1 of `picture`."""
-    picture: np.ndarray
+    """float64 [V, 2] in 0..1 of `image`."""
+    image: np.ndarray
     """float32 [h, w, 3] in 0..1."""
     solid: bool = True
     """Whether the hull of this part collides; decoration does not."""
@@ -63,13 +63,13 @@ def _skin(skin: Skin) -> np.ndarray:
 
 
 def stack(skins: list[Skin]) -> tuple[np.ndarray, list[tuple[float, float]]]:
-    """Pictures above one another, stretched to one width; returns the picture and the (v0, v1) range of each.
+    """Images above one another, stretched to one width; returns the image and the (v0, v1) range of each.
 
     Ranges are drawn in by half a texel, so that bilinear filtering does not mix neighbours.
     """
-    pictures = [_skin(s) for s in skins]
-    width = max(p.shape[1] for p in pictures)
-    wide = [p if p.shape[1] == width else p[:, (np.arange(width) * p.shape[1]) // width] for p in pictures]
+    images = [_skin(s) for s in skins]
+    width = max(p.shape[1] for p in images)
+    wide = [p if p.shape[1] == width else p[:, (np.arange(width) * p.shape[1]) // width] for p in images]
     edges = np.cumsum([0, *[p.shape[0] for p in wide]])
     total = edges[-1]
     spans = [((a + 0.5) / total, (b - 0.5) / total) for a, b in itertools.pairwise(edges)]
@@ -85,9 +85,9 @@ def lathe(profile: list[tuple[float, float]], skins: Skin | list[Skin], segments
     points = np.array(profile, float)
     stretches = len(points) - 1
     if isinstance(skins, list):
-        picture, spans = stack(list(skins))
+        image, spans = stack(list(skins))
     else:
-        picture = _skin(skins)
+        image = _skin(skins)
         lengths = np.hypot(*np.diff(points, axis=0).T)
         along = np.concatenate([[0.0], np.cumsum(lengths)]) / lengths.sum()
         spans = list(itertools.pairwise(along))
@@ -109,7 +109,7 @@ def lathe(profile: list[tuple[float, float]], skins: Skin | list[Skin], segments
     # The seam is one place: sin(2 pi) is not exactly sin(0).
     stacked[segments :: segments + 1] = stacked[0 :: segments + 1]
     return Part(
-        vertices=stacked, triangles=np.concatenate(triangles).astype(np.int64), uvs=np.concatenate(uvs), picture=picture
+        vertices=stacked, triangles=np.concatenate(triangles).astype(np.int64), uvs=np.concatenate(uvs), image=image
     )
 
 
@@ -161,7 +161,7 @@ def tube(
         vertices=vertices,
         triangles=np.concatenate(triangles),
         uvs=np.concatenate([*uvs, [[0.5, 0.0], [0.5, 1.0]]]),
-        picture=_skin(skin),
+        image=_skin(skin),
     )
 
 
@@ -170,11 +170,11 @@ def extrusion(
 ) -> Part:
     """A prism over a counter-clockwise outline [N, 2] that is star-shaped about its mean, from z = 0 to `height`.
 
-    `top` covers the outline's bounding box as seen from above (+y is the picture's upper edge); `bevel` draws the top
+    `top` covers the outline's bounding box as seen from above (+y is the image's upper edge); `bevel` draws the top
     edge in by that many metres over the same height.
     """
     outline = np.asarray(outline, float)
-    picture, (on_top, on_side, on_bottom) = stack([top, side, side if bottom is None else bottom])
+    image, (on_top, on_side, on_bottom) = stack([top, side, side if bottom is None else bottom])
     centre = outline.mean(axis=0)
     reach = np.linalg.norm(outline - centre, axis=1, keepdims=True)
     inner = centre + (outline - centre) * (1 - bevel / reach)
@@ -210,7 +210,7 @@ def extrusion(
     start = planar(np.concatenate([outline, centre[None]]), 0.0, on_bottom)
     triangles.append(np.stack([start + j, start + i, np.full(n, start + n)], axis=1))
     return Part(
-        vertices=np.concatenate(vertices), triangles=np.concatenate(triangles), uvs=np.concatenate(uvs), picture=picture
+        vertices=np.concatenate(vertices), triangles=np.concatenate(triangles), uvs=np.concatenate(uvs), image=image
     )
 
 

@@ -11,7 +11,7 @@ from functools import lru_cache
 import numpy as np
 
 from rlvla_sim.assets import paint
-from rlvla_sim.assets.asset import PICTURE_SIZE
+from rlvla_sim.assets.asset import IMAGE_SIZE
 from rlvla_sim.assets.paint import Colour
 
 CAMERA_POSITION = (0.0, -0.16, 0.36)
@@ -29,7 +29,7 @@ TABLE_EDGE = 0.03
 
 @dataclass(frozen=True, eq=False, slots=True)
 class View:
-    """Where each pixel of a 640 x 480 picture looks; all float32 [480, 640]."""
+    """Where each pixel of a 640 x 480 image looks; all float32 [480, 640]."""
 
     x: np.ndarray
     """Forward from the robot base on the table's plane, metres."""
@@ -40,13 +40,13 @@ class View:
     edge: np.ndarray
     """Mask of the table's side faces."""
     shade: np.ndarray
-    """Soft light over the picture, around 1."""
+    """Soft light over the image, around 1."""
 
 
 @lru_cache(maxsize=1)
 def view() -> View:
     """The camera's view, computed once."""
-    width, height = PICTURE_SIZE
+    width, height = IMAGE_SIZE
     columns, rows = np.meshgrid(np.arange(width), np.arange(height))
     ray = np.stack([np.ones(columns.shape), -(columns - CENTRE_X) / FOCAL, -(rows - CENTRE_Y) / FOCAL], axis=-1)
     w, x, y, z = np.array(CAMERA_QUATERNION) / np.linalg.norm(CAMERA_QUATERNION)
@@ -82,8 +82,8 @@ Surface = Callable[[View, int], np.ndarray]
 
 
 def noise(cells: tuple[int, int], seed: int, octaves: int = 2) -> np.ndarray:
-    """Noise over the picture, float32 [480, 640] in 0..1, with `cells` (rows, columns)."""
-    width, height = PICTURE_SIZE
+    """Noise over the image, float32 [480, 640] in 0..1, with `cells` (rows, columns)."""
+    width, height = IMAGE_SIZE
     return paint.noise(height, width, cells=cells, seed=seed, octaves=octaves)
 
 
@@ -168,19 +168,19 @@ def brushed(base: Colour, v: View, seed: int) -> np.ndarray:
 
 def terrazzo(base: Colour, v: View, seed: int) -> np.ndarray:
     """Coloured chips in a pale ground."""
-    picture: np.ndarray = np.broadcast_to(np.asarray(base, np.float32), (*v.x.shape, 3))
+    image: np.ndarray = np.broadcast_to(np.asarray(base, np.float32), (*v.x.shape, 3))
     for k, colour in enumerate(((0.80, 0.47, 0.36), (0.42, 0.52, 0.50), (0.90, 0.76, 0.48), (0.35, 0.34, 0.36))):
         chips = paint.step(0.80, _on_table(v, (40, 40), seed + k, 1), 0.04)
-        picture = paint.mix(picture, colour, 0.75 * chips)
-    return picture
+        image = paint.mix(image, colour, 0.75 * chips)
+    return image
 
 
 def desk_mat(wood: Colour, mat: Colour, v: View, seed: int) -> np.ndarray:
     """A wooden desk with a large stitched mat on it."""
     margin = np.minimum(np.minimum(v.x - 0.17, 0.47 - v.x), np.minimum(v.y + 0.24, 0.25 - v.y))
-    picture = paint.mix(veneer(wood, paint.scaled(wood, 0.7), v, seed), mat, paint.step(0.0, margin, 0.002))
+    image = paint.mix(veneer(wood, paint.scaled(wood, 0.7), v, seed), mat, paint.step(0.0, margin, 0.002))
     seam = (1 - paint.step(0.0015, abs(margin - 0.010), 0.001)) * paint.stripes(v.x + v.y, 60, duty=0.6)
-    return paint.mix(picture, paint.scaled(mat, 2.2), seam)
+    return paint.mix(image, paint.scaled(mat, 2.2), seam)
 
 
 def knitted(base: Colour, other: Colour, v: View, seed: int) -> np.ndarray:
@@ -219,10 +219,10 @@ def parquet(light: Colour, dark: Colour, v: View, seed: int) -> np.ndarray:
 def splashes(colours: tuple[Colour, ...], v: View, seed: int) -> np.ndarray:
     """A painter's table: broad fields of several paints with ragged borders."""
     field = np.clip(noise((3, 4), seed, 4) * 1.25 - 0.1, 0, 0.999)
-    picture: np.ndarray = np.broadcast_to(np.asarray(colours[0], np.float32), (*v.x.shape, 3))
+    image: np.ndarray = np.broadcast_to(np.asarray(colours[0], np.float32), (*v.x.shape, 3))
     for k, colour in enumerate(colours[1:], start=1):
-        picture = paint.mix(picture, colour, paint.step(k / len(colours), field, 0.02))
-    return picture
+        image = paint.mix(image, colour, paint.step(k / len(colours), field, 0.02))
+    return image
 
 
 def slate(base: Colour, v: View, seed: int) -> np.ndarray:

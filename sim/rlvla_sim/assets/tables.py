@@ -1,4 +1,4 @@
-"""The procedural table pictures: a table top and the room around it, seen by the third-person camera of the paper."""
+"""The procedural table images: a table top and the room around it, seen by the third-person camera of the paper."""
 
 from functools import partial
 
@@ -42,12 +42,12 @@ def _room(v: View, wall: Colour, floor: Colour, seed: int) -> np.ndarray:
 
 
 def draw(surface: Surface, edge: Colour, wall: Colour, floor: Colour, seed: int) -> np.ndarray:
-    """The whole picture, uint8 [480, 640, 3]."""
+    """The whole image, uint8 [480, 640, 3]."""
     v = view()
-    picture = paint.mix(_room(v, wall, floor, seed), edge, v.edge)
-    picture = paint.mix(picture, surface(v, seed), v.top)
+    image = paint.mix(_room(v, wall, floor, seed), edge, v.edge)
+    image = paint.mix(image, surface(v, seed), v.top)
     grain = np.random.default_rng(seed + 11).integers(-3, 4, v.x.shape).astype(np.float32) / 255
-    return paint.to_bytes(picture * v.shade[..., None] + grain[..., None])
+    return paint.to_bytes(image * v.shade[..., None] + grain[..., None])
 
 
 GREY: Colour = (0.62, 0.62, 0.63)
@@ -133,7 +133,7 @@ TEST: tuple[tuple[str, Surface, Colour, Colour, Colour], ...] = (
 
 
 def tables() -> tuple[TableAsset, ...]:
-    """All 21; a picture is drawn when it is first asked for."""
+    """All 21; an image is drawn when it is first asked for."""
     return tuple(
         TableAsset(name, partial(draw, surface, edge, wall, floor, paint.seed_of(name)))
         for name, surface, edge, wall, floor in TRAIN + TEST

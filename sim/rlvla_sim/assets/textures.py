@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 
 from rlvla_sim.assets import paint
-from rlvla_sim.assets.asset import PICTURE_SIZE, TextureAsset
+from rlvla_sim.assets.asset import IMAGE_SIZE, TextureAsset
 from rlvla_sim.assets.paint import Colour
 
 # name, two colours, kind, scale
@@ -31,7 +31,7 @@ RECIPES: tuple[tuple[str, Colour, Colour, str, float], ...] = (
 
 def mask(kind: str, scale: float, seed: int) -> np.ndarray:
     """The pattern as float32 [480, 640] in 0..1."""
-    width, height = PICTURE_SIZE
+    width, height = IMAGE_SIZE
     u, v = paint.grid(height, width)
     u = u * (width / height)
     cells = (max(2, int(scale)), max(2, int(scale * 4 / 3)))
@@ -68,7 +68,7 @@ def draw(first: Colour, second: Colour, kind: str, scale: float, seed: int) -> n
 
 
 def textures() -> tuple[TextureAsset, ...]:
-    """All 16; a picture is drawn when it is first asked for."""
+    """All 16; an image is drawn when it is first asked for."""
     return tuple(
         TextureAsset(name, partial(draw, first, second, kind, scale, paint.seed_of(name)))
         for name, first, second, kind, scale in RECIPES

@@ -18,11 +18,12 @@ from mani_skill.utils.structs.pose import Pose
 from mani_skill.utils.structs.types import SceneConfig, SimConfig
 from sapien import physx
 
+from rlvla_core.geometry.transforms import matrix_of_quaternion, rigid, rigid_inverse
 from rlvla_sim import reward
 from rlvla_sim.assets import catalogue
 from rlvla_sim.assets.asset import ObjectAsset
+from rlvla_sim.camera_renderer import AMBIENT, FAR, LIGHTS, NEAR, asset_visual
 from rlvla_sim.config import CONTROL_HZ, WorldConfig
-from rlvla_core.geometry.transforms import matrix_of_quaternion, rigid, rigid_inverse
 from rlvla_sim.maniskill.agent import AGENTS, CONTROL_MODE, Arm, agent_uid
 from rlvla_sim.maniskill.overlay import overlay_batch
 from rlvla_sim.physics import (
@@ -37,7 +38,6 @@ from rlvla_sim.physics import (
     rigid_body,
 )
 from rlvla_sim.robots import robot
-from rlvla_sim.camera_renderer import AMBIENT, FAR, LIGHTS, NEAR, asset_visual
 from rlvla_sim.world import (
     GRASP_COSINE,
     GRASP_FORCE,
@@ -73,7 +73,7 @@ class AssetBuilder(ActorBuilder):
 
 @register_env(ENV_ID, max_episode_steps=80)
 class PutOnEnv(BaseEnv):
-    """N put-X-on-Y worlds; observations `rgb+segmentation` carry the composited picture as `rgb`."""
+    """N put-X-on-Y worlds; observations `rgb+segmentation` carry the composited image as `rgb`."""
 
     SUPPORTED_ROBOTS = [agent.uid for agent in AGENTS]  # noqa: RUF012 (ManiSkill reads a list)
     SUPPORTED_REWARD_MODES = ("dense", "none")
@@ -156,15 +156,15 @@ class PutOnEnv(BaseEnv):
         size = (self.camera.width, self.camera.height)
         window = self.spec_robot.window(self.config.view)
         tables = [self.assets.tables[start.table] for start in self.starts]
-        self.background = self._pictures([table.picture(*size, window) for table in tables])
+        self.background = self._images([table.image(*size, window) for table in tables])
         self.textures = None
         if veil := self.episodes.veil:
             textures = [self.assets.textures[start.texture] for start in self.starts if start.texture is not None]
-            self.textures = self._pictures([veil.texture(texture, *size) for texture in textures])
+            self.textures = self._images([veil.texture(texture, *size) for texture in textures])
         self.base_from_world = torch.as_tensor(self.base_from_world_np, dtype=torch.float32, device=self.device)
 
-    def _pictures(self, pictures: list[np.ndarray]) -> torch.Tensor:
-        return torch.from_numpy(np.stack(pictures)).to(self.device, torch.float32)
+    def _images(self, images: list[np.ndarray]) -> torch.Tensor:
+        return torch.from_numpy(np.stack(images)).to(self.device, torch.float32)
 
     def _build(self, name: str, assets: list[ObjectAsset], places: list, yaws: list[float]) -> Actor:
         """One actor an environment, seen as one batched actor."""
@@ -286,8 +286,8 @@ class PutOnEnv(BaseEnv):
         data = super()._get_obs_sensor_data(apply_texture_transforms)
         seen = data[self.camera.name]
         mask = seen["segmentation"] > 0
-        picture = overlay_batch(seen["rgb"], mask, self.background, self.episodes.veil, self.textures)
-        data[self.camera.name] = {"rgb": picture}
+        image = overlay_batch(seen["rgb"], mask, self.background, self.episodes.veil, self.textures)
+        data[self.camera.name] = {"rgb": image}
         return data
 
     def in_base(self, pose: Any) -> torch.Tensor:

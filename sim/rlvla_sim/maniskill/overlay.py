@@ -12,7 +12,7 @@ def overlay_batch(
     veil: Veil | None = None,
     textures: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """Rendered foreground over pictures, uint8 [N, H, W, 3]; see `rlvla_sim.camera_renderer.overlay`.
+    """Rendered foreground over images, uint8 [N, H, W, 3]; see `rlvla_sim.camera_renderer.overlay`.
 
     `colour` uint8 [N, sH, sW, 3], `mask` bool [N, sH, sW, 1], `background` float32 [N, H, W, 3] in 0..255; `textures`
     float32 [N, ...] from `Veil.texture` are blended in by `veil`.
@@ -24,9 +24,9 @@ def overlay_batch(
     front = (colour[..., :3].float() * alpha).reshape(blocks).mean(dim=(2, 4))
     alpha = alpha.reshape(blocks).mean(dim=(2, 4))
     if veil is None or textures is None:
-        picture = front + (1.0 - alpha) * background
+        image = front + (1.0 - alpha) * background
     else:
         _, _, *sizes = foreground_box(alpha)
         span = tuple(size.amax().expand(number) for size in sizes) if veil.coupled else None
-        picture = veiled(front, alpha, background, textures, veil, span)
-    return (picture + 0.5).to(torch.uint8)
+        image = veiled(front, alpha, background, textures, veil, span)
+    return (image + 0.5).to(torch.uint8)

@@ -1,4 +1,4 @@
-"""The stock ManiSkill way of stepping an arm with a picture: what `rlvla bench sim` compares our world with."""
+"""The stock ManiSkill way of stepping an arm with an image: what `rlvla bench sim` compares our world with."""
 
 from collections.abc import Callable
 
@@ -6,8 +6,8 @@ import gymnasium
 import mani_skill.envs  # noqa: F401 (registers the tasks)
 import numpy as np
 
-from rlvla_sim.config import CONTROL_HZ
 from rlvla_sim.camera_renderer import render_device
+from rlvla_sim.config import CONTROL_HZ
 
 TASK = "PickCube-v1"
 

@@ -1,4 +1,4 @@
-"""Pretraining pictures on disk: shards that worker processes fill, read as frames for training.
+"""Pretraining images on disk: shards that worker processes fill, read as frames for training.
 
 A folder of safetensors files (images uint8 [n, H, W, 3], answers float32 [n, 7], pixels float32 [n, K, 2]), each with
 its instructions, and `scenes.json`. A shard appears whole or not at all, so an interrupted collection goes on.
@@ -29,7 +29,7 @@ SHARD = 1000
 
 
 class Scene(Protocol):
-    """One picture with its question and answer."""
+    """One image with its question and answer."""
 
     @property
     def image(self) -> np.ndarray:
@@ -66,7 +66,7 @@ class ScenePlan:
     """How many."""
     seed: int
     settings: dict[str, Any]
-    """JSON of everything else that decides the pictures, compared when a collection goes on."""
+    """JSON of everything else that decides the images, compared when a collection goes on."""
 
 
 def collect_scenes(

@@ -1,4 +1,4 @@
-"""What pretraining asks about a picture, and how it is answered: the seven numbers of an action, used to point."""
+"""What pretraining asks about an image, and how it is answered: the seven numbers of an action, used to point."""
 
 import numpy as np
 

@@ -1,7 +1,7 @@
-"""Posed scenes for pretraining: pictures of an arm and things, and the answer to "where are they?".
+"""Posed scenes for pretraining: images of an arm and things, and the answer to "where are they?".
 
 Nothing is simulated: props are put where they would rest (or into the hand, or onto the receptacle), the hand where it
-would be on its way. That gives hundreds of pictures a second, each with another table, other things, another hand.
+would be on its way. That gives hundreds of images a second, each with another table, other things, another hand.
 All of it is drawn from the training split and inside the training workspace: the tests of generalisation stay unseen.
 What varies more than in training varies by rule: half of the cameras are moved far, half of the tables and receptacles
 change colour, and the same question is asked in many words.
@@ -15,11 +15,6 @@ import torch
 
 from rlvla_core.environment import CameraSpec
 from rlvla_core.geometry.projection import project
-from rlvla_sim.assets import catalogue
-from rlvla_sim.assets.asset import Mesh, ObjectAsset
-from rlvla_sim.config import WorldConfig
-from rlvla_sim.episodes import CENTRE, HALF_WIDTH, YAWS
-from rlvla_sim.expert import closing_yaw, downward
 from rlvla_core.geometry.transforms import (
     matrix_of_quaternion,
     quaternion_product,
@@ -27,12 +22,17 @@ from rlvla_core.geometry.transforms import (
     rigid_inverse,
     rotation_about_z,
 )
+from rlvla_sim.assets import catalogue
+from rlvla_sim.assets.asset import Mesh, ObjectAsset
+from rlvla_sim.camera_renderer import Stage
+from rlvla_sim.config import WorldConfig
+from rlvla_sim.episodes import CENTRE, HALF_WIDTH, YAWS
+from rlvla_sim.expert import closing_yaw, downward
 from rlvla_sim.grasp import Grasp, interior_points, plan_grasp
 from rlvla_sim.kinematics import Chain
 from rlvla_sim.physics import DROP, TABLE_HEIGHT, Physics, drop_pose
 from rlvla_sim.pretraining.questions import QUESTIONS, squeezed
 from rlvla_sim.robots import robot
-from rlvla_sim.camera_renderer import Stage
 
 MODES = {"reaching": 0.5, "holding": 0.35, "placed": 0.15}
 """What the hand is doing, and in which share of the scenes."""
@@ -47,9 +47,9 @@ YAW_NOISE = 0.15
 """Standard deviation of the hand's yaw, radians."""
 CAMERAS = ((0.006, 0.006), (0.02, 0.05))
 """Standard deviations of a camera's place [m] and direction [rad], close to the robot's own camera and far from it:
-every scene has a camera of its own, half of them far, so that things are seen all over the picture."""
+every scene has a camera of its own, half of them far, so that things are seen all over the image."""
 MARGIN = 0.04
-"""Nothing that is asked for lies closer to the picture's edge than this part of its side."""
+"""Nothing that is asked for lies closer to the image's edge than this part of its side."""
 YAW_SPREAD = 0.17
 """Things lie at most this far from one of the training yaws, radians: half of the way to an unseen one is 0.2."""
 GAIN = 0.35
@@ -64,7 +64,7 @@ CUT = -3 * np.pi / 8
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Scene:
-    """One picture, its question and its answer."""
+    """One image, its question and its answer."""
 
     image: np.ndarray
     """uint8 [H, W, 3]."""
@@ -72,7 +72,7 @@ class Scene:
     answer: np.ndarray
     """float32 [7], see `questions.ANSWER`."""
     pixels: np.ndarray
-    """float32 [K, 2]: where `point_names` are in the picture (u right, v down); NaN for what is not there."""
+    """float32 [K, 2]: where `point_names` are in the image (u right, v down); NaN for what is not there."""
 
 
 class Scenes:
@@ -112,7 +112,7 @@ class Scenes:
             layout = self._layout(rng)
             joints, reached = self.chain.solve(layout.hand[None], self.start[None])
             if reached[0]:
-                return self._picture(layout, joints[0], rng)
+                return self._image(layout, joints[0], rng)
 
     def _layout(self, rng: np.random.Generator) -> "_Layout":
         chosen = rng.permutation(len(self.objects))[: 1 + rng.integers(MAX_DISTRACTORS + 1)]
@@ -166,7 +166,7 @@ class Scenes:
             half = -half
         return pose[:3, 3] + np.stack([np.zeros(3), half, -half])
 
-    def _picture(self, layout: "_Layout", joints: np.ndarray, rng: np.random.Generator) -> Scene:
+    def _image(self, layout: "_Layout", joints: np.ndarray, rng: np.random.Generator) -> Scene:
         self.physics.place_robot(joints)
         q = self.physics.articulation.qpos
         q[self.physics.finger_index] = min(layout.finger, self.spec.finger_open)
@@ -198,7 +198,7 @@ class Scenes:
         """What stands behind everything, [height, width, 3]: a training table; every other one in other colours, and
         mirrored or not, mixed with a second one or not."""
         first, second = (
-            self.tables[i].picture(self.camera.width, self.camera.height, self.spec.window(self.config.view))
+            self.tables[i].image(self.camera.width, self.camera.height, self.spec.window(self.config.view))
             for i in rng.integers(len(self.tables), size=2)
         )
         if rng.uniform() < 0.5:

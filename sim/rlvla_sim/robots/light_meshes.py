@@ -1,6 +1,6 @@
 """Robot descriptions with light visual meshes.
 
-A stock Panda shows 133,000 triangles; on a CPU renderer they are most of a picture's cost, and at policy resolution a
+A stock Panda shows 133,000 triangles; on a CPU renderer they are most of an image's cost, and at policy resolution a
 few hundred a link look the same. The light copy is made once, kept in the user's cache directory under a hash of all
 that went in, and written to a temporary folder first, so that processes that start together never see half of one.
 """

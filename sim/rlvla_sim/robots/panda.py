@@ -9,8 +9,13 @@ import numpy as np
 
 from rlvla_core.environment import CameraSpec
 from rlvla_core.errors import RlvlaError
+from rlvla_core.geometry.transforms import (
+    matrix_of_quaternion,
+    quaternion_about_z,
+    quaternion_product,
+    rotation_about_z,
+)
 from rlvla_sim.episodes import CENTRE
-from rlvla_core.geometry.transforms import matrix_of_quaternion, quaternion_about_z, quaternion_product, rotation_about_z
 from rlvla_sim.robots import widowx250s
 from rlvla_sim.robots.light_meshes import light_urdf
 from rlvla_sim.robots.spec import Drive, RobotSpec
@@ -37,7 +42,7 @@ def urdf() -> Path:
 def camera() -> CameraSpec:
     """The WidowX's camera, turned about the middle of the workspace so that the larger arm hides less of it.
 
-    Height, distance and pitch stay, so the table pictures fit as they do there.
+    Height, distance and pitch stay, so the table images fit as they do there.
     """
     view = widowx250s.CAMERA
     turn = rotation_about_z(CAMERA_TURN)

@@ -14,9 +14,9 @@ from rlvla_core.geometry.camera import WHOLE, Window, seen_through, window_of
 from rlvla_core.geometry.transforms import matrix_of_quaternion, rigid
 
 View = Literal["whole", "workspace"]
-"""How much of the camera's picture is drawn."""
+"""How much of the camera's image is drawn."""
 SAME_WINDOW = 1e-3
-"""Shares of the picture's sides by which two windows may differ and be the same."""
+"""Shares of the image's sides by which two windows may differ and be the same."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,14 +74,14 @@ class RobotSpec:
     camera: CameraSpec
     """At 640 x 480: the whole view. What a world draws is `seen`."""
     workspace: Window = WHOLE
-    """The part of the picture in which the tests' things lie, with what sticks out of their middles."""
+    """The part of the image in which the tests' things lie, with what sticks out of their middles."""
 
     def window(self, view: View) -> Window:
-        """The part of the camera's picture that this view shows."""
+        """The part of the camera's image that this view shows."""
         return self.workspace if view == "workspace" else WHOLE
 
     def seen(self, view: View, width: int, height: int) -> CameraSpec:
-        """The camera of this view, with pictures of `width` x `height` pixels."""
+        """The camera of this view, with images of `width` x `height` pixels."""
         return seen_through(self.camera, self.window(view), width, height)
 
     def view_of(self, camera: CameraSpec) -> View:

@@ -1,7 +1,7 @@
 """The sixteen out-of-distribution tests of the paper (section 2), each one change of the training grid.
 
 A shift is a module of this package with a tuple `SHIFTS`; a seventeenth is one more such file. Modules are found by
-themselves, and shifts are listed in the order of their numbers. `rlvla_sim.episode_sets.episode_set` gives a shift's grid.
+themselves, and shifts are listed in the order of their numbers. See `rlvla_sim.episode_sets.episode_set`.
 """
 
 import pkgutil

@@ -1,4 +1,4 @@
-"""A busy pattern over the whole picture, which moves with the arm."""
+"""A busy pattern over the whole image, which moves with the arm."""
 
 from rlvla_sim.shifts.dynamic_texture import TEXTURES
 from rlvla_sim.shifts.shift import Change, Shift
@@ -11,8 +11,8 @@ def dynamic_noise(strength: str, number: int, share: float) -> Shift:
         name=f"dynamic-noise-{strength}",
         number=number,
         axis="vision",
-        summary=f"one of 16 textures makes up {share:.0%} of the whole picture and moves with the arm",
-        change=Change(textures=TEXTURES, veil=Veil(over="picture", share=share)),
+        summary=f"one of 16 textures makes up {share:.0%} of the whole image and moves with the arm",
+        change=Change(textures=TEXTURES, veil=Veil(over="image", share=share)),
     )
 
 

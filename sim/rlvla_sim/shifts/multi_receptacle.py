@@ -1,6 +1,6 @@
 """A second receptacle on the table: only the instruction says which one is meant.
 
-As released, these tests also show the five table pictures that training never did.
+As released, these tests also show the five table images that training never did.
 """
 
 from rlvla_sim.episodes import Companion

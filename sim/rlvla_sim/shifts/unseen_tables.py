@@ -1,4 +1,4 @@
-"""Other table pictures."""
+"""Other table images."""
 
 from rlvla_sim.shifts.shift import Change, Shift
 
@@ -9,7 +9,7 @@ SHIFTS = (
         name="unseen-tables",
         number=1,
         axis="vision",
-        summary="5 table pictures that training never showed",
+        summary="5 table images that training never showed",
         change=Change(tables=UNSEEN_TABLES),
     ),
 )

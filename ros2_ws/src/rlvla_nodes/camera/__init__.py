@@ -1,1 +1,1 @@
-"""Where pictures come from: one file a kind of source, and the description of the lens."""
+"""Where images come from: one file a kind of source, and the description of the lens."""

@@ -1,4 +1,4 @@
-"""Recorded pictures as a camera: a video file, or a folder of pictures in the order of their names."""
+"""Recorded images as a camera: a video file, or a folder of images in the order of their names."""
 
 import time
 from collections.abc import Iterator
@@ -10,12 +10,12 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from rlvla_core.errors import RlvlaError
-from rlvla_nodes.camera.source import Beat, Picture
+from rlvla_nodes.camera.source import Beat, CameraImage
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".ppm")
-"""What counts as a picture in a folder."""
+"""What counts as an image in a folder."""
 MODES = ("RGB", "RGBA", "L", "P")
-"""Pillow's names of eight bits a channel; deeper pictures would be cut off without a word."""
+"""Pillow's names of eight bits a channel; deeper images would be cut off without a word."""
 
 
 class FileSource:
@@ -27,15 +27,15 @@ class FileSource:
     def __init__(self, path: Path, rate_hz: float, loop: bool) -> None:
         self._path, self._rate_hz, self._loop = path, rate_hz, loop
         if not path.exists():
-            raise RlvlaError(f"{path} does not exist: set `path` to a video file or a folder of pictures")
+            raise RlvlaError(f"{path} does not exist: set `path` to a video file or a folder of images")
         self.ended = False
         self._beat: Beat | None = None
         height, width, _ = next(self._once()).shape
         self.size = (width, height)
         self._frames = self._once()
 
-    def read(self, stop: Event) -> Picture | None:
-        """The next picture when it is due. It is decoded before that, so decoding costs no punctuality."""
+    def read(self, stop: Event) -> CameraImage | None:
+        """The next image when it is due. It is decoded before that, so decoding costs no punctuality."""
         pixels = next(self._frames, None)
         if pixels is None and self._loop:
             self._frames = self._once()
@@ -48,7 +48,7 @@ class FileSource:
         due = self._beat.next(now)
         if stop.wait(max(0.0, due - now)):
             return None
-        return Picture(pixels=pixels, captured_s=due)
+        return CameraImage(pixels=pixels, captured_s=due)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -61,26 +61,26 @@ class FileSource:
 def _folder(folder: Path) -> Iterator[np.ndarray]:
     paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
     if not paths:
-        raise RlvlaError(f"{folder} holds no pictures: put {', '.join(SUFFIXES)} files there")
+        raise RlvlaError(f"{folder} holds no images: put {', '.join(SUFFIXES)} files there")
     for path in paths:
         try:
-            with Image.open(path) as picture:
-                if picture.mode not in MODES:
-                    raise RlvlaError(f"{path} has the pixels {picture.mode}: save it with eight bits a channel")
-                yield np.asarray(picture.convert("RGB"))
+            with Image.open(path) as image:
+                if image.mode not in MODES:
+                    raise RlvlaError(f"{path} has the pixels {image.mode}: save it with eight bits a channel")
+                yield np.asarray(image.convert("RGB"))
         except (UnidentifiedImageError, OSError) as error:
-            raise RlvlaError(f"{path} cannot be read as a picture ({error}): take it out of the folder") from error
+            raise RlvlaError(f"{path} cannot be read as an image ({error}): take it out of the folder") from error
 
 
 def _video(path: Path) -> Iterator[np.ndarray]:
-    pictures = 0
+    images = 0
     try:
         with av.open(str(path)) as container:
             if container.streams.video:
                 for frame in container.decode(video=0):
-                    pictures += 1
+                    images += 1
                     yield frame.to_ndarray(format="rgb24")
     except (av.FFmpegError, OSError) as error:
         raise RlvlaError(f"{path} cannot be read as a video ({error}): try to play it with ffplay") from error
-    if not pictures:
-        raise RlvlaError(f"{path} holds no video: set `path` to a video file or a folder of pictures")
+    if not images:
+        raise RlvlaError(f"{path} holds no video: set `path` to a video file or a folder of images")

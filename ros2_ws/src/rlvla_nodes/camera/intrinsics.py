@@ -18,7 +18,7 @@ def load_camera_info(path: Path) -> CameraInfo:
     """The description without a header. Raises RlvlaError that names file and key.
 
     Size, camera matrix and distortion must be there. `rectification_matrix` and `projection_matrix` describe a stereo
-    pair or a cropped picture; a file without them has neither, so they are the identity and [K | 0].
+    pair or a cropped image; a file without them has neither, so they are the identity and [K | 0].
     """
     try:
         data = yaml.safe_load(path.read_text())

@@ -9,8 +9,8 @@ import numpy as np
 
 
 @dataclass(frozen=True, kw_only=True)
-class Picture:
-    """One picture and its moment."""
+class CameraImage:
+    """One image and its moment."""
 
     pixels: np.ndarray
     """uint8 [H, W, 3], RGB."""
@@ -19,7 +19,7 @@ class Picture:
 
 
 class Source(Protocol):
-    """Gives pictures one by one, to one thread."""
+    """Gives images one by one, to one thread."""
 
     size: tuple[int, int]
     """Width and height [pixels]."""
@@ -30,8 +30,8 @@ class Source(Protocol):
     reopenings: int
     """How often it was lost and found again."""
 
-    def read(self, stop: Event) -> Picture | None:
-        """The next picture, at its time; None where there is none now or `stop` was set meanwhile.
+    def read(self, stop: Event) -> CameraImage | None:
+        """The next image, at its time; None where there is none now or `stop` was set meanwhile.
 
         Raises RlvlaError where it will never go on.
         """
@@ -50,7 +50,7 @@ class Beat:
         self._number = -1
 
     def next(self, now_s: float) -> float:
-        """The next moment. Those that are more than a period over are left out: a late picture starts no burst."""
+        """The next moment. Those that are more than a period over are left out: a late image starts no burst."""
         behind = math.floor((now_s - self._start_s) * self._rate_hz)
         self._number = max(self._number + 1, behind)
         return self._start_s + self._number / self._rate_hz

@@ -8,11 +8,11 @@ from threading import Event
 from typing import Any
 
 from rlvla_core.errors import RlvlaError
-from rlvla_nodes.camera.source import Picture
+from rlvla_nodes.camera.source import CameraImage
 
 RETRY_S = 1.0
 READ_TIMEOUT_S = 1
-"""After this long without a picture the device counts as lost; OpenCV itself would wait 10 s."""
+"""After this long without an image the device counts as lost; OpenCV itself would wait 10 s."""
 MAX_AGE_S = 1.0
 """A buffer time further back than this is not the monotonic clock's, and the moment of reading is taken instead."""
 RATE_TOLERANCE = 0.05
@@ -24,7 +24,7 @@ class AbsentError(RlvlaError):
 
 
 class V4l2Source:
-    """Pictures of one device, at the size and rate asked for or not at all."""
+    """Images of one device, at the size and rate asked for or not at all."""
 
     ended = False
 
@@ -42,8 +42,8 @@ class V4l2Source:
         self.reopenings = 0
         self._capture: Any = self._open()
 
-    def read(self, stop: Event) -> Picture | None:
-        """The newest picture: the device itself keeps the beat."""
+    def read(self, stop: Event) -> CameraImage | None:
+        """The newest image: the device itself keeps the beat."""
         if self._capture is None:
             if stop.wait(RETRY_S):
                 return None
@@ -57,9 +57,9 @@ class V4l2Source:
         there, pixels = self._capture.read()
         if not there:
             self.close()
-            self.lost = f"{self._device} gives no pictures any more: look at its cable; it is tried again every second"
+            self.lost = f"{self._device} gives no images any more: look at its cable; it is tried again every second"
             return None
-        return Picture(pixels=pixels[..., ::-1], captured_s=self._captured_s())
+        return CameraImage(pixels=pixels[..., ::-1], captured_s=self._captured_s())
 
     def close(self) -> None:
         """Let go of the device."""
@@ -84,7 +84,7 @@ class V4l2Source:
             cv2.CAP_PROP_FRAME_WIDTH: float(width),
             cv2.CAP_PROP_FRAME_HEIGHT: float(height),
             cv2.CAP_PROP_FPS: self._rate_hz,
-            # An older picture than the newest is of no use to anybody.
+            # An older image than the newest is of no use to anybody.
             cv2.CAP_PROP_BUFFERSIZE: 1.0,
         }
         for name, value in wanted.items():
@@ -97,7 +97,7 @@ class V4l2Source:
             problem += " a size that it has"
         # Some drivers say 0; what they do is then seen in the diagnostics.
         elif rate_hz > 0 and abs(rate_hz - self._rate_hz) > RATE_TOLERANCE * self._rate_hz:
-            problem = f"{rate_hz:g} pictures a second where rate_hz is {self._rate_hz:g}: choose a rate that it has"
+            problem = f"{rate_hz:g} images a second where rate_hz is {self._rate_hz:g}: choose a rate that it has"
         if problem:
             capture.release()
             raise RlvlaError(f"{self._device} gives {problem} (`v4l2-ctl -d {self._device} --list-formats-ext`)")

@@ -1,4 +1,4 @@
-"""The shipped base answers questions about scenes that it was not trained on: experiments/base_sight.py, in small."""
+"""The shipped base answers questions about scenes that it was not trained on: benchmarks/base_sight.py, in small."""
 
 import base_sight
 

@@ -1,4 +1,4 @@
-"""All sixteen tests can be solved: the scripted expert does, from privileged state (`experiments/shift_expert.py` plays
+"""All sixteen tests can be solved: the scripted expert does, from privileged state (`benchmarks/shift_expert.py` plays
 more episodes)."""
 
 import os

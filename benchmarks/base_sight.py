@@ -1,6 +1,6 @@
 """What does a pretrained base see? Its greedy answers about new scenes, against the truth and a guess at the mean.
 
-    python experiments/base_sight.py [BUNDLE] [--robot widowx250s] [--scenes 512]
+    python benchmarks/base_sight.py [BUNDLE] [--robot widowx250s] [--scenes 512]
 
 Prints a table and ends with one line of JSON. Scenes are drawn with a seed that no training uses.
 """
@@ -17,8 +17,8 @@ from rlvla_core.errors import RlvlaError
 from rlvla_core.policy.bundle import load_bundle
 from rlvla_core.policy.openvla.presets import TINY_BASE
 from rlvla_sim.config import WorldConfig
-from rlvla_sim.pretraining.scenes import Scenes
 from rlvla_sim.pretraining.questions import stretched
+from rlvla_sim.pretraining.scenes import Scenes
 
 SEED = 987
 BATCH = 64

@@ -1,6 +1,6 @@
 """Can the sixteen tests be solved? The scripted expert, which reads the simulator's state, plays their frozen episodes.
 
-    python experiments/shift_expert.py [--episodes 32] [--robot widowx250s] [--assets procedural] [--tests NAME ...]
+    python benchmarks/shift_expert.py [--episodes 32] [--robot widowx250s] [--assets procedural] [--tests NAME ...]
 
 Prints successes, the mean length and the failed episodes of every test, and ends with one line of JSON.
 """
