@@ -42,7 +42,7 @@ def answers(bundle: Path, source: Scenes, count: int) -> tuple[np.ndarray, np.nd
     return told, true
 
 
-def figures(told: np.ndarray, true: np.ndarray) -> dict[str, object]:
+def metrics(told: np.ndarray, true: np.ndarray) -> dict[str, object]:
     """Median errors, of the base and of a guess at the mean."""
     away = np.linalg.norm(true[:, :2], axis=1) > 0.02
     turned = np.abs(true[:, 5]) > TURNED
@@ -67,7 +67,7 @@ def main() -> int:
     parser.add_argument("--scenes", type=int, default=512)
     given = parser.parse_args()
     try:
-        row = figures(*answers(given.bundle, Scenes(WorldConfig(robot=given.robot)), given.scenes))
+        row = metrics(*answers(given.bundle, Scenes(WorldConfig(robot=given.robot)), given.scenes))
     except RlvlaError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -3,7 +3,7 @@
     python benchmarks/graph_latency.py runs/demo/policy [--minutes 5] [--camera-hz 30]
 
 camera_node plays 640x480 images of the simulator, the simulated arm is the driver, arbiter and policy run as on a
-real rig, each in its own process. For every decision: image's stamp to command published, less the network's own
+real sim_robot, each in its own process. For every decision: image's stamp to command published, less the network's own
 time. Ends with one line of JSON; exit code 1 where the median is over 5 ms, the 99th percentile over 25 ms, the policy
 is not at 5 Hz (+- 2 %), an image is lost, or a process's memory grows by more than 2 % between the first and the last
 fifth of the time.
@@ -28,7 +28,7 @@ from rlvla_core.environment import CameraSpec
 from rlvla_core.errors import RlvlaError
 from rlvla_nodes.graph import GraphSettings
 from rlvla_sim import WorldConfig
-from rlvla_sim.sim_robot import Rig
+from rlvla_sim.sim_robot import SimRobot
 
 IMAGES = 16
 """Different ones, played round and round."""
@@ -36,15 +36,15 @@ MEDIAN_MS, P99_MS, GROWTH, RATE = 5.0, 25.0, 0.02, 0.02
 
 
 def write_camera(folder: Path) -> Path:
-    """Images of the simulated rig at 640x480 in `folder`, and their intrinsics in a file that is returned."""
-    rig = Rig(WorldConfig(image_width=640, image_height=480, supersampling=1))
+    """Images of the simulated robot at 640x480 in `folder`, and their intrinsics in a file that is returned."""
+    sim_robot = SimRobot(WorldConfig(image_width=640, image_height=480, supersampling=1))
     images = folder / "images"
     images.mkdir()
     for i in range(IMAGES):
-        rig.reset(1000 * i)
-        Image.fromarray(rig.world.image()).save(images / f"{i:03d}.png")
+        sim_robot.reset(1000 * i)
+        Image.fromarray(sim_robot.world.image()).save(images / f"{i:03d}.png")
     path = folder / "camera_info.yaml"
-    path.write_text(yaml.safe_dump(camera_info(rig.camera)))
+    path.write_text(yaml.safe_dump(camera_info(sim_robot.camera)))
     return path
 
 
@@ -105,7 +105,7 @@ class Watch:
 
 
 def measure(settings: GraphSettings, minutes: float, console: Console) -> dict[str, Any]:
-    """Run the graph for so long; the figures."""
+    """Run the graph for so long; the metrics."""
     with running(settings, console) as client:
         watch = Watch(client)
         client.spin(lambda: watch.acting and len(watch.steps) > 10, 120.0, "starting the graph")
@@ -149,19 +149,19 @@ def growth(column: list[int]) -> dict[str, float]:
     return {"first": round(first, 1), "last": round(last, 1)}
 
 
-def failures(figures: dict[str, Any]) -> list[str]:
+def failures(metrics: dict[str, Any]) -> list[str]:
     """What misses its bar."""
     found = []
-    overhead = figures["overhead_ms"]
+    overhead = metrics["overhead_ms"]
     if overhead["p50"] > MEDIAN_MS or overhead["p99"] > P99_MS:
         found.append(f"overhead {overhead} ms, wanted p50 <= {MEDIAN_MS} and p99 <= {P99_MS}")
-    if abs(figures["rate_hz"] / 5.0 - 1.0) > RATE:
-        found.append(f"rate {figures['rate_hz']:.3f} Hz, wanted 5")
+    if abs(metrics["rate_hz"] / 5.0 - 1.0) > RATE:
+        found.append(f"rate {metrics['rate_hz']:.3f} Hz, wanted 5")
     # The two nodes report once a second at different moments, so the counts may differ by a second's images.
-    lost = figures["images"]["published"] - figures["images"]["received"]
-    if abs(lost) > figures["camera_hz"]:
+    lost = metrics["images"]["published"] - metrics["images"]["received"]
+    if abs(lost) > metrics["camera_hz"]:
         found.append(f"{lost} images lost")
-    for name, mib in figures["memory_mib"].items():
+    for name, mib in metrics["memory_mib"].items():
         if mib["last"] > (1.0 + GROWTH) * mib["first"]:
             found.append(f"{name} grew from {mib['first']} to {mib['last']} MiB")
     return found
@@ -184,14 +184,14 @@ def main() -> int:
                 camera_source=str(folder / "images"),
                 camera_hz=given.camera_hz,
             )
-            figures = measure(settings, given.minutes, console)
+            metrics = measure(settings, given.minutes, console)
     except RlvlaError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    missed = failures(figures)
+    missed = failures(metrics)
     for line in missed:
         print(f"missed: {line}")
-    print(json.dumps(figures), flush=True)
+    print(json.dumps(metrics), flush=True)
     return int(bool(missed))
 
 

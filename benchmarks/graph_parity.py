@@ -165,16 +165,16 @@ def main() -> int:
             press=given.press,
             **size,
         )
-        graph, figures = through_the_graph(settings, policy, episodes, console)
+        graph, metrics = through_the_graph(settings, policy, episodes, console)
     except RlvlaError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     comparison = compare(inside, graph, ("in-process", "ROS graph"))
     console.print(comparison.to_table())
-    figures |= {"press": given.press, "comparison": comparison.to_json()}
-    print(json.dumps({"benchmark": "graph_parity", **figures}), flush=True)
+    metrics |= {"press": given.press, "comparison": comparison.to_json()}
+    print(json.dumps({"benchmark": "graph_parity", **metrics}), flush=True)
     significant = any(row.p_value < 0.05 for row in comparison.metrics)
-    return int(bool(figures["wrong_tokens"]) or significant)
+    return int(bool(metrics["wrong_tokens"]) or significant)
 
 
 if __name__ == "__main__":

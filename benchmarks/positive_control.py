@@ -57,7 +57,7 @@ class Control:
 
 _REACH_PPO = PpoConfig(
     iterations=600,
-    worlds=64,
+    num_envs=64,
     minibatch=64,
     micro_batch=64,
     gamma=0.8,
@@ -85,7 +85,7 @@ CONTROLS = {
         demonstrations=256,
         sft_epochs=30.0,
         ppo=replace(
-            _REACH_PPO, iterations=330, worlds=256, minibatch=512, micro_batch=256, gamma=0.9, lam=0.9, lr=1.2e-3
+            _REACH_PPO, iterations=330, num_envs=256, minibatch=512, micro_batch=256, gamma=0.9, lam=0.9, lr=1.2e-3
         ),
     ),
 }
@@ -152,12 +152,12 @@ def run_control(ranks: Ranks, options: Options, folder: Path) -> None:
     if ranks.is_main:
         print(f"the demonstrator succeeds in {taught:.0%}, the warmed-up policy in {start['rate']:.0%}", flush=True)
     ppo = replace(control.ppo, iterations=options.iterations or control.ppo.iterations, seed=options.seed)
-    env = make_toy_env(toy, ranks.share(ppo.worlds, "worlds"))
+    env = make_toy_env(toy, ranks.share(ppo.num_envs, "environments"))
     with open_run(folder / "ppo", {"seed": options.seed}, ranks, resume=False) as run:
         summary = train_ppo(policy, env, ppo, run, ranks, provenance={"benchmark": "positive_control"})
         end = measure(policy, toy)
         if ranks.is_main:
-            figures = {
+            metrics = {
                 "benchmark": "positive_control",
                 "task": toy.task,
                 "starts": options.starts,
@@ -169,10 +169,10 @@ def run_control(ranks: Ranks, options: Options, folder: Path) -> None:
                 "minutes": round((time.perf_counter() - began) / 60, 2),
                 "env_steps": summary.env_steps,
             }
-            report(run.journal.read(), figures)
+            report(run.journal.read(), metrics)
 
 
-def report(journal: list[dict[str, Any]], figures: dict[str, Any]) -> None:
+def report(journal: list[dict[str, Any]], metrics: dict[str, Any]) -> None:
     """The curve, then one line of JSON."""
     every = max(1, len(journal) // 16)
     for first in range(0, len(journal), every):
@@ -184,8 +184,8 @@ def report(journal: list[dict[str, Any]], figures: dict[str, Any]) -> None:
         part: round(sum(record["seconds"][part] for record in journal) / total, 3)
         for part in ("world", "policy", "update")
     }
-    figures |= {"steps_per_second": round(figures["env_steps"] / total, 1), "share_of_time": shares}
-    print(json.dumps(figures), flush=True)
+    metrics |= {"steps_per_second": round(metrics["env_steps"] / total, 1), "share_of_time": shares}
+    print(json.dumps(metrics), flush=True)
 
 
 def main() -> int:

@@ -310,7 +310,7 @@ def main() -> int:
                     f"{total.counts['commands']:>9} commands  {total.counts['ticks']:>9} ticks  {bad} beyond",
                     flush=True,
                 )
-    figures = {
+    metrics = {
         "benchmark": "safety",
         "arm": given.arm,
         **dict(total.counts),
@@ -328,9 +328,9 @@ def main() -> int:
         "tick_ms": {"p99": round(1e3 * float(np.quantile(total.tick_s, 0.99)), 4)},
         "minutes": round((time.perf_counter() - began) / 60, 2),
     }
-    print(json.dumps(figures), flush=True)
+    print(json.dumps(metrics), flush=True)
     bad = (
-        figures["outputs_beyond_a_limit"],
+        metrics["outputs_beyond_a_limit"],
         modes["unsafe"],
         total.counts["wrongly accepted"],
         total.counts["changed by a veto"],

@@ -47,7 +47,7 @@ def main() -> int:
     parser.add_argument("--assets", default="procedural")
     parser.add_argument("--tests", nargs="+", default=[shift.name for shift in shifts()])
     given = parser.parse_args()
-    figures = {}
+    metrics = {}
     for name in given.tests:
         config = WorldConfig(
             robot=given.robot,
@@ -59,11 +59,11 @@ def main() -> int:
         )
         lengths, failed = play(config, given.episodes)
         low, high = wilson(len(lengths), given.episodes)
-        figures[name] = [len(lengths), given.episodes]
+        metrics[name] = [len(lengths), given.episodes]
         steps = f"{np.mean(lengths):.1f} steps" if lengths else ""
         print(f"{name:24s} {len(lengths)}/{given.episodes} [{low:.2f}, {high:.2f}] {steps} {failed or ''}", flush=True)
-    print(json.dumps({"bench": "shift_expert", **vars(given), "tests": figures}))
-    return int(any(good < 0.9 * n for good, n in figures.values()))
+    print(json.dumps({"bench": "shift_expert", **vars(given), "tests": metrics}))
+    return int(any(good < 0.9 * n for good, n in metrics.values()))
 
 
 if __name__ == "__main__":

@@ -94,14 +94,14 @@ def warmup_name(variant: str, seed: int) -> str:
     return f"warm-up-{VARIANTS[variant].label_sigma:g}-{seed}"
 
 
-def rival(variant: str, seed: int) -> str:
+def candidate(variant: str, seed: int) -> str:
     """The stage that `variant` is compared with."""
     return warmup_name(variant, seed) if variant == RECIPE else f"{RECIPE}-{seed}"
 
 
 def compared_stage(folder: Path, variant: str, seed: int) -> Stage:
-    """The variant and its rival on the same episodes, greedy."""
-    after, before = f"{variant}-{seed}", rival(variant, seed)
+    """The variant and its candidate on the same episodes, greedy."""
+    after, before = f"{variant}-{seed}", candidate(variant, seed)
     return comparison_stage(folder, after, before, name=f"{after}-against-{before}")
 
 
@@ -113,14 +113,14 @@ def chain(folder: Path, variants: Sequence[str], seeds: Sequence[int], updates: 
             found = training_stages(folder, variant, seed, updates)
             for stage in (*found, compared_stage(folder, variant, seed)):
                 stages.setdefault(stage.name, stage)
-    return Chain(stages=list(stages.values()), records=folder / "stages", way_out="choose another --runs")
+    return Chain(stages=list(stages.values()), records=folder / "stages", hint="choose another --runs")
 
 
 def result(folder: Path, variant: str, seed: int) -> dict[str, Any]:
     """One row: what the rollouts of the second half of the run had, what it cost, and the comparison."""
     updates = RunDirectory.open_read_only(folder / f"{variant}-{seed}").journal.read()
     late = updates[len(updates) // 2 :]
-    comparison = folder / f"{variant}-{seed}-against-{rival(variant, seed)}" / "comparison.json"
+    comparison = folder / f"{variant}-{seed}-against-{candidate(variant, seed)}" / "comparison.json"
     return {
         "variant": variant,
         "seed": seed,

@@ -2,7 +2,7 @@
 
     python experiments/averaging.py runs/study/ppo-0 runs/study/ppo-1 [--episodes 256] [--temperature 0]
 
-For each run directory of `rlvla train` with an `average_share`: both policies meet the same episodes of the training
+For each run directory of `rlvla train` with an `average_fraction`: both policies meet the same episodes of the training
 grid. Prints a table for each and ends with one line of JSON.
 """
 

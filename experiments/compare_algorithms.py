@@ -42,7 +42,7 @@ def main():
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3])
     given = parser.parse_args()
     torch.set_num_threads(1)
-    env = make_toy_env(TOY, COMMON["worlds"])
+    env = make_toy_env(TOY, COMMON["num_envs"])
     with tempfile.TemporaryDirectory() as folder:
         start, _ = warmed_up(Path(folder), env, speed=0.012)
         print("start", *(f"{end:.1%}" for end in success(start, env)), flush=True)

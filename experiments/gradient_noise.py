@@ -1,6 +1,6 @@
 """How much of an update is signal? Gradients of several rollouts of one and the same policy, compared with each other.
 
-    python experiments/gradient_noise.py runs/early runs/late [--rollouts 8] [--worlds 0] [--lam 0.95 0.8] [--ranks 0]
+    python experiments/gradient_noise.py runs/early runs/late [--rollouts 8] [--num-envs 0] [--lam 0.95 0.8] [--ranks 0]
 
 For each run of `rlvla train ppo`: policy, critic and optimiser of the newest checkpoint, fresh starts. Every rollout
 gives one gradient of the policy's loss over all its steps, and nothing is learned. Two gradients agree as far as there
@@ -68,7 +68,7 @@ def episodes_at_par(cosine: float, episodes: int) -> float | None:
     return episodes * (1.0 / cosine - 1.0) if cosine > 0 else None
 
 
-def command_of(run: Path, worlds: int) -> TrainPpo:
+def command_of(run: Path, num_envs: int) -> TrainPpo:
     """The command that made `run`, with one step of the optimiser for a whole rollout and gradients as they are."""
     config = json.loads((run / "config.json").read_text(encoding="utf-8"))
     if "ppo" not in config:
@@ -77,7 +77,7 @@ def command_of(run: Path, worlds: int) -> TrainPpo:
     ppo = replace(
         ppo,
         seed=SEED,
-        worlds=worlds or ppo.worlds,
+        num_envs=num_envs or ppo.num_envs,
         minibatch=WHOLE_ROLLOUT,
         max_grad_norm=1e9,
         value_warmup_iterations=0,
@@ -87,11 +87,11 @@ def command_of(run: Path, worlds: int) -> TrainPpo:
     return TrainPpo(policy=config["policy"], directory=run, world=config["world"], sim=sim, toy=toy, ppo=ppo)
 
 
-def gradients_of(ranks: Ranks, run: Path, rollouts: int, worlds: int, lams: list[float]) -> None:
+def gradients_of(ranks: Ranks, run: Path, rollouts: int, num_envs: int, lams: list[float]) -> None:
     """Measure one run; rank 0 prints."""
-    command = command_of(run, worlds)
+    command = command_of(run, num_envs)
     configs = {lam: replace(command.ppo, lam=lam) for lam in lams or [command.ppo.lam]}
-    env = make_world(command, ranks.share(command.ppo.worlds, "worlds"), "cpu")
+    env = make_world(command, ranks.share(command.ppo.num_envs, "environments"), "cpu")
     policy = start_policy(command.policy, norm_stats=None, lora=None, seed=command.ppo.seed, device="cpu")
     learner = command.learner(policy, ranks, env.spec)
     checkpoint = RunDirectory.open_read_only(run).checkpoints.latest()
@@ -110,8 +110,8 @@ def gradients_of(ranks: Ranks, run: Path, rollouts: int, worlds: int, lams: list
             gradients[lam].append(found.pop())
         successes += float(ranks.sum(batch.success_at_end.sum().double().reshape(1)).item())
     if ranks.is_main:
-        success = successes / (rollouts * command.ppo.worlds)
-        report(run, checkpoint.step, command.ppo.worlds, success, gradients, scale)
+        success = successes / (rollouts * command.ppo.num_envs)
+        report(run, checkpoint.step, command.ppo.num_envs, success, gradients, scale)
     env.close()
 
 
@@ -139,8 +139,8 @@ def report(
 ) -> None:
     """Two rows for each λ and one line of JSON."""
     first, rollouts = next(iter(gradients)), len(next(iter(gradients.values())))
-    figures: dict[str, Any] = {"benchmark": "gradient_noise", "run": str(run), "iteration": iteration}
-    figures |= {"episodes": episodes, "rollouts": rollouts, "success": round(success, 4)}
+    metrics: dict[str, Any] = {"benchmark": "gradient_noise", "run": str(run), "iteration": iteration}
+    metrics |= {"episodes": episodes, "rollouts": rollouts, "success": round(success, 4)}
     print(f"{run}, iteration {iteration}: {success:.1%} of {rollouts} x {episodes} episodes succeed")
     for name, divisor in (("plain", torch.ones_like(scale)), ("scaled", scale)):
         of = {lam: [gradient / divisor for gradient in found] for lam, found in gradients.items()}
@@ -152,21 +152,21 @@ def report(
                 f"  lam {lam:<5g} {name:<7} cosine {cosine:+.4f} +- {error:.4f}   with lam {first:g} {along:+.4f} +- "
                 f"{along_error:.4f}   signal = noise at {par and round(par)} episodes"
             )
-            figures.setdefault(name, {})[f"{lam:g}"] = {
+            metrics.setdefault(name, {})[f"{lam:g}"] = {
                 "cosine": round(cosine, 5),
                 "error": round(error, 5),
                 "along": round(along, 5),
                 "along_error": round(along_error, 5),
                 "par": par and round(par),
             }
-    print(json.dumps(figures), flush=True)
+    print(json.dumps(metrics), flush=True)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("runs", type=Path, nargs="+", help="run directories of `rlvla train ppo`")
     parser.add_argument("--rollouts", type=int, default=8, help="gradients that are compared, at least 3")
-    parser.add_argument("--worlds", type=int, default=0, help="episodes of a rollout; 0: as many as the run had")
+    parser.add_argument("--num-envs", type=int, default=0, help="episodes of a rollout; 0: as many as the run had")
     parser.add_argument("--lam", type=float, nargs="+", default=[], help="of the advantages; default: the run's own")
     parser.add_argument("--ranks", type=int, default=0, help="processes; 0: one per core, at most 4")
     given = parser.parse_args()
@@ -174,7 +174,7 @@ def main() -> int:
         if given.rollouts < 3:
             raise RlvlaError(f"two gradients give no error bar: --rollouts must be at least 3, got {given.rollouts}")
         for run in given.runs:
-            launch(gradients_of, (run, given.rollouts, given.worlds, given.lam), ranks=given.ranks)
+            launch(gradients_of, (run, given.rollouts, given.num_envs, given.lam), ranks=given.ranks)
     except RlvlaError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -68,7 +68,7 @@ def chain(folder: Path, seeds: list[int], ppo_minutes: float, sft: list[int], se
             needs=(data.name,),
         )
         stages += [data, training, *comparisons(folder, run.name, f"warm-up-{seeds[0]}", sets)]
-    return Chain(stages=stages, records=folder / "stages", way_out="choose another --runs")
+    return Chain(stages=stages, records=folder / "stages", hint="choose another --runs")
 
 
 def main() -> int:
@@ -76,7 +76,9 @@ def main() -> int:
     parser.add_argument("--runs", type=Path, default=Path("runs/win"), help="folder of this benchmark")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1], help="training seeds")
     parser.add_argument("--ppo-minutes", type=float, default=130.0, help="of each PPO run")
-    parser.add_argument("--sft", type=int, nargs="*", default=[1000], help="demonstrations of the supervised rivals")
+    parser.add_argument(
+        "--sft", type=int, nargs="*", default=[1000], help="demonstrations of the supervised candidates"
+    )
     parser.add_argument("--sets", nargs="+", choices=SETS, default=SETS, help="episodes to compare on")
     given = parser.parse_args()
     console = Console(soft_wrap=True)

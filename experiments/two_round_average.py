@@ -48,9 +48,9 @@ def warmup_stages(folder: Path, demonstrations: int, minutes: float) -> list[Sta
     return [data, trained(command, purpose, minutes, data.name)]
 
 
-def ppo_stage(folder: Path, name: str, start: str, seed: int, updates: int, average_share: float) -> Stage:
+def ppo_stage(folder: Path, name: str, start: str, seed: int, updates: int, average_fraction: float) -> Stage:
     """So many updates of the recipe from the policy of stage `start`."""
-    recipe = replace(ppo_recipe(seed, minutes=0.0), iterations=updates, average_share=average_share)
+    recipe = replace(ppo_recipe(seed, minutes=0.0), iterations=updates, average_fraction=average_fraction)
     command = TrainPpo(policy=str(folder / start / "policy"), directory=folder / name, sim=WORLD, ppo=recipe)
     return trained(command, f"{updates} updates of PPO from {start}", 0.55 * updates, start)
 
@@ -66,7 +66,7 @@ def round_stages(folder: Path, number: int, start: str, updates: int) -> list[St
     update is mostly noise: what each learned by chance cancels in the mean, what both learned stays."""
     name = f"round-{number}"
     seeds = SEEDS[2 * number - 1 : 2 * number + 1]
-    runs = [ppo_stage(folder, f"{name}-seed-{seed}", start, seed, updates, average_share=0.5) for seed in seeds]
+    runs = [ppo_stage(folder, f"{name}-seed-{seed}", start, seed, updates, average_fraction=0.5) for seed in seeds]
     bundles = tuple(folder / run.name / "policy" for run in runs)
     mean = Stage(
         name=name,
@@ -82,7 +82,7 @@ def round_stages(folder: Path, number: int, start: str, updates: int) -> list[St
 def chain(folder: Path, updates: Sequence[int], demonstrations: int, sft_minutes: float, episodes: int) -> Chain:
     """Every stage, in order."""
     stages = warmup_stages(folder, demonstrations, sft_minutes)
-    stages.append(ppo_stage(folder, "ppo", WARM_UP, SEEDS[0], updates[0], average_share=0.25))
+    stages.append(ppo_stage(folder, "ppo", WARM_UP, SEEDS[0], updates[0], average_fraction=0.25))
     for number, count in enumerate(updates[1:], start=1):
         stages += round_stages(folder, number, stages[-1].name, count)
     best = stages[-1].name
@@ -100,7 +100,7 @@ def chain(folder: Path, updates: Sequence[int], demonstrations: int, sft_minutes
         for episode_set, seed in (*LISTS, *SHIFTS)
         for temperature in TEMPERATURES
     ]
-    return Chain(stages=stages, records=folder / "stages", way_out="choose another --runs")
+    return Chain(stages=stages, records=folder / "stages", hint="choose another --runs")
 
 
 def markdown(rows: Sequence[dict[str, Any]]) -> str:

@@ -145,8 +145,8 @@ def run_command(command: Command, arguments: Sequence[str]) -> int:
         package = (error.name or "").partition(".")[0]
         if package.startswith("rlvla"):
             raise
-        way_out = "pip install 'rlvla[sim]', or `make setup` in the repository"
-        raise RlvlaError(f"`rlvla {command.name}` needs the Python package `{package}`: {way_out}") from error
+        hint = "pip install 'rlvla[sim]', or `make setup` in the repository"
+        raise RlvlaError(f"`rlvla {command.name}` needs the Python package `{package}`: {hint}") from error
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -37,32 +37,34 @@ def sft_recipe(seed: int) -> SftConfig:
     return replace(warmup_recipe(seed), minutes=12.0, label_sigma=4.0)
 
 
-def ppo_recipe(seed: int, minutes: float, *, worlds: int = 128) -> PpoConfig:
+def ppo_recipe(seed: int, minutes: float, *, num_envs: int = 128) -> PpoConfig:
     """PPO from the warm-up; 128 worlds of 40 steps are the paper's 5,120 steps an update."""
-    return PpoConfig(**_rollouts(seed, minutes, worlds), minibatch=640, critic="privileged", value_warmup_iterations=1)
+    return PpoConfig(
+        **_rollouts(seed, minutes, num_envs), minibatch=640, critic="privileged", value_warmup_iterations=1
+    )
 
 
-def grpo_recipe(seed: int, minutes: float, *, worlds: int = 128) -> GrpoConfig:
+def grpo_recipe(seed: int, minutes: float, *, num_envs: int = 128) -> GrpoConfig:
     """GRPO from the warm-up: the steps of PPO's update, in 16 groups of 8."""
-    return GrpoConfig(**_rollouts(seed, minutes, worlds), minibatch=640)
+    return GrpoConfig(**_rollouts(seed, minutes, num_envs), minibatch=640)
 
 
-def dpo_recipe(seed: int, minutes: float, *, worlds: int = 128) -> DpoConfig:
+def dpo_recipe(seed: int, minutes: float, *, num_envs: int = 128) -> DpoConfig:
     """DPO from the warm-up: the steps of PPO's update, in 16 groups of 8; four starts a step of the optimiser."""
-    return DpoConfig(**_rollouts(seed, minutes, worlds), minibatch=4)
+    return DpoConfig(**_rollouts(seed, minutes, num_envs), minibatch=4)
 
 
-def _rollouts(seed: int, minutes: float, worlds: int) -> dict[str, Any]:
+def _rollouts(seed: int, minutes: float, num_envs: int) -> dict[str, Any]:
     """What all have in common."""
     return {
         "seed": seed,
         "minutes": minutes,
         "iterations": 100_000,
-        "worlds": worlds,
+        "num_envs": num_envs,
         "micro_batch": 80,
         "lr": 1.5e-4,
-        "average_share": 0.25,  # helps a run as short as the demo's, does nothing for a long one (docs/learning)
+        "average_fraction": 0.25,  # helps a run as short as the demo's, does nothing for a long one (docs/learning)
         "train_vision": False,
-        "gate_episodes": min(64, worlds),
+        "gate_episodes": min(64, num_envs),
         "checkpoint_every": 5,
     }

@@ -44,7 +44,7 @@ class Chain:
     """In the order in which they run."""
     records: Path
     """Folder of the records."""
-    way_out: str = "start over with --fresh, or choose another --name"
+    hint: str = "start over with --fresh, or choose another --name"
     """What to do about records of other settings."""
 
     def plan(self) -> list[str]:
@@ -77,7 +77,7 @@ class Chain:
         """Raises RlvlaError where a record was left by a stage of other settings."""
         for stage in self.stages:
             if (record := self._read(stage)) and record["fingerprint"] != self.fingerprint(stage):
-                raise RlvlaError(f"{self.records.parent} holds {stage.name} of other settings: {self.way_out}")
+                raise RlvlaError(f"{self.records.parent} holds {stage.name} of other settings: {self.hint}")
 
     def is_done(self, stage: Stage) -> bool:
         """Whether the stage has finished with these settings and its output is still there."""

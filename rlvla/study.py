@@ -259,20 +259,20 @@ def tests_stage(design: StudyDesign, policy: Planned, temperature: float) -> Sta
 
 
 def films(design: StudyDesign, every: list[Planned]) -> list[Stage]:
-    """Paired episodes of the first method and its supervised rival (or its warm-up), one test an axis."""
+    """Paired episodes of the first method and its supervised candidate (or its warm-up), one test an axis."""
     of_seed = {policy.method: policy for policy in every if policy.seed == design.seeds[0]}
-    rival = of_seed.get(f"sft-{design.sft[0]}" if design.sft else "", of_seed["warm-up"])
-    hero = of_seed.get(design.methods[0] if design.methods else "", rival)
-    if hero is rival:
+    candidate = of_seed.get(f"sft-{design.sft[0]}" if design.sft else "", of_seed["warm-up"])
+    hero = of_seed.get(design.methods[0] if design.methods else "", candidate)
+    if hero is candidate:
         return []
     found = []
     for test in (shift.name for shift in choose(design.tests)):
         if test in FILMED:
-            pair = f"{hero.name}-{rival.name}"  # who plays may change when methods are added; what was filmed stays
+            pair = f"{hero.name}-{candidate.name}"  # who plays may change when methods are added; what was filmed stays
             output = design.directory / "films" / test / pair
             command = Evaluate(
                 bundle=hero.bundle,
-                against=rival.bundle,
+                against=candidate.bundle,
                 episodes=4,
                 episode_set=test,
                 seed=EVALUATION_SEED,
@@ -281,7 +281,7 @@ def films(design: StudyDesign, every: list[Planned]) -> list[Stage]:
                 video=4,
                 output=output,
             )
-            name, purpose = f"film-{test}-{pair}", f"{hero.name} beside {rival.name} on {test}"
-            file, needs = output / "comparison.json", (hero.name, rival.name)
+            name, purpose = f"film-{test}-{pair}", f"{hero.name} beside {candidate.name} on {test}"
+            file, needs = output / "comparison.json", (hero.name, candidate.name)
             found.append(Stage(name=name, purpose=purpose, command=command, output=file, minutes=1.0, needs=needs))
     return found

@@ -20,13 +20,13 @@ def generator(seed: int, purpose: str, *counters: int, device: torch.device | st
 
 
 def episode_ids(
-    seed: int, iteration: int, first_env: int, num_envs: int, num_episodes: int, *, worlds_per_start: int = 1
+    seed: int, iteration: int, first_env: int, num_envs: int, num_episodes: int, *, envs_per_start: int = 1
 ) -> torch.Tensor:
     """int64 [num_envs] ids for environments first_env .. first_env + num_envs - 1 of the whole job.
 
     An id depends on the environment's number over all ranks: two ranks of 32 worlds meet what one rank of 64 meets.
-    Each `worlds_per_start` neighbours, counted from environment 0, share one id.
+    Each `envs_per_start` neighbours, counted from environment 0, share one id.
     """
-    starts = [(first_env + i) // worlds_per_start for i in range(num_envs)]
+    starts = [(first_env + i) // envs_per_start for i in range(num_envs)]
     ids = [derive(seed, "episode", iteration, start) % num_episodes for start in starts]
     return torch.tensor(ids, dtype=torch.int64)

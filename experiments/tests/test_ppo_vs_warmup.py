@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import ppo_vs_warmup
 from policy_comparison import EPISODES
 
 from rlvla.recipe import EVALUATION_SEED

@@ -3,6 +3,8 @@
 from dataclasses import replace
 from pathlib import Path
 
+import two_round_average
+
 from rlvla.commands.evaluate import Evaluate
 from rlvla.commands.merge import Merge
 from rlvla.commands.train_ppo import TrainPpo
@@ -37,7 +39,7 @@ def test_a_round_is_two_runs_and_their_mean_and_the_next_goes_on_from_it() -> No
 def test_every_run_is_the_recipe_but_for_its_length_and_its_mean_of_weights() -> None:
     for run in (command for command in commands(2, 2).values() if isinstance(command, TrainPpo)):
         recipe = ppo_recipe(run.ppo.seed, minutes=0.0)
-        assert replace(run.ppo, average_share=recipe.average_share, iterations=recipe.iterations) == recipe
+        assert replace(run.ppo, average_fraction=recipe.average_fraction, iterations=recipe.iterations) == recipe
         assert run.sim == WORLD
 
 

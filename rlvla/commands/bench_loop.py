@@ -32,7 +32,7 @@ class BenchLoop:
 
     sim: WorldConfig = field(default_factory=WorldConfig)
     """The world to train in."""
-    worlds: int = 64
+    num_envs: int = 64
     """Worlds over all ranks."""
     iterations: int = 3
     """Iterations that count."""
@@ -53,16 +53,16 @@ class BenchLoop:
 
 def measure(ranks: Ranks, options: BenchLoop) -> None:
     """One rank's part; rank 0 prints the table and the JSON line."""
-    count = ranks.share(options.worlds, "worlds")
+    count = ranks.share(options.num_envs, "environments")
     policy = VLAPolicy.from_preset(options.preset, BRIDGE_ORIG, seed=options.seed)
     env = make_env(options.sim, count)
-    config = PpoConfig(worlds=options.worlds, seed=options.seed, value_warmup_iterations=0)
+    config = PpoConfig(num_envs=options.num_envs, seed=options.seed, value_warmup_iterations=0)
     learner = PpoLearner(policy, config, ranks, state_dim=env.spec.state_dim)
     totals = dict.fromkeys((*PARTS, "steps"), 0.0)
     for iteration in range(options.iterations + 1):
-        figures = iterate(learner, env, ranks, count, iteration)
+        metrics = iterate(learner, env, ranks, count, iteration)
         if iteration:
-            totals = {name: totals[name] + figures[name] for name in totals}
+            totals = {name: totals[name] + metrics[name] for name in totals}
     env.close()
     means = ranks.sum(torch.tensor([totals[name] for name in (*PARTS, "steps")], dtype=torch.float64)) / ranks.size
     *seconds, steps = means.tolist()
@@ -85,22 +85,22 @@ def iterate(learner: PpoLearner, env: Any, ranks: Ranks, count: int, iteration: 
 def report(options: BenchLoop, ranks: Ranks, seconds: dict[str, float], steps: float) -> None:
     """Print the split, then one line of JSON. `seconds` and `steps` are means over ranks."""
     total = sum(seconds.values())
-    title = f"whole loop: {options.preset}, {ranks.size} ranks, {options.worlds} worlds"
+    title = f"whole loop: {options.preset}, {ranks.size} ranks, {options.num_envs} worlds"
     table = Table(title=title, title_justify="left")
     for heading in ("part", "ms a step and rank", "share"):
         table.add_column(heading, justify="left" if heading == "part" else "right")
     for name, value in seconds.items():
         table.add_row(name, f"{1000 * value / steps:.2f}", f"{value / total:.0%}")
     Console(soft_wrap=True).print(table)
-    figures = {
+    metrics = {
         "benchmark": "loop",
         "preset": options.preset,
         "robot": options.sim.robot,
         "image": [options.sim.image_width, options.sim.image_height],
         "ranks": ranks.size,
-        "worlds": options.worlds,
+        "num_envs": options.num_envs,
         "env_steps": round(steps * ranks.size),
         "env_steps_per_s": round(steps * ranks.size / total, 1),
         "ms_per_step_and_rank": {name: round(1000 * value / steps, 3) for name, value in seconds.items()},
     }
-    print(json.dumps(figures), flush=True)
+    print(json.dumps(metrics), flush=True)

@@ -37,7 +37,7 @@ class BenchSim:
     """Shader pack of the stock world: `default` (the paper's) or `minimal`."""
 
     def run(self) -> int:
-        """Print both figures, the split of ours, and one line of JSON."""
+        """Print both metrics, the split of ours, and one line of JSON."""
         if self.steps < 5:
             raise RlvlaError(f"bench sim: steps is {self.steps}, use at least 5")
         if self.stock_shader not in ("default", "minimal"):
@@ -52,8 +52,8 @@ class BenchSim:
         env = make_env(config, self.num_envs)
         ours, split = self._time_ours(env)
         env.close()
-        figures: dict[str, object] = {"ours_ms": round(ours, 3), "ours_steps_per_s": round(1000 / ours, 1)}
-        figures["split_ms"] = {name: round(value, 3) for name, value in split.items()}
+        metrics: dict[str, object] = {"ours_ms": round(ours, 3), "ours_steps_per_s": round(1000 / ours, 1)}
+        metrics["split_ms"] = {name: round(value, 3) for name, value in split.items()}
         table = Table("part of a step", "CPU ms")
         for name, value in split.items():
             table.add_row(name, f"{value:.2f}")
@@ -63,12 +63,12 @@ class BenchSim:
         if self.robot == "panda":
             console.print("stock ManiSkill: panda, full meshes, default lights and shadows ...")
             stock = self._time_stock(config.physics_hz)
-            figures |= {"stock_ms": round(stock, 3), "stock_steps_per_s": round(1000 / stock, 1)}
-            figures["ratio"] = round(stock / ours, 2)
+            metrics |= {"stock_ms": round(stock, 3), "stock_steps_per_s": round(1000 / stock, 1)}
+            metrics["ratio"] = round(stock / ours, 2)
             console.print(
                 f"stock ManiSkill: {1000 / stock:.0f} steps/s per core; ours is {stock / ours:.1f} times as fast"
             )
-        print(json.dumps({"bench": "sim", **asdict(self), **figures}))
+        print(json.dumps({"bench": "sim", **asdict(self), **metrics}))
         return 0
 
     def _time_ours(self, env: VecEnv) -> tuple[float, dict[str, float]]:
@@ -84,8 +84,8 @@ class BenchSim:
             (env.controller, "step", "control and IK"),
             *((world.physics, "step", "physics") for world in env.worlds),
             *((world, "judge", "contacts and reward") for world in env.worlds),
-            *((world.stage, "render", "render") for world in env.worlds),
-            *((world.stage, "compose", "overlay") for world in env.worlds),
+            *((world.renderer, "render", "render") for world in env.worlds),
+            *((world.renderer, "compose", "overlay") for world in env.worlds),
         ]
         for owner, method, part in clocks:
             setattr(owner, method, _timed(getattr(owner, method), parts, part))

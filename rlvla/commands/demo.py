@@ -54,7 +54,7 @@ class Demo:
             delete(folder, chain)
         chain.check()
         if finding := first_broken():
-            raise RlvlaError(f"{finding.subject} does not work here: {finding.detail}; way out: {finding.way_out}")
+            raise RlvlaError(f"{finding.subject} does not work here: {finding.detail}; way out: {finding.hint}")
         console.print(f"The demo `{self.name}`, in {folder.resolve()}:", highlight=False)
         console.print("\n".join(chain.plan()), markup=False, highlight=False)
         chain.run(console)
@@ -73,7 +73,7 @@ class Demo:
         """The recipe: what each stage does, for this many minutes."""
         minutes = {name: share * self.minutes for name, share in SHARES.items()}
         demonstrations, warmup, ppo = (folder / name for name in ("demonstrations", "warm-up", "ppo"))
-        worlds = 4 * max(1, min(32, round(1.8 * self.minutes)))
+        num_envs = 4 * max(1, min(32, round(1.8 * self.minutes)))
         stages = [
             Stage(
                 name="demonstrations",
@@ -106,7 +106,7 @@ class Demo:
                     policy=str(warmup / "policy"),
                     directory=ppo,
                     sim=WORLD,
-                    ppo=ppo_recipe(self.seed, minutes["ppo"], worlds=worlds),
+                    ppo=ppo_recipe(self.seed, minutes["ppo"], num_envs=num_envs),
                 ),
                 output=ppo / "policy" / "config.json",
                 minutes=minutes["ppo"],

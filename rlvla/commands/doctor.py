@@ -44,7 +44,7 @@ class Finding:
     """BROKEN only where `make demo` cannot work without it."""
     detail: str
     """What was found."""
-    way_out: str = ""
+    hint: str = ""
     """What to do about it."""
 
 
@@ -53,8 +53,8 @@ def check_python() -> Finding:
     detail = f"{platform.python_version()} on {platform.machine()}, {len(os.sched_getaffinity(0))} cores"
     if sys.version_info[:2] <= NEWEST_PYTHON:
         return Finding(subject="Python", verdict=Verdict.OK, detail=detail)
-    way_out = "use Python 3.10 to 3.12: the simulator has no wheels for newer ones"
-    return Finding(subject="Python", verdict=Verdict.BROKEN, detail=detail, way_out=way_out)
+    hint = "use Python 3.10 to 3.12: the simulator has no wheels for newer ones"
+    return Finding(subject="Python", verdict=Verdict.BROKEN, detail=detail, hint=hint)
 
 
 def check_torch() -> Finding:
@@ -62,7 +62,7 @@ def check_torch() -> Finding:
     try:
         import torch
     except ImportError as error:
-        return Finding(subject="torch", verdict=Verdict.BROKEN, detail=str(error), way_out="make setup")
+        return Finding(subject="torch", verdict=Verdict.BROKEN, detail=str(error), hint="make setup")
     detail = f"{torch.__version__}, {torch.get_num_threads()} threads (training sets 1 a process)"
     return Finding(subject="torch", verdict=Verdict.OK, detail=detail)
 
@@ -73,29 +73,29 @@ def check_gpu() -> Finding:
     try:
         import torch
     except ImportError:
-        return Finding(subject=subject, verdict=Verdict.OPTIONAL, detail="torch is missing", way_out="make setup")
+        return Finding(subject=subject, verdict=Verdict.OPTIONAL, detail="torch is missing", hint="make setup")
     if torch.cuda.is_available():
         names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
         return Finding(subject=subject, verdict=Verdict.OK, detail=", ".join(names))
     if shutil.which("nvidia-smi"):
-        detail, way_out = "a driver is here, but this torch does not use it", "install a CUDA build of torch"
+        detail, hint = "a driver is here, but this torch does not use it", "install a CUDA build of torch"
     else:
-        detail, way_out = "none: the tiny model runs on the CPU", "needed for the openvla-7b preset only"
-    return Finding(subject=subject, verdict=Verdict.OPTIONAL, detail=detail, way_out=way_out)
+        detail, hint = "none: the tiny model runs on the CPU", "needed for the openvla-7b preset only"
+    return Finding(subject=subject, verdict=Verdict.OPTIONAL, detail=detail, hint=hint)
 
 
 def check_vulkan() -> Finding:
     """Whether the simulator can draw: one image, in a process of its own, since a broken driver ends its process."""
-    subject, way_out = "Vulkan", f"bash scripts/vulkan.sh {sys.executable}, or a GPU driver with Vulkan"
+    subject, hint = "Vulkan", f"bash scripts/vulkan.sh {sys.executable}, or a GPU driver with Vulkan"
     command = [sys.executable, "-m", "rlvla_sim.vulkan_probe"]
     try:
         probe = subprocess.run(command, capture_output=True, text=True, timeout=VULKAN_TIMEOUT_S, check=False)
     except subprocess.TimeoutExpired:
         detail = f"no image in {VULKAN_TIMEOUT_S:.0f} s"
-        return Finding(subject=subject, verdict=Verdict.BROKEN, detail=detail, way_out=way_out)
+        return Finding(subject=subject, verdict=Verdict.BROKEN, detail=detail, hint=hint)
     if probe.returncode != 0:
         last = (probe.stderr.strip().splitlines() or [f"the probe ended with {probe.returncode}"])[-1]
-        return Finding(subject=subject, verdict=Verdict.BROKEN, detail=last, way_out=way_out)
+        return Finding(subject=subject, verdict=Verdict.BROKEN, detail=last, hint=hint)
     report = json.loads(probe.stdout.strip().splitlines()[-1])
     detail = f"{report['device']}, {report['driver'] or 'vendor driver'}, {report['image_ms']} ms a small image"
     return Finding(subject=subject, verdict=Verdict.OK, detail=detail)
@@ -106,11 +106,11 @@ def check_simulator() -> Finding:
     return check_packages("simulator", ("mani_skill", "sapien", "gymnasium", "fast_simplification"), Verdict.BROKEN)
 
 
-def check_packages(subject: str, names: tuple[str, ...], missing: Verdict, way_out: str = "make setup") -> Finding:
+def check_packages(subject: str, names: tuple[str, ...], missing: Verdict, hint: str = "make setup") -> Finding:
     """Whether all of `names` are installed, with their versions; nothing is imported."""
     absent = [name for name in names if importlib.util.find_spec(name) is None]
     if absent:
-        return Finding(subject=subject, verdict=missing, detail=f"missing: {', '.join(absent)}", way_out=way_out)
+        return Finding(subject=subject, verdict=missing, detail=f"missing: {', '.join(absent)}", hint=hint)
     distributions = metadata.packages_distributions()
     versions = [f"{name} {metadata.version(distributions[name][0])}" for name in names if name in distributions]
     return Finding(subject=subject, verdict=Verdict.OK, detail=", ".join(versions) or "found")
@@ -122,7 +122,7 @@ def check_video() -> Finding:
     try:
         import av
     except ImportError as error:
-        return Finding(subject=subject, verdict=Verdict.BROKEN, detail=str(error), way_out="make setup")
+        return Finding(subject=subject, verdict=Verdict.BROKEN, detail=str(error), hint="make setup")
     encoders = []
     for name in ("libx264", "libsvtav1", "mpeg4"):
         try:
@@ -133,16 +133,16 @@ def check_video() -> Finding:
     verdict = Verdict.OK if encoders else Verdict.BROKEN
     tool = "" if shutil.which("ffmpeg") else " (no ffmpeg command; none is needed)"
     detail = f"av {av.__version__}: {', '.join(encoders) or 'no encoder'}{tool}"
-    return Finding(subject=subject, verdict=verdict, detail=detail, way_out="" if encoders else "pip install av")
+    return Finding(subject=subject, verdict=verdict, detail=detail, hint="" if encoders else "pip install av")
 
 
 def check_disk() -> Finding:
     """Free space where runs are written."""
     free = shutil.disk_usage(Path.cwd()).free / 1e9
     short = free < DISK_WANTED_GB
-    way_out = f"free some: {DISK_WANTED_GB:.0f} GB are comfortable" if short else ""
+    hint = f"free some: {DISK_WANTED_GB:.0f} GB are comfortable" if short else ""
     detail = f"{free:.0f} GB free in {Path.cwd()}"
-    return Finding(subject="disk", verdict=Verdict.BROKEN if free < 1 else Verdict.OK, detail=detail, way_out=way_out)
+    return Finding(subject="disk", verdict=Verdict.BROKEN if free < 1 else Verdict.OK, detail=detail, hint=hint)
 
 
 def check_assets() -> Finding:
@@ -151,11 +151,11 @@ def check_assets() -> Finding:
     subject, unset = "paper assets", "set RLVLA_ASSETS to their folder to use them"
     if not folder:
         detail = "RLVLA_ASSETS is not set: the procedural ones are used"
-        return Finding(subject=subject, verdict=Verdict.OPTIONAL, detail=detail, way_out=unset)
+        return Finding(subject=subject, verdict=Verdict.OPTIONAL, detail=detail, hint=unset)
     if Path(folder).is_dir():
         return Finding(subject=subject, verdict=Verdict.OK, detail=folder)
     detail = f"RLVLA_ASSETS={folder} is no folder"
-    return Finding(subject=subject, verdict=Verdict.OPTIONAL, detail=detail, way_out=unset)
+    return Finding(subject=subject, verdict=Verdict.OPTIONAL, detail=detail, hint=unset)
 
 
 def version_of(package: str) -> str:
@@ -182,15 +182,15 @@ def check_ros() -> Finding:
     subject, named = "ROS 2", os.environ.get("ROS_DISTRO")
     if importlib.util.find_spec("rclpy") is None:
         detail = "rclpy is not importable" + (f", though ROS_DISTRO={named}" if named else "")
-        return Finding(subject=subject, verdict=Verdict.OPTIONAL, detail=detail, way_out=ROS_WAY_OUT)
+        return Finding(subject=subject, verdict=Verdict.OPTIONAL, detail=detail, hint=ROS_WAY_OUT)
     version = version_of("rclpy")
     distribution = named or RCLPY_OF.get(version.partition(".")[0], "an unknown distribution")
     middleware = os.environ.get("RMW_IMPLEMENTATION", "rmw_fastrtps_cpp")
     detail = f"rclpy {version} ({distribution}), {middleware}"
     if middleware == "rmw_fastrtps_cpp":
         return Finding(subject=subject, verdict=Verdict.OK, detail=detail)
-    way_out = "tried with rmw_fastrtps_cpp only: unset RMW_IMPLEMENTATION"
-    return Finding(subject=subject, verdict=Verdict.OPTIONAL, detail=detail, way_out=way_out)
+    hint = "tried with rmw_fastrtps_cpp only: unset RMW_IMPLEMENTATION"
+    return Finding(subject=subject, verdict=Verdict.OPTIONAL, detail=detail, hint=hint)
 
 
 RCLPY_OF = {"7": "jazzy", "9": "kilted"}
@@ -202,8 +202,8 @@ def check_messages() -> Finding:
     subject = "ROS 2 messages"
     if importlib.util.find_spec("rlvla_msgs") is not None:
         return Finding(subject=subject, verdict=Verdict.OK, detail="rlvla_msgs is built")
-    way_out = "make ros, or colcon build and source install/setup.bash (docs/ros2.md)"
-    return Finding(subject=subject, verdict=Verdict.OPTIONAL, detail="rlvla_msgs is not built", way_out=way_out)
+    hint = "make ros, or colcon build and source install/setup.bash (docs/ros2.md)"
+    return Finding(subject=subject, verdict=Verdict.OPTIONAL, detail="rlvla_msgs is not built", hint=hint)
 
 
 def check_ros_launch() -> Finding:
@@ -211,14 +211,14 @@ def check_ros_launch() -> Finding:
     subject = "ros2 launch"
     if shutil.which("ros2") is None or importlib.util.find_spec("launch_ros") is None:
         detail = "needed by nobody here: `rlvla run` starts the same graph"
-        way_out = "it comes with a ROS 2 distribution, not by pip"
-        return Finding(subject=subject, verdict=Verdict.OPTIONAL, detail=detail, way_out=way_out)
+        hint = "it comes with a ROS 2 distribution, not by pip"
+        return Finding(subject=subject, verdict=Verdict.OPTIONAL, detail=detail, hint=hint)
     prefixes = [Path(prefix) for prefix in os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep) if prefix]
     found = [prefix for prefix in prefixes if (prefix / "share/ament_index/resource_index/packages/rlvla").is_file()]
     if found:
         return Finding(subject=subject, verdict=Verdict.OK, detail=f"sees the package rlvla in {found[0]}")
-    detail, way_out = "does not see the package rlvla", "colcon build, then source install/setup.bash (docs/ros2.md)"
-    return Finding(subject=subject, verdict=Verdict.OPTIONAL, detail=detail, way_out=way_out)
+    detail, hint = "does not see the package rlvla", "colcon build, then source install/setup.bash (docs/ros2.md)"
+    return Finding(subject=subject, verdict=Verdict.OPTIONAL, detail=detail, hint=hint)
 
 
 ROBOT_EXTRAS = (
@@ -260,8 +260,8 @@ def as_text(title: str, findings: Iterable[Finding]) -> Text:
     for finding in findings:
         text.append(f"  {finding.verdict.value:<9} ", style=styles[finding.verdict])
         text.append(f"{finding.subject:<19} {finding.detail}\n")
-        if finding.way_out:
-            text.append(f"{'':<32}-> {finding.way_out}\n", style="dim")
+        if finding.hint:
+            text.append(f"{'':<32}-> {finding.hint}\n", style="dim")
     return text
 
 
@@ -295,5 +295,5 @@ def _plain(finding: Finding) -> dict[str, str]:
         "subject": finding.subject,
         "verdict": finding.verdict.value,
         "detail": finding.detail,
-        "way_out": finding.way_out,
+        "hint": finding.hint,
     }

@@ -60,7 +60,7 @@ class Evaluate:
     """Folder for the results; default: `evaluation` next to the bundle."""
     processes: int = 0
     """Worker processes; 0: one a core, at most 4. The result does not depend on it."""
-    worlds: int = 32
+    num_envs: int = 32
     """Worlds in each process."""
     device: str = "cpu"
     """Where policy and worlds live: cpu, or cuda (one process)."""
@@ -95,7 +95,7 @@ def evaluate_bundle(bundle: Path, options: Evaluate, name: str) -> EvaluationRes
     _, env = build(options, 1)
     episodes = EpisodeList.draw(env.spec, options.episodes, seed=options.seed)
     env.close()
-    processes = min(options.processes or default_ranks("cpu"), len(episodes.batches(options.worlds)))
+    processes = min(options.processes or default_ranks("cpu"), len(episodes.batches(options.num_envs)))
     in_this_process = options.device != "cpu" or processes == 1
     with Progress(f"evaluate {name}", total=options.episodes, unit="episodes") as progress:
         if in_this_process:
@@ -108,13 +108,13 @@ def evaluate_list(
     options: Evaluate, episodes: EpisodeList, pool: EvaluationPool | None, progress: Callable[[int], None]
 ) -> EvaluationResult:
     """Run the options' bundle on these episodes: by the workers of `pool`, or without one in this process."""
-    worlds = min(options.worlds, len(episodes))
+    num_envs = min(options.num_envs, len(episodes))
     common: dict[str, Any] = {"temperature": options.temperature, "seed": options.seed, "record": options.video}
     if pool is not None:
         # Temperature and seed are no part of what a worker builds.
         same = replace(options, temperature=0.0, seed=0)
-        return pool.evaluate(build, (same, worlds), episodes, num_envs=worlds, **common, progress=progress)
-    policy, env = build(options, worlds)
+        return pool.evaluate(build, (same, num_envs), episodes, num_envs=num_envs, **common, progress=progress)
+    policy, env = build(options, num_envs)
     try:
         return evaluate(policy, env, episodes, **common, progress=progress)
     finally:
@@ -189,6 +189,6 @@ def check_options(options: Evaluate) -> None:
             raise RlvlaError(f"there is no policy bundle at {path}: give a directory such as runs/demo/policy")
     if options.against is not None and options.against.resolve() == options.bundle.resolve():
         raise RlvlaError(f"--against {options.against} is the same bundle: give another one")
-    for name, least in (("episodes", 1), ("worlds", 1), ("processes", 0), ("video", 0)):
+    for name, least in (("episodes", 1), ("num_envs", 1), ("processes", 0), ("video", 0)):
         if getattr(options, name) < least:
             raise RlvlaError(f"--{name} {getattr(options, name)}: use {least} or more")

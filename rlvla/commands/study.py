@@ -35,8 +35,8 @@ class Study(StudyDesign):
     def run(self) -> int:
         """Print the plan, run it, write the report. Raises RlvlaError for what the user can mend."""
         console = Console(soft_wrap=True)
-        way_out = "give the settings of before, or another --directory"
-        chain = Chain(stages=stages(self), records=self.directory / "stages", way_out=way_out)
+        hint = "give the settings of before, or another --directory"
+        chain = Chain(stages=stages(self), records=self.directory / "stages", hint=hint)
         chain.check()
         whole = whole_plan(self)
         console.print(f"The study in {self.directory.resolve()}:", highlight=False)
@@ -44,7 +44,7 @@ class Study(StudyDesign):
         if self.plan_only:
             return 0
         if finding := first_broken():
-            raise RlvlaError(f"{finding.subject} does not work here: {finding.detail}; way out: {finding.way_out}")
+            raise RlvlaError(f"{finding.subject} does not work here: {finding.detail}; way out: {finding.hint}")
         write_plan(self.directory, whole)
         chain.run(console)
         return StudyReport(directory=self.directory).run()

@@ -53,7 +53,7 @@ class StudyTests:
     """Whose objects, tables and WidowX; `paper` reads the folder that RLVLA_ASSETS names."""
     processes: int = 0
     """Worker processes; 0: one a core, at most 4. The result does not depend on it."""
-    worlds: int = 32
+    num_envs: int = 32
     """Worlds in each process."""
     device: str = "cpu"
     """Where policy and worlds live: cpu, or cuda (one process)."""
@@ -113,7 +113,7 @@ class StudyTests:
             seed=self.seed,
             temperature=temperature,
             video=0,
-            worlds=self.worlds,
+            num_envs=self.num_envs,
             device=self.device,
         )
 

@@ -70,7 +70,7 @@ def make_world(command: TrainInWorld, worlds: int, device: str) -> VecEnv:
 
 def _train(ranks: Ranks, command: TrainInWorld) -> None:
     algorithm, device = command.algorithm, str(ranks.device)
-    env = make_world(command, ranks.share(algorithm.worlds, "worlds"), device)
+    env = make_world(command, ranks.share(algorithm.num_envs, "environments"), device)
     _check_policy(command.policy, env.spec)
     policy = start_policy(
         command.policy,

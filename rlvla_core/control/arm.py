@@ -58,7 +58,7 @@ class WorkspaceConfig:
     table_clearance: float
     """Metres that goals keep above the table."""
     walls: tuple[Wall, ...]
-    """Extra half-spaces, such as a camera's post; may be empty."""
+    """Distractor half-spaces, such as a camera's post; may be empty."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

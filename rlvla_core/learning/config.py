@@ -13,7 +13,7 @@ class TrainingConfig:
     """Rollouts; each plays one full episode in every world. 390 x 5,120 steps are the paper's two million."""
     minutes: float = 0.0
     """Stop after the iteration that passes this many minutes; 0: no limit. Resuming counts on."""
-    worlds: int = 64
+    num_envs: int = 64
     """Worlds over all ranks."""
     seed: int = 0
     """Seed of episode ids, sampling and shuffling."""
@@ -34,7 +34,7 @@ class TrainingConfig:
     anneal: bool = False
     """Let all rates fall linearly to zero over `iterations`. The paper does not. Once nearly every episode succeeds,
     standardised advantages are mostly noise, and full steps along it can undo what was learned."""
-    average_share: float = 0.0
+    average_fraction: float = 0.0
     """The bundle gets the mean of the policy's weights over about this last share of the iterations (`averaging`);
     0: the weights of the last one. Rollouts and learning do not change."""
     temperature: float = 1.0
@@ -47,10 +47,10 @@ class TrainingConfig:
     """Episodes of the greedy evaluation that the reloaded bundle must repeat exactly; 0: none."""
 
     def __post_init__(self) -> None:
-        self.check_positive("iterations", "worlds", "epochs", "minibatch", "micro_batch", "lr", "checkpoint_every")
+        self.check_positive("iterations", "num_envs", "epochs", "minibatch", "micro_batch", "lr", "checkpoint_every")
         self.check_positive("max_grad_norm", "temperature")
-        if not 0 <= self.average_share <= 1:
-            raise RlvlaError(f"{self.name}.average_share must be a share from 0 to 1, got {self.average_share}")
+        if not 0 <= self.average_fraction <= 1:
+            raise RlvlaError(f"{self.name}.average_fraction must be a fraction from 0 to 1, got {self.average_fraction}")
 
     @property
     def name(self) -> str:
@@ -58,7 +58,7 @@ class TrainingConfig:
         return type(self).__name__.removesuffix("Config").lower()
 
     @property
-    def worlds_per_start(self) -> int:
+    def envs_per_start(self) -> int:
         """How many neighbouring worlds play the same start."""
         return 1
 

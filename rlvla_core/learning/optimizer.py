@@ -23,7 +23,7 @@ class Part:
 
     loss: torch.Tensor
     """Scalar with a graph: a sum over samples, divided by the minibatch's count on all ranks."""
-    figures: dict[str, torch.Tensor]
+    metrics: dict[str, torch.Tensor]
     """For the journal, one value per sample. Those called `..._loss` must be finite."""
     ratio_error: float = 0.0
     """Largest |ρ - 1| of its steps."""
@@ -95,9 +95,9 @@ class Descent:
         self.optimizer.zero_grad(set_to_none=True)
         broken = set()
         for part in parts:
-            broken |= {k for k, v in part.figures.items() if k.endswith("_loss") and not torch.isfinite(v).all()}
+            broken |= {k for k, v in part.metrics.items() if k.endswith("_loss") and not torch.isfinite(v).all()}
             part.loss.backward()
-            tally.add(part.figures)
+            tally.add(part.metrics)
             tally.ratio_error = max(tally.ratio_error, part.ratio_error)
         trained = [*self.parameters, *self._critic_parameters()] if policy_learns else self._critic_parameters()
         norm = reduce_and_clip(trained, self.ranks, self.config.max_grad_norm)

@@ -44,14 +44,14 @@ def train_ppo(
 
 
 def train(learner: Learner, env: VecEnv, run: RunDirectory, *, provenance: dict[str, Any]) -> TrainingSummary:
-    """Train `learner.policy` in place in `env`, which holds this rank's share of `config.worlds`. With
-    `config.average_share` the bundle holds the mean of its weights, while the policy itself ends with the last ones.
+    """Train `learner.policy` in place in `env`, which holds this rank's share of `config.num_envs`. With
+    `config.average_fraction` the bundle holds the mean of its weights, while the policy itself ends with the last ones.
 
     Goes on from the newest checkpoint of `run`, if there is one: on a CPU the journal is then the same, bit for bit,
     as that of a run that was never interrupted, timings apart. The bundle ends up in `run.policy_dir`.
     """
     config, policy, ranks = learner.config, learner.policy, learner.ranks
-    count = ranks.share(config.worlds, "worlds")
+    count = ranks.share(config.num_envs, "environments")
     if env.num_envs != count:
         raise ValueError(f"rank {ranks.rank} got {env.num_envs} worlds, its share is {count}")
     average = _average(learner)
@@ -66,11 +66,11 @@ def train(learner: Learner, env: VecEnv, run: RunDirectory, *, provenance: dict[
             began = time.perf_counter()
             batch = play(learner, env, iteration)
             played = time.perf_counter()
-            figures = learner.update(batch, iteration)
+            metrics = learner.update(batch, iteration)
             if average:
                 average.add()
             ended = time.perf_counter()
-            record: dict[str, Any] = {"iteration": iteration, **_rollout_figures(batch, ranks), **figures}
+            record: dict[str, Any] = {"iteration": iteration, **_rollout_metrics(batch, ranks), **metrics}
             env_steps += int(record["steps"])
             record["env_steps"] = env_steps
             total = ended - began
@@ -90,7 +90,7 @@ def train(learner: Learner, env: VecEnv, run: RunDirectory, *, provenance: dict[
                     success=f"{record['success_at_end']:.0%}",
                     steps=env_steps,
                     rate=f"{record['steps_per_second']:.0f} steps/s",
-                    **{name: figures[name] for name in learner.headline},
+                    **{name: metrics[name] for name in learner.headline},
                 )
     seconds = time.perf_counter() - start
     if ranks.is_main and iteration % config.checkpoint_every:
@@ -109,7 +109,7 @@ def train(learner: Learner, env: VecEnv, run: RunDirectory, *, provenance: dict[
 
 
 def _average(learner: Learner) -> WeightAverage | None:
-    share, policy = learner.config.average_share, learner.policy
+    share, policy = learner.config.average_fraction, learner.policy
     return WeightAverage([*policy.backbone_parameters(), *policy.value_parameters()], share) if share else None
 
 
@@ -126,7 +126,7 @@ def play(learner: Learner, env: VecEnv, iteration: int) -> RolloutBatch:
             first,
             env.num_envs,
             env.spec.num_episodes,
-            worlds_per_start=config.worlds_per_start,
+            envs_per_start=config.envs_per_start,
         ),
         temperature=config.temperature,
         generator=seeds.generator(config.seed, "sample", iteration, ranks.rank, device=learner.policy.device),
@@ -165,7 +165,7 @@ def _out_of_time(config: TrainingConfig, ranks: Ranks, seconds: float) -> bool:
     return config.minutes > 0 and ranks.any(seconds > 60.0 * config.minutes)
 
 
-def _rollout_figures(batch: RolloutBatch, ranks: Ranks) -> dict[str, float]:
+def _rollout_metrics(batch: RolloutBatch, ranks: Ranks) -> dict[str, float]:
     """Means over the episodes of all ranks."""
     episodes = len(batch.instructions)
     sums = torch.stack(

@@ -41,7 +41,7 @@ class Progress:
         """`done`, `elapsed_seconds`: where a resumed run goes on; they count for the bar, not for the rate."""
         self.title, self.unit, self.total, self.minutes = title, unit, total, minutes
         self.done = float(done)
-        self.figures: dict[str, Any] = {}
+        self.metrics: dict[str, Any] = {}
         self._console = console or Console(stderr=True, soft_wrap=True)
         self._plain_seconds = plain_seconds
         self._clock = clock
@@ -61,14 +61,14 @@ class Progress:
         if self._live is not None:
             self._live.stop()
             self._live = None
-        elif self._printed != (self.done, self.figures):
+        elif self._printed != (self.done, self.metrics):
             self._print_plain()
 
-    def update(self, done: float, **figures: Any) -> None:
-        """`done` units are finished in all; `figures` replace the numbers of the same name on display."""
+    def update(self, done: float, **metrics: Any) -> None:
+        """`done` units are finished in all; `metrics` replace the numbers of the same name on display."""
         now = self._clock()
         self.done = float(done)
-        self.figures = {**self.figures, **figures}
+        self.metrics = {**self.metrics, **metrics}
         self._history.append((now, self.done))
         if self._live is None and (self._last_plain is None or now - self._last_plain >= self._plain_seconds):
             self._last_plain = now
@@ -119,22 +119,22 @@ class Progress:
             parts.append(f"{format_seconds(self.seconds_left)} left")
         return " · ".join(parts)
 
-    def _figures_text(self) -> str:
-        return "  ".join(f"{name} {_show(value)}" for name, value in self.figures.items())
+    def _metrics_text(self) -> str:
+        return "  ".join(f"{name} {_show(value)}" for name, value in self.metrics.items())
 
     def _print_plain(self) -> None:
-        self._printed = (self.done, self.figures)
+        self._printed = (self.done, self.metrics)
         fraction = f" {self.fraction:4.0%}" if self.fraction is not None else ""
-        figures = f" | {self._figures_text()}" if self.figures else ""
-        self._console.print(f"{self.title}{fraction} | {self.status()}{figures}", markup=False, highlight=False)
+        metrics = f" | {self._metrics_text()}" if self.metrics else ""
+        self._console.print(f"{self.title}{fraction} | {self.status()}{metrics}", markup=False, highlight=False)
 
     def _render(self) -> Group:
         grid = Table.grid(padding=(0, 1))
         bar = ProgressBar(total=1.0, completed=self.fraction or 0.0, width=28, pulse=self.fraction is None)
         grid.add_row(Text(self.title, style="bold"), bar, Text(self.status()))
         lines: list[Any] = [grid]
-        if self.figures:
-            lines.append(Text(f"  {self._figures_text()}", style="cyan"))
+        if self.metrics:
+            lines.append(Text(f"  {self._metrics_text()}", style="cyan"))
         return Group(*lines)
 
 

@@ -11,16 +11,16 @@ from safetensors import SafetensorError, safe_open
 from rlvla_core.errors import RlvlaError
 
 
-def read_json(path: Path, way_out: str) -> dict[str, Any]:
-    """The object in a JSON file. `way_out` ends the error line if it is missing or damaged."""
+def read_json(path: Path, hint: str) -> dict[str, Any]:
+    """The object in a JSON file. `hint` ends the error line if it is missing or damaged."""
     if not path.is_file():
-        raise RlvlaError(f"{path} is missing: {way_out}")
+        raise RlvlaError(f"{path} is missing: {hint}")
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise RlvlaError(f"{path} is not valid JSON ({error}): {way_out}") from None
+        raise RlvlaError(f"{path} is not valid JSON ({error}): {hint}") from None
     if not isinstance(data, dict):
-        raise RlvlaError(f"{path} does not hold a JSON object: {way_out}")
+        raise RlvlaError(f"{path} does not hold a JSON object: {hint}")
     return data
 
 

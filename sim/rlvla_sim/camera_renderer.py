@@ -1,7 +1,7 @@
 """The image of one world: a SAPIEN scene with visuals only, drawn by the paper's camera over a table image.
 
-The stage is never simulated: bodies are put where the physics has them. Robot, objects and receptacles are all there is
-to draw; what the renderer leaves transparent is the table image (the green screen of the paper, section 1.2).
+Nothing here is simulated: bodies are put where the physics has them. Robot, objects and receptacles are all there
+is to draw; what the renderer leaves transparent is the table image (the green screen of the paper, section 1.2).
 Lights cast no shadow, as nothing that could catch one is drawn.
 """
 
@@ -16,7 +16,7 @@ from rlvla_core.environment import CameraSpec
 from rlvla_core.errors import RlvlaError
 from rlvla_sim.assets.asset import Mesh
 from rlvla_sim.robots import RobotSpec
-from rlvla_sim.texture_overlay import Veil, foreground_box, veiled
+from rlvla_sim.texture_overlay import TextureOverlay, foreground_box, with_texture
 
 AMBIENT = 0.3
 LIGHTS = (((0.0, 0.0, -1.0), 1.5), ((-1.0, -0.5, -1.0), 0.6), ((1.0, 1.0, -1.0), 0.6))
@@ -71,13 +71,13 @@ def asset_visual(mesh: Mesh) -> render.RenderBodyComponent:
 def no_reflections() -> render.RenderTexture:
     """One pixel instead of the table by which the shader weights what a surface mirrors of its surroundings.
 
-    Where none is given, SAPIEN integrates that table once a process, which takes a CPU seconds, and the stage has no
+    Where none is given, SAPIEN integrates that table once a process, which takes a CPU seconds, and the renderer has no
     surroundings: they are black.
     """
     return render.RenderTexture(np.zeros((1, 1, 4), dtype=np.uint8), 2, "R8G8B8A8Unorm")
 
 
-class Stage:
+class CameraRenderer:
     """Draws uint8 images [height, width, 3] of one world."""
 
     def __init__(self, spec: RobotSpec, camera: CameraSpec, supersampling: int) -> None:
@@ -90,7 +90,7 @@ class Stage:
         self.links = {name: self._add(body) for name, body in _robot_visuals(spec)}
         self.props: list[sapien.Entity] = []
         self.background = np.zeros((camera.height, camera.width, 3), dtype=np.float32)
-        self.texture: tuple[Veil, np.ndarray] | None = None
+        self.texture: tuple[TextureOverlay, np.ndarray] | None = None
         self.eye = self._add_camera(spec)
         self.place_camera(camera)
 
@@ -115,13 +115,15 @@ class Stage:
         return eye
 
     def place_camera(self, camera: CameraSpec) -> None:
-        """Look from this camera's pose; its intrinsics must be the stage's own."""
+        """Look from this camera's pose; its intrinsics must be the renderer's own."""
         pose = sapien.Pose(list(camera.position_in_base), list(camera.quaternion_in_base))
         self.eye.entity.set_pose(self.base * pose)
 
-    def dress(self, meshes: list[Mesh], background: np.ndarray, texture: tuple[Veil, np.ndarray] | None = None) -> None:
+    def dress(
+        self, meshes: list[Mesh], background: np.ndarray, texture: tuple[TextureOverlay, np.ndarray] | None = None
+    ) -> None:
         """Show these meshes as props 0, 1, ... and this image (uint8 [height, width, 3]) behind everything, with a
-        texture (from `Veil.texture`) blended in where one is given."""
+        texture (from `TextureOverlay.texture`) blended in where one is given."""
         for entity in self.props:
             self.scene.remove_entity(entity)
         self.props = [self._add(asset_visual(mesh)) for mesh in meshes]
@@ -147,13 +149,13 @@ class Stage:
         return self.eye.get_image("Color")
 
     def compose(self, foreground: np.ndarray, span: tuple[int, int] | None = None) -> np.ndarray:
-        """`render`'s image over the background, uint8 [height, width, 3]; `span`: see `veiled`."""
+        """`render`'s image over the background, uint8 [height, width, 3]; `span`: see `with_texture`."""
         if self.texture is None:
             return overlay(foreground, self.background)
-        veil, texture = self.texture
+        texture_overlay, texture = self.texture
         front, alpha = shrunk(foreground, self.camera.height)
         sizes = None if span is None else (np.array(span[:1]), np.array(span[1:]))
-        image = veiled(front[None], alpha[None], self.background[None], texture[None], veil, sizes)[0]
+        image = with_texture(front[None], alpha[None], self.background[None], texture[None], texture_overlay, sizes)[0]
         return (image + 0.5).astype(np.uint8)
 
     def box_size(self, foreground: np.ndarray) -> tuple[int, int]:

@@ -1,6 +1,6 @@
 """The grid of episodes: one integer describes one start completely (paper, section 1.4).
 
-An id is decoded by mixed radix, most significant first: object, receptacle, companion, texture, template, table,
+An id is decoded by mixed radix, most significant first: object, receptacle, distractor, texture, template, table,
 places, yaw, start pose (`Digits`). Most grids have one choice only for most of them. Positions are in the world frame,
 metres; they are the cells of a 6 x 6 grid around (-0.16, 0), and object and receptacle never start closer than 0.070 m.
 """
@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from rlvla_core.errors import RlvlaError
-from rlvla_sim.texture_overlay import Veil
+from rlvla_sim.texture_overlay import TextureOverlay
 
 CENTRE = (-0.16, 0.0)
 """Middle of the workspace, world frame, metres."""
@@ -29,7 +29,7 @@ Kind = Literal["object", "receptacle"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Extra:
+class Distractor:
     """A second body on the table, which the instruction does not name."""
 
     kind: Kind
@@ -63,11 +63,11 @@ class Episode:
     """Sentence with `{object}` and `{receptacle}`."""
     joint_offset: tuple[float, ...] = ()
     """Radians added to the start angles of the arm's first five joints and of its last; empty for none."""
-    extra: Extra | None = None
+    distractor: Distractor | None = None
     """A second object or receptacle."""
     texture: int | None = None
-    """Index in the catalogue's textures; blended into the images by `veil`."""
-    veil: Veil | None = None
+    """Index in the catalogue's textures; blended into the images by `texture_overlay`."""
+    texture_overlay: TextureOverlay | None = None
     move_to: Position | None = None
     """Where the object is put in the middle of the episode, metres, world frame."""
 
@@ -88,7 +88,7 @@ class Digits(NamedTuple):
 
     object: int = 0
     receptacle: int = 0
-    companion: int = 0
+    distractor: int = 0
     texture: int = 0
     template: int = 0
     table: int = 0
@@ -98,7 +98,7 @@ class Digits(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Companion:
+class DistractorRule:
     """How a set chooses the second body of its episodes: `steps` places after the target in a ring of assets."""
 
     kind: Kind
@@ -121,26 +121,26 @@ class EpisodeSet:
     receptacles: tuple[int, ...]
     tables: tuple[int, ...]
     positions: tuple[tuple[Position, ...], ...]
-    """(object, receptacle) or (object, receptacle, third): the third place is the companion's, or, where there is none,
-    the one that the object is moved to in the middle of the episode."""
+    """(object, receptacle) or (object, receptacle, third): the third place is the distractor's, or, without one,
+    the place that the object is moved to in the middle of the episode."""
     yaws: tuple[float, ...]
     joint_offsets: tuple[tuple[float, ...], ...] = ((),)
     """See `Episode.joint_offset`."""
-    companion: Companion | None = None
+    distractor_rule: DistractorRule | None = None
     textures: tuple[int, ...] = ()
-    """Indices in the catalogue's textures, blended in by `veil`."""
-    veil: Veil | None = None
+    """Indices in the catalogue's textures, blended in by `texture_overlay`."""
+    texture_overlay: TextureOverlay | None = None
     templates: tuple[str, ...] = (TEMPLATE,)
 
     def __post_init__(self) -> None:
         """Raises RlvlaError where the lists do not fit one another."""
-        if bool(self.textures) != (self.veil is not None):
-            raise RlvlaError(f"the grid `{self.name}` needs both textures and a veil, or neither")
-        if self.companion is not None:
-            targets = self.objects if self.companion.kind == "object" else self.receptacles
-            if not set(targets) <= set(self.companion.ring) or any(len(places) != 3 for places in self.positions):
+        if bool(self.textures) != (self.texture_overlay is not None):
+            raise RlvlaError(f"the grid `{self.name}` needs both textures and a texture overlay, or neither")
+        if self.distractor_rule is not None:
+            targets = self.objects if self.distractor_rule.kind == "object" else self.receptacles
+            if not set(targets) <= set(self.distractor_rule.ring) or any(len(places) != 3 for places in self.positions):
                 raise RlvlaError(
-                    f"the grid `{self.name}` lacks a second {self.companion.kind} for each of its own, or a third place"
+                    f"the grid `{self.name}` lacks a distractor for some {self.distractor_rule.kind}, or a third place"
                 )
 
     @property
@@ -149,7 +149,7 @@ class EpisodeSet:
         return Digits(
             object=len(self.objects),
             receptacle=len(self.receptacles),
-            companion=len(self.companion.steps) if self.companion else 1,
+            distractor=len(self.distractor_rule.steps) if self.distractor_rule else 1,
             texture=len(self.textures) or 1,
             template=len(self.templates),
             table=len(self.tables),
@@ -185,13 +185,13 @@ class EpisodeSet:
         at = self.digits(episode_id)
         target, receptacle, yaw = self.objects[at.object], self.receptacles[at.receptacle], self.yaws[at.yaw]
         object_xy, receptacle_xy, *third = self.positions[at.places]
-        extra = None
-        if self.companion is not None:
-            kind = self.companion.kind
+        distractor = None
+        if self.distractor_rule is not None:
+            kind = self.distractor_rule.kind
             named = target if kind == "object" else receptacle
-            index = self.companion.of(named, at.companion)
+            index = self.distractor_rule.of(named, at.distractor)
             if index != named:
-                extra = Extra(kind=kind, index=index, xy=third[0], yaw=yaw if kind == "object" else 0.0)
+                distractor = Distractor(kind=kind, index=index, xy=third[0], yaw=yaw if kind == "object" else 0.0)
             else:
                 # Only as released: the second body is the target itself, which then stands at the second place alone.
                 object_xy = third[0]
@@ -205,10 +205,10 @@ class EpisodeSet:
             receptacle_xy=receptacle_xy,
             template=self.templates[at.template],
             joint_offset=self.joint_offsets[at.start],
-            extra=extra,
+            distractor=distractor,
             texture=self.textures[at.texture] if self.textures else None,
-            veil=self.veil,
-            move_to=third[0] if third and self.companion is None else None,
+            texture_overlay=self.texture_overlay,
+            move_to=third[0] if third and self.distractor_rule is None else None,
         )
 
 

@@ -38,7 +38,7 @@ ROBOT_GROUPS = [1, 1, 1, 0]
 
 @cache
 def _robot_builder(spec: RobotSpec) -> sapien.ArticulationBuilder:
-    """The arm's links and collision shapes, parsed once a process; visuals are the stage's business."""
+    """The arm's links and collision shapes, parsed once a process; visuals are the renderer's business."""
     builder = (
         sapien.Scene([physx.PhysxCpuSystem()]).create_urdf_loader().load_file_as_articulation_builder(str(spec.urdf()))
     )

@@ -1,4 +1,4 @@
-"""The world as a rig: a camera, and an arm that follows joint targets at any rate, as a driver's arm does."""
+"""The world as a sim_robot: a camera, and an arm that follows joint targets at any rate, as a driver's arm does."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ from rlvla_sim.config import WorldConfig
 from rlvla_sim.world import World
 
 
-class Rig:
+class SimRobot:
     """One episode at a time. Physics advances in steps of 1 / physics_hz seconds; every 0.2 s of them end a control
     step, which is counted and judged exactly as in training. After `max_steps` of those the verdict stands still."""
 
@@ -17,7 +17,7 @@ class Rig:
         self.episodes = config.grid
         self.world = World(config, catalogue(config.assets))
         self.robot = self.world.spec
-        self.camera = self.world.stage.camera
+        self.camera = self.world.renderer.camera
         self.reset(0)
 
     def reset(self, episode_id: int) -> None:

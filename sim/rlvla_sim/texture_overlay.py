@@ -14,20 +14,20 @@ from rlvla_sim.assets.asset import IMAGE_SIZE, TextureAsset
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Veil:
+class TextureOverlay:
     """How an episode's texture gets into its images."""
 
     over: Literal["foreground", "image"]
     """`foreground`: robot and props, the texture stretched over the box around them, frame by frame. `image`: all of
     it, by a window of the texture at twice the image's size that moves with that box."""
-    share: float
+    opacity: float
     """Weight of the texture, 0 .. 1."""
     coupled: bool = False
     """As released: the texture is stretched to the largest box of the worlds that are drawn together and cut off at
     each world's own box, so that a world's images depend on its neighbours."""
 
     def texture(self, asset: TextureAsset, width: int, height: int) -> np.ndarray:
-        """The texture as `veiled` needs it for images of this size, float32 [h, w, 3] in 0..255."""
+        """The texture as `with_texture` needs it for images of this size, float32 [h, w, 3] in 0..255."""
         scale = 2 if self.over == "image" else 1
         return asset.image(scale * width, scale * height).astype(np.float32)
 
@@ -90,20 +90,25 @@ def window(texture: Any, top: Any, left: Any, height: Any, width: Any) -> Any:
     return texture[_arange(texture, number)[:, None, None], rows[:, :, None], columns[:, None, :]]
 
 
-def veiled(
-    front: Any, alpha: Any, background: Any, texture: Any, veil: Veil, span: tuple[Any, Any] | None = None
+def with_texture(
+    front: Any,
+    alpha: Any,
+    background: Any,
+    texture: Any,
+    texture_overlay: TextureOverlay,
+    span: tuple[Any, Any] | None = None,
 ) -> Any:
     """Foreground over background with the texture blended in, float32 [N, H, W, 3] in 0..255.
 
     `front` [N, H, W, 3] is the rendered colour times its coverage `alpha` [N, H, W, 1] in 0..1; `texture` comes from
-    `Veil.texture`. `span`: height and width, int [N], that the texture is stretched to instead of the box's own.
+    `TextureOverlay.texture`. `span`: height and width, int [N], that the texture is stretched to, not the box's.
     """
     top, left, height, width = foreground_box(alpha)
-    if veil.over == "foreground":
+    if texture_overlay.over == "foreground":
         pattern = stretched(texture, top, left, *(span or (height, width)))
-        return front + veil.share * (alpha * pattern - front) + (1.0 - alpha) * background
+        return front + texture_overlay.opacity * (alpha * pattern - front) + (1.0 - alpha) * background
     image = front + (1.0 - alpha) * background
-    return image + veil.share * (window(texture, top, left, height, width) - image)
+    return image + texture_overlay.opacity * (window(texture, top, left, height, width) - image)
 
 
 def _arange(like: Any, size: int) -> Any:

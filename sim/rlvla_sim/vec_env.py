@@ -61,8 +61,8 @@ class CpuVecEnv:
         size = (num_envs, config.image_height, config.image_width, 3)
         self._images = torch.zeros(size, dtype=torch.uint8)
         self._state = torch.zeros((num_envs, STATE_DIM), dtype=torch.float32)
-        veil = self.episodes.veil
-        self._coupled = veil is not None and veil.coupled
+        texture_overlay = self.episodes.texture_overlay
+        self._coupled = texture_overlay is not None and texture_overlay.coupled
         self._boxes = np.zeros((num_envs, 2), dtype=np.int64)
         self._started = False
 
@@ -127,13 +127,15 @@ class CpuVecEnv:
 
     def _coupled_images(self, rows: range | list[int]) -> list[np.ndarray]:
         """Images of these environments, whose textures all have the size of the largest box in any environment; see
-        `Veil.coupled`."""
-        stages = [self.worlds[row].stage for row in rows]
+        `TextureOverlay.coupled`."""
+        renderers = [self.worlds[row].renderer for row in rows]
         drawn = [self.worlds[row].render() for row in rows]
-        for row, stage, foreground in zip(rows, stages, drawn, strict=True):
-            self._boxes[row] = stage.box_size(foreground)
+        for row, renderer, foreground in zip(rows, renderers, drawn, strict=True):
+            self._boxes[row] = renderer.box_size(foreground)
         height, width = self._boxes.max(axis=0)
-        return [stage.compose(foreground, (height, width)) for stage, foreground in zip(stages, drawn, strict=True)]
+        return [
+            renderer.compose(foreground, (height, width)) for renderer, foreground in zip(renderers, drawn, strict=True)
+        ]
 
     def close(self) -> None:
         """Free the simulator."""

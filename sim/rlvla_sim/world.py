@@ -10,9 +10,9 @@ from sapien import physx
 from rlvla_core.geometry.transforms import matrix_of_quaternion, rigid, rigid_inverse
 from rlvla_sim import reward
 from rlvla_sim.assets.asset import Catalogue, Mesh, ObjectAsset
-from rlvla_sim.camera_renderer import Stage
+from rlvla_sim.camera_renderer import CameraRenderer
 from rlvla_sim.config import WorldConfig
-from rlvla_sim.episodes import Episode, Extra, Position
+from rlvla_sim.episodes import Distractor, Episode, Position
 from rlvla_sim.physics import MOVE_SECONDS, MOVE_STEP, Physics, move_pose
 from rlvla_sim.robots import RobotSpec, robot
 
@@ -67,7 +67,7 @@ class World:
         self.assets = assets
         self.spec: RobotSpec = robot(config.robot, config.assets)
         camera = self.spec.seen(config.view, config.image_width, config.image_height)
-        self.stage = Stage(self.spec, camera, config.supersampling)
+        self.renderer = CameraRenderer(self.spec, camera, config.supersampling)
         self.base_from_world = rigid_inverse(self.spec.world_from_base)
 
     def start(self, episode: Episode) -> None:
@@ -83,13 +83,13 @@ class World:
         self.object_body = physics.add_body(self.object, episode.object_xy, episode.object_yaw)
         self.bodies = [self.object_body, self.receptacle_body]
         meshes = [self.object.visual, self.receptacle.visual]
-        if episode.extra is not None:
-            extra = extra_asset(self.assets, episode.extra)
-            self.bodies.append(physics.add_body(extra, episode.extra.xy, episode.extra.yaw))
-            meshes.append(extra.visual)
+        if episode.distractor is not None:
+            distractor = distractor_asset(self.assets, episode.distractor)
+            self.bodies.append(physics.add_body(distractor, episode.distractor.xy, episode.distractor.yaw))
+            meshes.append(distractor.visual)
         physics.settle(self.bodies)
         physics.place_robot(self.start_joints)
-        self.shown_links = [link for link in physics.links if link.name in self.stage.links]
+        self.shown_links = [link for link in physics.links if link.name in self.renderer.links]
         self._dress(episode, meshes)
         self.object_half = self._half(self.object, self.object_body)
         self.receptacle_half = self._half(self.receptacle, self.receptacle_body)
@@ -98,12 +98,15 @@ class World:
         self.grasped = self.grasped_firmly = self.grasped_now = self.success = False
 
     def _dress(self, episode: Episode, meshes: list[Mesh]) -> None:
-        size = (self.stage.camera.width, self.stage.camera.height)
+        size = (self.renderer.camera.width, self.renderer.camera.height)
         texture = None
-        if episode.veil is not None and episode.texture is not None:
-            texture = (episode.veil, episode.veil.texture(self.assets.textures[episode.texture], *size))
+        if episode.texture_overlay is not None and episode.texture is not None:
+            texture = (
+                episode.texture_overlay,
+                episode.texture_overlay.texture(self.assets.textures[episode.texture], *size),
+            )
         table = self.assets.tables[episode.table].image(*size, self.spec.window(self.config.view))
-        self.stage.dress(meshes, table, texture)
+        self.renderer.dress(meshes, table, texture)
 
     @staticmethod
     def _half(asset: ObjectAsset, body: physx.PhysxRigidDynamicComponent) -> np.ndarray:
@@ -164,14 +167,14 @@ class World:
         return bool(total @ total > RECEPTACLE_FORCE**2)
 
     def render(self) -> np.ndarray:
-        """Robot and bodies alone, as they stand now; see `Stage.render`."""
+        """Robot and bodies alone, as they stand now; see `CameraRenderer.render`."""
         links = [(link.name, link.entity.pose) for link in self.shown_links]
-        self.stage.pose(links, [body.entity.pose for body in self.bodies])
-        return self.stage.render()
+        self.renderer.pose(links, [body.entity.pose for body in self.bodies])
+        return self.renderer.render()
 
     def image(self) -> np.ndarray:
         """What the camera sees now, uint8 [H, W, 3]."""
-        return self.stage.compose(self.render())
+        return self.renderer.compose(self.render())
 
     def state(self) -> np.ndarray:
         """Privileged state, float32 [STATE_DIM]; see STATE_FIELDS."""
@@ -189,9 +192,9 @@ class World:
         return self.base_from_world @ rigid(matrix_of_quaternion(pose.q.astype(np.float64)), pose.p)
 
 
-def extra_asset(assets: Catalogue, extra: Extra) -> ObjectAsset:
+def distractor_asset(assets: Catalogue, distractor: Distractor) -> ObjectAsset:
     """The asset of a second body."""
-    return (assets.objects if extra.kind == "object" else assets.receptacles)[extra.index]
+    return (assets.objects if distractor.kind == "object" else assets.receptacles)[distractor.index]
 
 
 def half_extents(asset: ObjectAsset, rotation: np.ndarray) -> np.ndarray:

@@ -6,11 +6,11 @@ import sys
 
 
 def test_last_line_holds_figures_that_add_up() -> None:
-    small = ["--worlds", "4", "--iterations", "1", "--sim.max-steps", "4", "--ranks", "2"]
+    small = ["--num-envs", "4", "--iterations", "1", "--sim.max-steps", "4", "--ranks", "2"]
     command = [sys.executable, "-m", "rlvla", "bench", "loop", *small]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    figures = json.loads(done.stdout.splitlines()[-1])
-    assert (figures["ranks"], figures["worlds"], figures["env_steps"]) == (2, 4, 16)
-    per_step = sum(figures["ms_per_step_and_rank"].values())
-    assert abs(figures["env_steps_per_s"] - 2000.0 / per_step) < 0.01 * figures["env_steps_per_s"] + 0.2
+    metrics = json.loads(done.stdout.splitlines()[-1])
+    assert (metrics["ranks"], metrics["num_envs"], metrics["env_steps"]) == (2, 4, 16)
+    per_step = sum(metrics["ms_per_step_and_rank"].values())
+    assert abs(metrics["env_steps_per_s"] - 2000.0 / per_step) < 0.01 * metrics["env_steps_per_s"] + 0.2

@@ -19,7 +19,7 @@ def test_recipe_fits_into_its_minutes_and_is_one_chain(minutes: float) -> None:
     assert evaluation.bundle == ppo.directory / "policy"
     assert collect.sim == ppo.sim
     assert evaluation.max_steps == ppo.sim.max_steps
-    assert ppo.ppo.worlds % 4 == 0, "divides evenly over 1, 2 or 4 ranks"
+    assert ppo.ppo.num_envs % 4 == 0, "divides evenly over 1, 2 or 4 ranks"
     assert collect.seed != evaluation.seed
 
 
@@ -55,7 +55,7 @@ def test_the_policy_is_where_the_documentation_says(tmp_path: Path) -> None:
 def test_broken_machine_is_said_before_anything_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    broken = Finding(subject="Vulkan", verdict=Verdict.BROKEN, detail="no driver", way_out="install one")
+    broken = Finding(subject="Vulkan", verdict=Verdict.BROKEN, detail="no driver", hint="install one")
     monkeypatch.setattr(demo, "first_broken", lambda: broken)
     assert main(["demo", "--runs", str(tmp_path)]) == 1
     assert "no driver; way out: install one" in capsys.readouterr().err

@@ -23,7 +23,7 @@ def test_vulkan_without_a_driver_is_broken_and_has_a_way_out(monkeypatch: pytest
     finding = doctor.check_vulkan()
     assert finding.verdict is Verdict.BROKEN
     assert finding.detail
-    assert "vulkan.sh" in finding.way_out
+    assert "vulkan.sh" in finding.hint
 
 
 def test_vulkan_probe_that_dies_is_reported(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
@@ -38,7 +38,7 @@ def test_vulkan_probe_that_dies_is_reported(monkeypatch: pytest.MonkeyPatch, tmp
 
 def test_missing_package_is_named() -> None:
     finding = doctor.check_packages("thing", ("json", "no_such_package"), Verdict.OPTIONAL, "do this")
-    assert (finding.verdict, finding.way_out) == (Verdict.OPTIONAL, "do this")
+    assert (finding.verdict, finding.hint) == (Verdict.OPTIONAL, "do this")
     assert "no_such_package" in finding.detail
     assert "json" not in finding.detail
 
@@ -47,7 +47,7 @@ def test_missing_package_is_named() -> None:
 def test_only_a_broken_main_path_fails(
     verdict: Verdict, code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    quiet(monkeypatch, [Finding(subject="Vulkan", verdict=verdict, detail="as set", way_out="mend it")])
+    quiet(monkeypatch, [Finding(subject="Vulkan", verdict=verdict, detail="as set", hint="mend it")])
     assert main(["doctor"]) == code
     shown = capsys.readouterr().out
     assert "mend it" in shown
@@ -58,7 +58,7 @@ def test_json_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     quiet(monkeypatch, [])
     assert main(["doctor", "--json"]) == 0
     (line,) = capsys.readouterr().out.splitlines()
-    assert {"subject", "verdict", "detail", "way_out"} == set(json.loads(line)[0])
+    assert {"subject", "verdict", "detail", "hint"} == set(json.loads(line)[0])
 
 
 def test_assets_that_point_nowhere_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -74,7 +74,7 @@ def without(monkeypatch: pytest.MonkeyPatch, *missing: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("missing", "check", "named", "way_out"),
+    ("missing", "check", "named", "hint"),
     [
         ("rclpy", doctor.check_ros, "rclpy", "make ros"),
         ("rlvla_msgs", doctor.check_messages, "rlvla_msgs", "colcon build"),
@@ -83,13 +83,13 @@ def without(monkeypatch: pytest.MonkeyPatch, *missing: str) -> None:
     ],
 )
 def test_missing_part_of_ros_is_optional_and_has_a_way_out(
-    missing: str, check: Callable[[], Finding], named: str, way_out: str, monkeypatch: pytest.MonkeyPatch
+    missing: str, check: Callable[[], Finding], named: str, hint: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     without(monkeypatch, missing)
     finding = check()
     assert finding.verdict is Verdict.OPTIONAL
     assert named in finding.detail
-    assert way_out in finding.way_out
+    assert hint in finding.hint
 
 
 @pytest.mark.parametrize(
@@ -109,17 +109,17 @@ def test_ros_distribution_is_named(
     assert finding.verdict is Verdict.OK
     assert version in finding.detail and shown in finding.detail
     monkeypatch.setenv("RMW_IMPLEMENTATION", "rmw_zenoh_cpp")
-    assert "unset RMW_IMPLEMENTATION" in doctor.check_ros().way_out
+    assert "unset RMW_IMPLEMENTATION" in doctor.check_ros().hint
 
 
 def test_ros2_launch_that_does_not_see_the_package_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     without(monkeypatch)
     monkeypatch.setattr(doctor.shutil, "which", lambda _: "ros2")
     monkeypatch.setenv("AMENT_PREFIX_PATH", str(tmp_path))
-    assert "install/setup.bash" in doctor.check_ros_launch().way_out
+    assert "install/setup.bash" in doctor.check_ros_launch().hint
     marker = tmp_path / "share" / "ament_index" / "resource_index" / "packages" / "rlvla"
     marker.parent.mkdir(parents=True)
     marker.touch()
     finding = doctor.check_ros_launch()
-    assert (finding.verdict, finding.way_out) == (Verdict.OK, "")
+    assert (finding.verdict, finding.hint) == (Verdict.OK, "")
     assert str(tmp_path) in finding.detail

@@ -58,7 +58,7 @@ def test_a_gpu_is_for_supervised_runs_alone() -> None:
 
 
 def test_another_rival_in_the_films_is_another_film() -> None:
-    """Or a study that began without supervised rivals would refuse them later: other settings under an old name."""
+    """Or a study that began without supervised candidates would refuse them later: other settings under an old name."""
     without, added = (stages(replace(SMALL, sft=sft)) for sft in ((), (1000,)))
     names = [{stage.name for stage in every if stage.name.startswith("film-")} for every in (without, added)]
     assert all(names) and not names[0] & names[1]

@@ -18,7 +18,7 @@ def shrink() -> None:
     study.DEMONSTRATIONS = 4
     study.warmup_recipe = lambda seed: replace(warmup_recipe(seed), epochs=2.0)
     study.ppo_recipe = lambda seed, minutes: replace(
-        ppo_recipe(seed, minutes, worlds=4), iterations=ITERATIONS, checkpoint_every=1
+        ppo_recipe(seed, minutes, num_envs=4), iterations=ITERATIONS, checkpoint_every=1
     )
 
 

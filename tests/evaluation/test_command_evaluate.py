@@ -38,7 +38,7 @@ def test_two_bundles_are_compared_and_everything_is_written(
     bundles: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     before, after = bundles
-    assert Evaluate(bundle=after, against=before, episodes=6, worlds=4, processes=1, video=2).run() == 0
+    assert Evaluate(bundle=after, against=before, episodes=6, num_envs=4, processes=1, video=2).run() == 0
     output = after.parent / "evaluation"
     names = {"result.json", "result.md", "comparison.json", "comparison.md", "episodes.mp4", "paired.mp4", "sheet.png"}
     assert {path.name for path in output.iterdir()} == names
@@ -58,7 +58,7 @@ def test_two_bundles_are_compared_and_everything_is_written(
 def test_the_result_does_not_depend_on_the_number_of_processes(bundles: tuple[Path, Path], tmp_path: Path) -> None:
     columns = []
     for processes in (1, 2):
-        options = {"episodes": 5, "worlds": 3, "temperature": 1.0, "video": 0}
+        options = {"episodes": 5, "num_envs": 3, "temperature": 1.0, "video": 0}
         output = tmp_path / str(processes)
         Evaluate(bundle=bundles[0], output=output, processes=processes, **options).run()  # type: ignore[arg-type]
         columns.append(json.loads((output / "result.json").read_text())["episodes"])

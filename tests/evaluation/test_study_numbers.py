@@ -9,7 +9,7 @@ from study_fakes import TESTS, first, make_study, plan, put, result, trained
 
 from rlvla_core.evaluation.statistics import wilson
 from rlvla_core.evaluation.study import read_study
-from rlvla_core.evaluation.study.comparisons import paired_rows, rivals, shared_seeds
+from rlvla_core.evaluation.study.comparisons import candidates, paired_rows, shared_seeds
 from rlvla_core.evaluation.study.drops import method_drops
 from rlvla_core.evaluation.study.estimates import axis_weights, estimate, ood_weights
 from rlvla_core.evaluation.study.folder import write_plan
@@ -99,7 +99,7 @@ def test_paired_rows_equal_a_worked_example(tmp_path: Path) -> None:
         return first(wins.get(test, 0) if method == "ppo" else 0)
 
     study = make_study(tmp_path, plan(policies), success)
-    assert rivals(study) == ["sft-1000"] and shared_seeds(study, "sft-1000") == [0]
+    assert candidates(study) == ["sft-1000"] and shared_seeds(study, "sft-1000") == [0]
     rows = paired_rows(study, "sft-1000", 0.0)
     assert [row.test.name for row in rows] == [test.name for test in TESTS]
     assert {row.training_seed for row in rows} == {0} and {row.family for row in rows} == {6}
@@ -112,7 +112,7 @@ def test_paired_rows_equal_a_worked_example(tmp_path: Path) -> None:
 
 def test_without_the_champion_nothing_is_paired(tmp_path: Path) -> None:
     study = make_study(tmp_path, plan([trained("warm-up", 0), trained("sft-1000", 0)]), table)
-    assert rivals(study) == []
+    assert candidates(study) == []
 
 
 def test_drops_equal_a_worked_example(tmp_path: Path) -> None:

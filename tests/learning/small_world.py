@@ -25,7 +25,7 @@ from rlvla_core.toy.expert import ToyExpertConfig, demonstrate
 TOY = ToyConfig(max_steps=6, image_size=32)
 PPO = PpoConfig(
     iterations=4,
-    worlds=8,
+    num_envs=8,
     minibatch=16,
     micro_batch=8,
     value_warmup_iterations=1,
@@ -33,7 +33,7 @@ PPO = PpoConfig(
     lr_warmup_updates=1,
     gate_episodes=8,
 )
-SMALL = {"iterations": 4, "worlds": 16, "group": 4, "micro_batch": 8, "lr": 1e-3, "lr_warmup_updates": 1}
+SMALL = {"iterations": 4, "num_envs": 16, "group": 4, "micro_batch": 8, "lr": 1e-3, "lr_warmup_updates": 1}
 GRPO = GrpoConfig(**SMALL, minibatch=32, gate_episodes=8)
 DPO = DpoConfig(**(SMALL | {"lr": 1e-4}), minibatch=1, gate_episodes=8)
 SFT = SftConfig(
@@ -78,7 +78,7 @@ def make_learner(config, ranks, policy=None):
 
 def run_training(ranks, path, config=PPO, policy=None):
     torch.set_num_threads(1)
-    env = make_toy_env(TOY, ranks.share(config.worlds, "worlds"))
+    env = make_toy_env(TOY, ranks.share(config.num_envs, "environments"))
     with open_run(path, ranks) as run:
         return train(make_learner(config, ranks, policy), env, run, provenance={})
 
@@ -86,9 +86,9 @@ def run_training(ranks, path, config=PPO, policy=None):
 def play(policy, config, rank, size):
     """The rollout of one rank of `size`; the noise comes from that rank's own generator."""
     torch.set_num_threads(1)
-    count = config.worlds // size
+    count = config.num_envs // size
     env = make_toy_env(TOY, count)
-    ids = seeds.episode_ids(0, 1, rank * count, count, env.spec.num_episodes, worlds_per_start=config.worlds_per_start)
+    ids = seeds.episode_ids(0, 1, rank * count, count, env.spec.num_episodes, envs_per_start=config.envs_per_start)
     return collect(policy, env, ids, temperature=1.0, generator=seeds.generator(0, "test", rank))
 
 

@@ -10,15 +10,15 @@ from rlvla_core.learning.advantages import flat_advantages, gae, group_advantage
 GAMMA, LAM = 0.97, 0.9
 
 
-def rollout(steps=12, worlds=9, seed=0):
+def rollout(steps=12, num_envs=9, seed=0):
     """Episodes of different lengths; half of them end by termination, half by the time limit."""
     g = torch.Generator().manual_seed(seed)
-    lengths = torch.randint(1, steps + 1, (worlds,), generator=g)
+    lengths = torch.randint(1, steps + 1, (num_envs,), generator=g)
     t = torch.arange(steps).unsqueeze(1)
     valid = t < lengths
     last = t == lengths - 1
-    ends_by_limit = torch.rand(worlds, generator=g) < 0.5
-    noise = torch.randn(3, steps, worlds, generator=g)
+    ends_by_limit = torch.rand(num_envs, generator=g) < 0.5
+    noise = torch.randn(3, steps, num_envs, generator=g)
     return {
         "rewards": noise[0],
         "values": noise[1],

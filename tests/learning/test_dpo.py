@@ -85,10 +85,10 @@ def test_weights_of_episodes_are_the_derivatives_of_the_loss():
         pairs = [(w, v) for w in worlds for v in worlds if success[w] and not success[v]]
         total = total + sum(-torch.log(torch.sigmoid(0.3 * (ratios[w] - ratios[v]))) for w, v in pairs) / len(pairs)
     total.backward()
-    weights, figures = Preferences(torch.tensor(success), 8).weigh(ratios.detach(), torch.tensor([3, 1]), beta=0.3)
+    weights, metrics = Preferences(torch.tensor(success), 8).weigh(ratios.detach(), torch.tensor([3, 1]), beta=0.3)
     torch.testing.assert_close(weights, ratios.grad, atol=1e-6, rtol=1e-4)
     assert (weights[:8] == 0).all() and (weights[16:24] == 0).all()
-    assert float(figures["policy_loss"].sum()) == pytest.approx(total.item(), rel=1e-5)
+    assert float(metrics["policy_loss"].sum()) == pytest.approx(total.item(), rel=1e-5)
 
 
 @pytest.mark.parametrize("micro_batch", [3, 1000])
@@ -99,10 +99,10 @@ def test_two_passes_give_the_gradient_of_the_direct_loss(micro_batch):
     loss = direct_loss(twin, small_policy(), batch, SUCCESS, 4, ONE_STEP.beta)
     loss.backward()
     expected = torch.cat([p.grad.flatten() for p in twin.backbone_parameters() if p.grad is not None])
-    figures = learner.update(batch, 1)
-    assert figures["policy_loss"] == pytest.approx(loss.item(), rel=1e-4)
-    assert abs(figures["policy_loss"] - 0.6931) > 0.01  # the policy has an opinion, so the slopes differ
-    assert figures["informative_starts"] == 0.5 and figures["first_ratio_error"] < 1e-3
+    metrics = learner.update(batch, 1)
+    assert metrics["policy_loss"] == pytest.approx(loss.item(), rel=1e-4)
+    assert abs(metrics["policy_loss"] - 0.6931) > 0.01  # the policy has an opinion, so the slopes differ
+    assert metrics["informative_starts"] == 0.5 and metrics["first_ratio_error"] < 1e-3
     torch.testing.assert_close(gradients(learner), expected, atol=1e-5 * float(expected.abs().max()), rtol=1e-4)
 
 
@@ -145,8 +145,8 @@ def test_without_a_pair_nothing_happens():
     learner = make_learner(DPO, Ranks())
     batch = with_success(play(learner.policy, DPO, 0, 1), [0] * 8 + [1] * 8)
     before = {name: value.clone() for name, value in learner.policy.state_dict().items()}
-    figures = learner.update(batch, 1)
-    assert figures["informative_starts"] == 0.0 and figures["lr"] == 0.0 and learner.descent.updates == 0
+    metrics = learner.update(batch, 1)
+    assert metrics["informative_starts"] == 0.0 and metrics["lr"] == 0.0 and learner.descent.updates == 0
     assert all(torch.equal(value, before[name]) for name, value in learner.policy.state_dict().items())
 
 
@@ -179,4 +179,4 @@ def test_mistakes_are_one_line():
     with pytest.raises(RlvlaError, match=r"dpo\.beta must be positive, got 0"):
         DpoConfig(beta=0.0)
     with pytest.raises(RlvlaError, match=r"dpo\.group 8 does not divide a rank's 4 worlds"):
-        make_learner(replace(DPO, group=8, worlds=4), Ranks())
+        make_learner(replace(DPO, group=8, num_envs=4), Ranks())

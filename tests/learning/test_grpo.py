@@ -30,7 +30,7 @@ def test_the_first_step_is_reinforce_with_the_groups_advantages():
     learner = make_learner(ONE_STEP, Ranks())
     batch = with_outcomes(play(learner.policy, ONE_STEP, 0, 1), OUTCOMES)
     twin = make_learner(ONE_STEP, Ranks()).policy
-    figures = learner.update(batch, 1)
+    metrics = learner.update(batch, 1)
     total, count = torch.zeros(()), 0
     for world in [*range(4), *range(12, 16)]:
         group = torch.tensor(OUTCOMES[world // 4 * 4 : world // 4 * 4 + 4])
@@ -43,16 +43,16 @@ def test_the_first_step_is_reinforce_with_the_groups_advantages():
     (total / count).backward()
     expected = torch.cat([p.grad.flatten() for p in twin.backbone_parameters() if p.grad is not None])
     torch.testing.assert_close(gradients(learner), expected, atol=1e-6, rtol=1e-4)
-    assert figures["informative_starts"] == 0.5
-    assert figures["first_ratio_error"] < 1e-3 and learner.descent.updates == 1
+    assert metrics["informative_starts"] == 0.5
+    assert metrics["first_ratio_error"] < 1e-3 and learner.descent.updates == 1
 
 
 def test_groups_without_spread_contribute_nothing():
     learner = make_learner(GRPO, Ranks())
     batch = play(learner.policy, GRPO, 0, 1)
     before = {name: value.clone() for name, value in learner.policy.state_dict().items()}
-    figures = learner.update(with_outcomes(batch, [0.0] * 8 + [1.0] * 8), 1)
-    assert figures["informative_starts"] == 0.0 and figures["gradient_norm"] == 0.0 and figures["lr"] == 0.0
+    metrics = learner.update(with_outcomes(batch, [0.0] * 8 + [1.0] * 8), 1)
+    assert metrics["informative_starts"] == 0.0 and metrics["gradient_norm"] == 0.0 and metrics["lr"] == 0.0
     assert learner.descent.updates == 0
     assert all(torch.equal(value, before[name]) for name, value in learner.policy.state_dict().items())
 
@@ -111,4 +111,4 @@ def test_mistakes_are_one_line():
     with pytest.raises(RlvlaError, match=r"grpo\.minibatch must be positive, got 0"):
         GrpoConfig(minibatch=0)
     with pytest.raises(RlvlaError, match=r"grpo\.group 8 does not divide a rank's 12 worlds.*of 16"):
-        make_learner(replace(GRPO, group=8, worlds=24), Ranks(0, 2))
+        make_learner(replace(GRPO, group=8, num_envs=24), Ranks(0, 2))

@@ -41,13 +41,13 @@ def test_a_likelier_good_action_after_the_step_and_none_touched_in_value_warm_up
     learner, batch = learner_and_batch(one_big_step())
     before = {name: p.clone() for name, p in learner.policy.named_parameters()}
     learner.config = replace(learner.config, value_warmup_iterations=1)
-    figures = learner.update(batch, 1)
-    assert figures["kl"] == 0.0 and learner.descent.updates == 0
+    metrics = learner.update(batch, 1)
+    assert metrics["kl"] == 0.0 and learner.descent.updates == 0
     changed = {name for name, p in learner.policy.named_parameters() if not torch.equal(p, before[name])}
     assert changed and all(name.startswith("value_head") for name in changed)
-    figures = learner.update(batch, 2)
+    metrics = learner.update(batch, 2)
     assert learner.descent.updates == 1
-    assert figures["first_ratio_error"] < 1e-3
+    assert metrics["first_ratio_error"] < 1e-3
     advantage = batch.rewards.sum(0) - batch.rewards.sum(0).mean()
     rows = batch.valid[0].nonzero().squeeze(-1)
     score = learner.policy.score(batch.images[0, rows], [batch.instructions[i] for i in rows], batch.tokens[0, rows])
@@ -66,8 +66,8 @@ def test_towers_can_be_left_as_they_are():
 def test_annealed_rates_fall_linearly_to_one_iterations_share():
     learner, batch = learner_and_batch(one_big_step(anneal=True, iterations=10, lr_warmup_updates=1))
     for iteration, share in ((1, 1.0), (6, 0.5), (10, 0.1)):
-        figures = learner.update(batch, iteration)
-        assert figures["lr"] == pytest.approx(PPO.lr * share)
+        metrics = learner.update(batch, iteration)
+        assert metrics["lr"] == pytest.approx(PPO.lr * share)
         assert learner.descent.optimizer.param_groups[1]["lr"] == pytest.approx(PPO.value_lr * share)
         learner, batch = learner_and_batch(learner.config)
 

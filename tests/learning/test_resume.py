@@ -16,7 +16,7 @@ from rlvla_core.learning.distributed import Ranks, launch
 from rlvla_core.policy.bundle import load_bundle
 from rlvla_core.runs import RunDirectory
 
-LONGER = replace(PPO, iterations=8, average_share=0.5)
+LONGER = replace(PPO, iterations=8, average_fraction=0.5)
 
 
 def bundle_weights(path):
@@ -75,7 +75,7 @@ def test_checkpoints_that_are_further_apart_cost_repeated_work_not_another_curve
 
 
 def whole_and_in_parts(ranks, folder):
-    config = replace(PPO, iterations=3, critic="privileged", gate_episodes=0, average_share=0.5)
+    config = replace(PPO, iterations=3, critic="privileged", gate_episodes=0, average_fraction=0.5)
     run_training(ranks, folder / "whole", config)
     run_training(ranks, folder / "parts", replace(config, iterations=1))
     run_training(ranks, folder / "parts", config)
@@ -93,7 +93,7 @@ class Killed(BaseException):
 @pytest.mark.parametrize(("config", "learner"), [(GRPO, GrpoLearner), (DPO, DpoLearner)], ids=["grpo", "dpo"])
 def test_grpo_and_dpo_resume_exactly(config, learner, tmp_path, monkeypatch):
     """Stopped within the fourth update, with a checkpoint of the second: the third is repeated."""
-    config = replace(config, worlds=64)  # so many that even the untrained policy succeeds somewhere in every rollout
+    config = replace(config, num_envs=64)  # so many that even the untrained policy succeeds somewhere in every rollout
     run_training(Ranks(), tmp_path / "whole", config)
     original = learner.update
 

@@ -76,10 +76,10 @@ def test_two_ranks_of_four_worlds_meet_what_one_rank_of_eight_meets():
 
 
 def test_neighbouring_worlds_share_a_start_over_all_ranks():
-    ids = seeds.episode_ids(5, 3, 0, 12, 1000, worlds_per_start=4)
+    ids = seeds.episode_ids(5, 3, 0, 12, 1000, envs_per_start=4)
     assert [len(set(group)) for group in ids.view(3, 4).tolist()] == [1, 1, 1]
     assert len(set(ids.tolist())) == 3
-    assert torch.equal(ids[8:], seeds.episode_ids(5, 3, 8, 4, 1000, worlds_per_start=4))
+    assert torch.equal(ids[8:], seeds.episode_ids(5, 3, 8, 4, 1000, envs_per_start=4))
     # Without groups the starts are those of runs from before there were any.
     assert torch.equal(seeds.episode_ids(5, 3, 0, 3, 1000), ids[::4])
     assert seeds.episode_ids(0, 1, 0, 2, 1 << 20).tolist() == [450969, 314418]

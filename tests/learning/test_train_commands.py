@@ -44,7 +44,7 @@ def warm(data, tmp_path_factory):
     return run
 
 
-PPO = PpoConfig(iterations=1, worlds=8, minibatch=16, value_warmup_iterations=0, gate_episodes=8)
+PPO = PpoConfig(iterations=1, num_envs=8, minibatch=16, value_warmup_iterations=0, gate_episodes=8)
 
 
 def test_from_a_dataset_to_an_improved_bundle(warm, tmp_path, capsys):
@@ -123,7 +123,7 @@ def test_the_other_algorithms_are_commands_of_the_same_kind(name, options, warm,
     assert [record["iteration"] for record in records] == [1, 2]
     shared = {"success_at_end", "success_once", "return", "policy_loss", "kl", "entropy", "gradient_norm", "lr"}
     assert shared | {"first_ratio_error", "env_steps", "seconds"} <= records[0].keys()
-    assert run.config[name]["worlds"] == 8
+    assert run.config[name]["num_envs"] == 8
     assert load_bundle(run.policy_dir).state_dict().keys() == load_bundle(warm / "policy").state_dict().keys()
     capsys.readouterr()
     assert train(3, "--resume", f"--{name}.lr", "1") == 1
@@ -176,7 +176,7 @@ def test_mistakes_are_one_line(warm, data, tmp_path):
         ppo(ranks=3)
     with pytest.raises(RlvlaError, match=r"grpo\.group 8 does not divide a rank's 12 worlds"):
         settings = {"policy": str(warm / "policy"), "directory": tmp_path / "z", "world": "toy", "toy": TOY, "ranks": 1}
-        TrainGrpo(**settings, grpo=GrpoConfig(worlds=12)).run()
+        TrainGrpo(**settings, grpo=GrpoConfig(num_envs=12)).run()
     assert not (tmp_path / "z").exists()
     with pytest.raises(RlvlaError, match="17 episodes of a dataset of 16"):
         TrainSft(data=data, directory=tmp_path / "y", episodes=17, ranks=1).run()

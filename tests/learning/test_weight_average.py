@@ -52,7 +52,7 @@ def test_the_weights_that_learn_are_never_touched_and_come_back_after_use():
 def test_a_runs_bundle_holds_the_mean_and_its_rollouts_do_not_notice(tmp_path):
     config = replace(PPO, iterations=4, gate_episodes=0)
     run_training(Ranks(), tmp_path / "plain", config)
-    run_training(Ranks(), tmp_path / "averaged", replace(config, average_share=1.0))
+    run_training(Ranks(), tmp_path / "averaged", replace(config, average_fraction=1.0))
     names = [name for name, p in load_bundle(tmp_path / "plain" / "policy").model.named_parameters()]
     records = [RunDirectory.open_read_only(tmp_path / each).journal.read() for each in ("plain", "averaged")]
     assert [r["policy_loss"] for r in records[0]] == [r["policy_loss"] for r in records[1]]
@@ -72,7 +72,7 @@ def test_a_runs_bundle_holds_the_mean_and_its_rollouts_do_not_notice(tmp_path):
 
 def test_the_benchmark_plays_the_last_weights_against_their_mean(tmp_path):
     for name, share in (("plain", 0.0), ("averaged", 1.0)):
-        run_training(Ranks(), tmp_path / name, replace(PPO, iterations=3, gate_episodes=0, average_share=share))
+        run_training(Ranks(), tmp_path / name, replace(PPO, iterations=3, gate_episodes=0, average_fraction=share))
     assert last_weights(tmp_path / "averaged", tmp_path / "last") == 3
     last, plain = (load_bundle(path).state_dict() for path in (tmp_path / "last", tmp_path / "plain" / "policy"))
     assert all(torch.equal(last[name], tensor) for name, tensor in plain.items())
@@ -84,9 +84,9 @@ def test_a_checkpoint_without_a_mean_is_refused_by_name(tmp_path):
     config = replace(PPO, iterations=1, gate_episodes=0)
     run_training(Ranks(), tmp_path, config)
     with pytest.raises(RlvlaError, match=r"nothing for average\.0, this run needs"):
-        run_training(Ranks(), tmp_path, replace(config, iterations=2, average_share=0.5))
+        run_training(Ranks(), tmp_path, replace(config, iterations=2, average_fraction=0.5))
 
 
 def test_a_share_is_a_share():
-    with pytest.raises(RlvlaError, match=r"ppo.average_share must be a share from 0 to 1, got 20"):
-        replace(PPO, average_share=20)
+    with pytest.raises(RlvlaError, match=r"ppo.average_fraction must be a fraction from 0 to 1, got 20"):
+        replace(PPO, average_fraction=20)

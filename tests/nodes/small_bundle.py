@@ -1,4 +1,4 @@
-"""A policy bundle for the tests of the nodes: random weights that see the image, the simulated rig's camera."""
+"""A policy bundle for the tests of the nodes: random weights that see the image, the simulated robot's camera."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""sim_robot_node in a real ROS graph: it is the Rig behind topics, and refuses what a driver would refuse."""
+"""sim_robot_node in a real ROS graph: it is the SimRobot behind topics, and refuses what a driver would refuse."""
 
 import time
 from itertools import pairwise
@@ -19,14 +19,14 @@ from rlvla_nodes import topics
 from rlvla_nodes.convert import camera_info_message, image_of, to_seconds
 from rlvla_nodes.sim_robot_node import SimRobotNode
 from rlvla_sim import WorldConfig
-from rlvla_sim.sim_robot import Rig
+from rlvla_sim.sim_robot import SimRobot
 
 SMALL = {"image_width": 64, "image_height": 64}
 MAX_STEPS, EPISODE, POINTS, TICK_S = 4, 77, 20, 0.01
 
 
 class Driver:
-    """Whoever commands the simulated rig and looks at it."""
+    """Whoever commands the simulated robot and looks at it."""
 
     def __init__(self, graph: Graph, *, lock_step: bool = True, **parameters: Any) -> None:
         self.graph = graph
@@ -65,7 +65,7 @@ class Driver:
         return self.call(self._result, EpisodeResult.Request())
 
     def move(self, angles: np.ndarray, openings: np.ndarray, /, **changes: Any) -> None:
-        message = JointTarget(header=Header(), joints=list(self.robot.rig.robot.arm_joints), tick=TICK_S)
+        message = JointTarget(header=Header(), joints=list(self.robot.sim_robot.robot.arm_joints), tick=TICK_S)
         message.positions, message.openings = np.ravel(angles).tolist(), np.ravel(openings).tolist()
         for name, value in changes.items():
             setattr(message, name, value)
@@ -88,10 +88,10 @@ class Driver:
         return str(heard[-1].data)
 
 
-def swings(rig: Rig, count: int, seed: int = 0) -> list[tuple[np.ndarray, np.ndarray]]:
+def swings(sim_robot: SimRobot, count: int, seed: int = 0) -> list[tuple[np.ndarray, np.ndarray]]:
     """Targets of a control period each: every joint goes its own way, the fingers close."""
     rng = np.random.default_rng(seed)
-    joints, opening = rig.target
+    joints, opening = sim_robot.target
     found = []
     for i in range(count):
         step = rng.uniform(-0.05, 0.05, joints.shape)
@@ -102,29 +102,29 @@ def swings(rig: Rig, count: int, seed: int = 0) -> list[tuple[np.ndarray, np.nda
 
 def test_one_target_gives_one_image_the_rigs_own_until_the_time_is_over(graph):
     driver = Driver(graph, max_steps=MAX_STEPS)
-    rig = Rig(WorldConfig(max_steps=MAX_STEPS))
+    sim_robot = SimRobot(WorldConfig(max_steps=MAX_STEPS))
     answer = driver.reset(EPISODE)
-    rig.reset(EPISODE)
-    assert answer.success and answer.instruction == rig.world.instruction
+    sim_robot.reset(EPISODE)
+    assert answer.success and answer.instruction == sim_robot.world.instruction
     assert graph.until(lambda: driver.images and driver.images[-1].header.stamp == answer.stamp)
     del driver.images[:-1], driver.states[:-1], driver.infos[:-1]
-    assert np.array_equal(image_of(driver.images[0]), rig.world.image())
-    assert driver.infos[0] == camera_info_message(rig.camera, driver.images[0].header)
-    for i, (joints, openings) in enumerate(swings(rig, MAX_STEPS + 2)):
-        if not rig.over:
-            rig.play(joints, openings, TICK_S)
+    assert np.array_equal(image_of(driver.images[0]), sim_robot.world.image())
+    assert driver.infos[0] == camera_info_message(sim_robot.camera, driver.images[0].header)
+    for i, (joints, openings) in enumerate(swings(sim_robot, MAX_STEPS + 2)):
+        if not sim_robot.over:
+            sim_robot.play(joints, openings, TICK_S)
         driver.move(joints, openings)
         assert graph.until(lambda i=i: len(driver.states) == i + 2)
         result = driver.result()
-        state, (positions, velocities) = driver.states[-1], rig.joint_state()
-        assert state.name == [*rig.robot.arm_joints, *rig.robot.finger_joints]
+        state, (positions, velocities) = driver.states[-1], sim_robot.joint_state()
+        assert state.name == [*sim_robot.robot.arm_joints, *sim_robot.robot.finger_joints]
         assert np.array_equal(state.position, positions) and np.array_equal(state.velocity, velocities)
         assert to_seconds(state.header.stamp) == pytest.approx(to_seconds(answer.stamp) + 0.2 * (i + 1))
         assert (result.episode_id, result.steps) == (EPISODE, min(i + 1, MAX_STEPS))
-        assert (result.success, result.success_once) == (rig.world.success, rig.success_once)
+        assert (result.success, result.success_once) == (sim_robot.world.success, sim_robot.success_once)
         assert len(driver.images) == min(i + 2, MAX_STEPS), "none of the end, none after it"
-        if not rig.over:
-            assert np.array_equal(image_of(driver.images[-1]), rig.world.image())
+        if not sim_robot.over:
+            assert np.array_equal(image_of(driver.images[-1]), sim_robot.world.image())
             assert driver.images[-1].header.stamp == state.header.stamp
     images = [image_of(image) for image in driver.images]
     assert all((a != b).any() for a, b in pairwise(images)), "the arm does not show: the test is void"
@@ -132,21 +132,21 @@ def test_one_target_gives_one_image_the_rigs_own_until_the_time_is_over(graph):
 
 def test_a_reset_is_told_to_everybody_and_a_bad_one_changes_nothing(graph):
     driver = Driver(graph, episode=5)
-    rig = Rig(WorldConfig())
+    sim_robot = SimRobot(WorldConfig())
     for episode in (5, EPISODE, 1234):
-        rig.reset(episode)
+        sim_robot.reset(episode)
         if episode != 5:
             before = driver.result()
             answer = driver.reset(episode)
-            assert (answer.success, answer.message, answer.instruction) == (True, "", rig.world.instruction)
+            assert (answer.success, answer.message, answer.instruction) == (True, "", sim_robot.world.instruction)
             assert before.episode_id != episode
         assert driver.result().episode_id == episode
-        assert driver.latched(topics.INSTRUCTION) == rig.world.instruction
-        assert np.array_equal(driver.robot.rig.world.image(), rig.world.image())
-    assert driver.latched(topics.ROBOT_DESCRIPTION) == rig.robot.urdf().read_text()
+        assert driver.latched(topics.INSTRUCTION) == sim_robot.world.instruction
+        assert np.array_equal(driver.robot.sim_robot.world.image(), sim_robot.world.image())
+    assert driver.latched(topics.ROBOT_DESCRIPTION) == sim_robot.robot.urdf().read_text()
     assert graph.until(lambda: driver.images)
     count, stamp = len(driver.images), driver.images[-1].header.stamp
-    for bad in (len(rig.episodes), 2**63):
+    for bad in (len(sim_robot.episodes), 2**63):
         answer = driver.reset(bad)
         assert not answer.success and f"episode id {bad} is outside the grid `train`" in answer.message
     assert driver.result().episode_id == 1234
@@ -156,9 +156,9 @@ def test_a_reset_is_told_to_everybody_and_a_bad_one_changes_nothing(graph):
 @pytest.mark.parametrize("lock_step", [True, False])
 def test_a_bad_target_is_refused_and_moves_nothing(graph, lock_step):
     driver = Driver(graph, lock_step=lock_step)
-    rig = driver.robot.rig
-    joints, openings = swings(rig, 1)[0]
-    names = list(rig.robot.arm_joints)
+    sim_robot = driver.robot.sim_robot
+    joints, openings = swings(sim_robot, 1)[0]
+    names = list(sim_robot.robot.arm_joints)
     nan, inf, far = joints.copy(), openings.copy(), joints.copy()
     nan[3, 2], inf[5], far[7, 0] = np.nan, np.inf, joints[7, 0] + 0.5
     flat = joints.ravel().tolist()
@@ -176,20 +176,20 @@ def test_a_bad_target_is_refused_and_moves_nothing(graph, lock_step):
         ({"positions": far.ravel().tolist()}, "it jumps by 0.5"),
         ({"positions": (joints + 1.0).ravel().tolist()}, "it jumps by 1.0"),
     ]
-    target, steps = rig.target[0].copy(), driver.result().steps
-    qpos = rig.world.physics.articulation.qpos.copy()
+    target, steps = sim_robot.target[0].copy(), driver.result().steps
+    qpos = sim_robot.world.physics.articulation.qpos.copy()
     for changes, line in bad:
         driver.move(joints, openings, **changes)
         assert graph.until(lambda: driver.robot._refused)
         assert line in driver.line() and driver.status.level == DiagnosticStatus.ERROR
-        assert np.array_equal(rig.target[0], target)
+        assert np.array_equal(sim_robot.target[0], target)
         if lock_step:
-            assert np.array_equal(rig.world.physics.articulation.qpos, qpos) and driver.result().steps == steps
+            assert np.array_equal(sim_robot.world.physics.articulation.qpos, qpos) and driver.result().steps == steps
         driver.robot._refused = ""
     driver.move(joints, openings, joints=["elbow"])
     assert graph.until(lambda: driver.robot._refused)
     driver.move(joints, openings)
-    assert graph.until(lambda: np.array_equal(rig.target[0], joints[-1]))
+    assert graph.until(lambda: np.array_equal(sim_robot.target[0], joints[-1]))
     assert driver.line() == "simulating" and driver.status.level == DiagnosticStatus.OK
 
 
@@ -202,12 +202,12 @@ def test_without_a_camera_of_its_own_the_rig_leaves_the_image_topic_to_another(g
 
 def test_in_real_time_everything_comes_at_its_rate(graph):
     driver = Driver(graph, lock_step=False, camera_hz=10.0)
-    rig = driver.robot.rig
+    sim_robot = driver.robot.sim_robot
     assert graph.until(lambda: len(driver.states) > 5)
     driver.states.clear(), driver.images.clear()
-    began, substeps = time.monotonic(), rig._substep
+    began, substeps = time.monotonic(), sim_robot._substep
     graph.spin(2.0)
-    passed, played = time.monotonic() - began, (rig._substep - substeps) / rig.config.physics_hz
+    passed, played = time.monotonic() - began, (sim_robot._substep - substeps) / sim_robot.config.physics_hz
     late = float(driver.robot._late_s)
     stamps = [[to_seconds(message.header.stamp) for message in kind] for kind in (driver.states, driver.images)]
     rates = [(len(times) - 1) / (times[-1] - times[0]) for times in stamps]
@@ -222,7 +222,7 @@ def test_in_real_time_everything_comes_at_its_rate(graph):
 def test_the_arm_goes_where_it_is_told_and_says_when_nobody_tells_it(graph):
     driver = Driver(graph, lock_step=False)
     assert "no joint targets" in driver.line() and driver.status.level == DiagnosticStatus.WARN
-    joints, opening = driver.robot.rig.target
+    joints, opening = driver.robot.sim_robot.target
     goal = joints + np.linspace(-0.1, 0.1, len(joints))
     timer = driver.node.create_timer(0.02, lambda: driver.move(goal, np.array([opening])))
 
@@ -242,11 +242,13 @@ def test_after_a_stall_time_is_set_back_and_images_go_on_at_once(graph):
     driver = Driver(graph, lock_step=False, camera_hz=20.0)
     assert graph.until(lambda: len(driver.images) > 2)
     time.sleep(1.0)
-    count, played, began = len(driver.images), driver.robot.rig._substep, time.monotonic()
+    count, played, began = len(driver.images), driver.robot.sim_robot._substep, time.monotonic()
     assert graph.until(lambda: len(driver.images) >= count + 4, 2.0)
     assert time.monotonic() - began < 0.6
     assert driver.robot._late_s > 0.5
-    assert 0 < driver.robot.rig._substep - played < 1.0 * driver.robot.rig.config.physics_hz, "not made up for"
+    assert 0 < driver.robot.sim_robot._substep - played < 1.0 * driver.robot.sim_robot.config.physics_hz, (
+        "not made up for"
+    )
     driver.line()
     assert float({each.key: each.value for each in driver.status.values}["behind real time [s]"]) > 0.5
 

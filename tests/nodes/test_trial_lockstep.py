@@ -1,7 +1,7 @@
-"""The whole chain in lock-step, as processes: a trial by action, the arbiter, the simulated rig, driven to a success.
+"""The whole chain in lock-step, as processes: a trial by action, the arbiter, the simulated robot, driven to a success.
 
-The part of the policy is played by the scripted expert, which looks at a twin of the rig: the twin plays the setpoints
-that the arbiter publishes, and its images must be those of the simulated rig.
+The part of the policy is played by the scripted expert, which looks at a twin of the robot: the twin plays the
+setpoints that the arbiter publishes, and its images must be those of the simulated robot.
 """
 
 import numpy as np
@@ -19,7 +19,7 @@ from rlvla_nodes.convert import image_of
 from rlvla_nodes.graph import config_folder
 from rlvla_sim import WorldConfig
 from rlvla_sim.expert import Expert, ExpertConfig
-from rlvla_sim.sim_robot import Rig
+from rlvla_sim.sim_robot import SimRobot
 
 EPISODE, MAX_STEPS = 100_003, 40
 ARM = config_folder("") / "arms" / "widowx250s.yaml"
@@ -30,7 +30,7 @@ class ExpertNode(Node):
 
     def __init__(self, **kwargs) -> None:
         super().__init__("policy_node", **kwargs)
-        self.twin = Rig(WorldConfig(image_width=64, image_height=64, max_steps=MAX_STEPS))
+        self.twin = SimRobot(WorldConfig(image_width=64, image_height=64, max_steps=MAX_STEPS))
         self.arm = ArmModel(self.twin.robot.urdf().read_text(), ArmConfig.from_yaml(ARM))
         self.state, self.image, self.answered = ArbiterState(), None, None
         self.step = 0
@@ -75,7 +75,7 @@ class ExpertNode(Node):
 
 
 @pytest.fixture
-def rig(graph: Graph):
+def robot_graph(graph: Graph):
     size = ["-p", "image_width:=64", "-p", "image_height:=64", "-p", f"max_steps:={MAX_STEPS}"]
     lock = ["-p", "lock_step:=true"]
     graph.process("rlvla_nodes", "sim_robot_node", "--ros-args", *size, *lock)
@@ -91,18 +91,18 @@ def send(graph: Graph, client: ActionClient, feedback=None, **goal):
 
 
 @pytest.mark.timeout(120, method="thread")
-def test_a_trial_is_driven_to_a_success_and_bad_goals_are_refused(rig: Graph):
-    expert = rig.make(ExpertNode)
-    client = ActionClient(rig.make(Node, "operator"), RunTrial, topics.RUN_TRIAL)
-    assert rig.until(client.server_is_ready, 60)
+def test_a_trial_is_driven_to_a_success_and_bad_goals_are_refused(robot_graph: Graph):
+    expert = robot_graph.make(ExpertNode)
+    client = ActionClient(robot_graph.make(Node, "operator"), RunTrial, topics.RUN_TRIAL)
+    assert robot_graph.until(client.server_is_ready, 60)
 
-    refused = send(rig, client, episode_id=1, max_steps=0, timeout=1.0)
+    refused = send(robot_graph, client, episode_id=1, max_steps=0, timeout=1.0)
     assert not refused.accepted
 
     expert.begin(EPISODE)
     steps: list[int] = []
     handle = send(
-        rig,
+        robot_graph,
         client,
         lambda message: steps.append(message.feedback.step),
         episode_id=EPISODE,
@@ -111,31 +111,31 @@ def test_a_trial_is_driven_to_a_success_and_bad_goals_are_refused(rig: Graph):
         timeout=60.0,
     )
     assert handle.accepted
-    second = send(rig, client, episode_id=1, max_steps=1, timeout=1.0)
+    second = send(robot_graph, client, episode_id=1, max_steps=1, timeout=1.0)
     assert not second.accepted, "two trials at once"
     finished = handle.get_result_async()
-    assert rig.until(finished.done, 60)
+    assert robot_graph.until(finished.done, 60)
     result = finished.result().result
     assert (result.ended_by, result.steps, result.episode_id) == ("steps", MAX_STEPS, EPISODE)
     assert result.success and result.success_once
     assert expert.twin.world.success
     assert steps == sorted(steps) and steps[-1] == MAX_STEPS
 
-    bad = send(rig, client, episode_id=2**40, max_steps=1, timeout=5.0).get_result_async()
-    assert rig.until(bad.done, 20)
+    bad = send(robot_graph, client, episode_id=2**40, max_steps=1, timeout=5.0).get_result_async()
+    assert robot_graph.until(bad.done, 20)
     assert "is outside the grid `train`" in bad.result().result.ended_by
 
 
 @pytest.mark.timeout(120, method="thread")
-def test_a_cancelled_trial_holds_the_arm(rig: Graph):
-    client = ActionClient(rig.make(Node, "policy_node"), RunTrial, topics.RUN_TRIAL)
+def test_a_cancelled_trial_holds_the_arm(robot_graph: Graph):
+    client = ActionClient(robot_graph.make(Node, "policy_node"), RunTrial, topics.RUN_TRIAL)
     states: list[ArbiterState] = []
-    watcher = rig.make(Node, "watcher")
+    watcher = robot_graph.make(Node, "watcher")
     watcher.create_subscription(ArbiterState, topics.ARBITER_STATE, states.append, topics.LATCHED)
-    assert rig.until(client.server_is_ready, 60)
-    handle = send(rig, client, episode_id=5, max_steps=10, timeout=60.0)
-    assert rig.until(lambda: states and states[-1].mode == ArbiterState.POLICY, 20)
+    assert robot_graph.until(client.server_is_ready, 60)
+    handle = send(robot_graph, client, episode_id=5, max_steps=10, timeout=60.0)
+    assert robot_graph.until(lambda: states and states[-1].mode == ArbiterState.POLICY, 20)
     cancelled, finished = handle.cancel_goal_async(), handle.get_result_async()
-    assert rig.until(lambda: cancelled.done() and finished.done(), 20)
+    assert robot_graph.until(lambda: cancelled.done() and finished.done(), 20)
     assert finished.result().result.ended_by == "cancelled"
-    assert rig.until(lambda: states[-1].mode == ArbiterState.HOLD, 5)
+    assert robot_graph.until(lambda: states[-1].mode == ArbiterState.HOLD, 5)

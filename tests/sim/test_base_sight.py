@@ -10,7 +10,7 @@ from rlvla_sim.pretraining.scenes import Scenes
 def test_it_finds_the_named_thing() -> None:
     """Where the hand is not over the object anyway, half of the answers are within 1 cm in each direction, and much
     better than a guess at the mean; so are the turns that grasps need, where they need one."""
-    seen = base_sight.figures(*base_sight.answers(TINY_BASE, Scenes(WorldConfig()), 160))
+    seen = base_sight.metrics(*base_sight.answers(TINY_BASE, Scenes(WorldConfig()), 160))
     assert seen["away"] > 40 and seen["turned"] > 20
     assert seen["hand_right"] > 0.85
     assert seen["turn_rad"] < 0.6 * seen["turn_guess_rad"]

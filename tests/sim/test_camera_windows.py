@@ -45,7 +45,7 @@ def test_every_thing_of_every_test_is_in_it(name):
     for episode_id in frozen_episodes(name, 256).ids:
         episode = config.grid.decode(episode_id)
         places |= {episode.object_xy, episode.receptacle_xy}
-        places |= {episode.extra.xy} if episode.extra is not None else set()
+        places |= {episode.distractor.xy} if episode.distractor is not None else set()
         places |= {tuple(episode.move_to[:2])} if episode.move_to is not None else set()
     world = np.array([[*xy, TABLE_HEIGHT + 0.015, 1.0] for xy in places])
     base = world @ np.linalg.inv(arm.world_from_base).T

@@ -66,7 +66,7 @@ def test_encode_inverts_digits(name: str, fraction: float) -> None:
     start = grid.decode(episode_id)
     assert start.episode_id == episode_id
     places = [start.object_xy, start.receptacle_xy]
-    places += [start.extra.xy] if start.extra else []
+    places += [start.distractor.xy] if start.distractor else []
     places += [start.move_to] if start.move_to else []
     assert all(math.dist(a, b) > 0.070 for a, b in itertools.combinations(places, 2))
 
@@ -89,7 +89,9 @@ def test_ids_of_the_first_sets_mean_what_they_always_did(name: str, fraction: fl
     assert (start.object, start.receptacle, start.table) == (thing, receptacle, table)
     assert (start.object_xy, start.receptacle_xy, start.object_yaw) == (object_xy, receptacle_xy, yaw)
     assert start.joint_offset == offset and start.template == "put {object} on {receptacle}"
-    assert start.extra is None and start.veil is None and start.texture is None and start.move_to is None
+    assert (
+        start.distractor is None and start.texture_overlay is None and start.texture is None and start.move_to is None
+    )
 
 
 def test_yaw_is_the_lowest_digit_and_object_the_highest() -> None:

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from rlvla_core.errors import RlvlaError
+from rlvla_sim.pretraining import dataset
 from rlvla_sim.pretraining.dataset import SceneDataset, ScenePlan, collect_scenes, shard_path
 
 

@@ -13,7 +13,7 @@ from sapien import physx
 
 from rlvla_core.errors import RlvlaError
 from rlvla_sim import WorldConfig, make_env
-from rlvla_sim.camera_renderer import Stage
+from rlvla_sim.camera_renderer import CameraRenderer
 from rlvla_sim.expert import ExpertConfig, collect_episodes
 from rlvla_sim.kinematics import Chain, pose_error
 from rlvla_sim.maniskill.vec_env import ManiSkillVecEnv
@@ -117,7 +117,7 @@ def test_each_kind_of_world_has_its_own_shapes(assets: None) -> None:
     for spec in (OWN, PAPER, OWN):
         (shape,) = Physics(spec, 0.01).fingers[0].collision_shapes
         fingers.append(shape)
-        shown.append(set(Stage(spec, spec.seen("whole", 16, 16), 1).links))
+        shown.append(set(CameraRenderer(spec, spec.seen("whole", 16, 16), 1).links))
     assert [type(finger) for finger in fingers] == [BOX, MESH, BOX]
     pose = fingers[1].local_pose
     corners = fingers[1].vertices * fingers[1].scale @ pose.to_transformation_matrix()[:3, :3].T + pose.p

@@ -64,12 +64,12 @@ def clean_twin(name: str, episode_id: int) -> int:
 @pytest.mark.parametrize("name", ["dynamic-texture-weak", "dynamic-texture-strong"])
 def test_a_texture_covers_robot_and_objects_and_nothing_else(name: str, width: int, height: int, scale: int) -> None:
     size = {"image_width": width, "image_height": height, "supersampling": scale}
-    share = 0.3 if name.endswith("weak") else 0.5
+    opacity = 0.3 if name.endswith("weak") else 0.5
     (episode_id,) = frozen_episodes(name, 1).ids
     _, (clean,) = worlds(WorldConfig(**size), [clean_twin(name, episode_id)])
     env, (image,) = worlds(WorldConfig(episode_set=name, **size), [episode_id])
     world = env.worlds[0]
-    _, alpha = shrunk(world.stage.render(), height)
+    _, alpha = shrunk(world.renderer.render(), height)
     rows, columns = (np.flatnonzero((alpha[..., 0] > 0).any(axis)) for axis in (1, 0))
     box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
     texture = torch.tensor(world.assets.textures[world.episode.texture or 0].image(width, height)).float()
@@ -78,7 +78,7 @@ def test_a_texture_covers_robot_and_objects_and_nothing_else(name: str, width: i
     )[0].permute(1, 2, 0)
     outside, inside = alpha[..., 0] == 0, (alpha[..., 0] == 1)[box]
     assert torch.equal(image[outside], clean[outside])
-    expected = share * pattern + (1 - share) * clean[box].float()
+    expected = opacity * pattern + (1 - opacity) * clean[box].float()
     assert inside.sum() > 40 and (image[box].float() - expected).abs()[inside].max() < 1.5
 
 
@@ -91,7 +91,7 @@ def test_strong_noise_is_the_mean_of_the_clean_image_and_a_window(width: int, he
     _, (weak,) = worlds(WorldConfig(episode_set="dynamic-noise-weak", **size), [episode_id])
     world = env.worlds[0]
     texture = torch.tensor(world.assets.textures[world.episode.texture or 0].image(2 * width, 2 * height)).float()
-    _, alpha = shrunk(world.stage.render(), height)
+    _, alpha = shrunk(world.renderer.render(), height)
     rows, columns = (np.flatnonzero((alpha[..., 0] > 0).any(axis)) for axis in (1, 0))
     top, left = (rows[0] + rows[-1] + 1) // 2, (columns[0] + columns[-1] + 1) // 2
     window = texture[top : top + height, left : left + width]
@@ -134,9 +134,9 @@ def test_the_second_body_is_seen_stands_at_its_place_and_is_not_in_the_state(nam
     config = WorldConfig(episode_set=name)
     env, images = worlds(config, frozen_episodes(name, 4).ids)
     for world, image in zip(env.worlds, images, strict=True):
-        extra = world.episode.extra
-        assert extra is not None and len(world.bodies) == 3
-        assert world.bodies[2].entity.pose.p[:2] == pytest.approx(extra.xy, abs=0.01)
+        distractor = world.episode.distractor
+        assert distractor is not None and len(world.bodies) == 3
+        assert world.bodies[2].entity.pose.p[:2] == pytest.approx(distractor.xy, abs=0.01)
         pose = world.bodies[2].entity.pose
         pose.p = [*pose.p[:2], pose.p[2] - 1.0]
         before = world.state()

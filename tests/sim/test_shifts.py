@@ -112,42 +112,46 @@ def test_the_third_place_is_far_from_the_object(name: str) -> None:
     grid = episode_set(name)
     for index in range(0, 2104, 7):
         start = grid.decode(grid.encode(Digits(places=index, yaw=1)))
-        third = start.move_to if start.extra is None else start.extra.xy
+        third = start.move_to if start.distractor is None else start.distractor.xy
         assert third is not None and math.dist(start.object_xy, third) > 0.15 - 1e-9
-        assert start.extra is None or start.extra.yaw == start.object_yaw
+        assert start.distractor is None or start.distractor.yaw == start.object_yaw
 
 
-def companions(name: str, as_released: bool = False) -> list[bool]:
-    """Of every choice of a target and its companion: whether they are two."""
+def distractors_fit(name: str, as_released: bool = False) -> list[bool]:
+    """Of every choice of a target and its distractor: whether they are two."""
     grid = episode_set(name, as_released)
     choices = grid.radices
     starts = [
-        grid.decode(grid.encode(Digits(object=thing, receptacle=place, companion=other)))
+        grid.decode(grid.encode(Digits(object=thing, receptacle=place, distractor=other)))
         for thing in range(choices.object)
         for place in range(choices.receptacle)
-        for other in range(choices.companion)
+        for other in range(choices.distractor)
     ]
-    pairs = {(start.object, start.receptacle, start.extra.kind, start.extra.index) for start in starts if start.extra}
-    assert len(pairs) == sum(start.extra is not None for start in starts)
+    pairs = {
+        (start.object, start.receptacle, start.distractor.kind, start.distractor.index)
+        for start in starts
+        if start.distractor
+    }
+    assert len(pairs) == sum(start.distractor is not None for start in starts)
     for thing, place, kind, index in pairs:
         assert index != (thing if kind == "object" else place)
-    return [start.extra is not None for start in starts]
+    return [start.distractor is not None for start in starts]
 
 
 @pytest.mark.parametrize(
     "name", ["multi-object-seen", "multi-object-unseen", "distractor-receptacle", "multi-receptacle"]
 )
 def test_a_distractor_is_never_the_target_and_every_other_one_is_there(name: str) -> None:
-    assert all(companions(name))
+    assert all(distractors_fit(name))
 
 
 def test_as_released_an_eighth_of_the_unseen_pairs_is_one_object_alone() -> None:
-    alone = companions("multi-object-unseen", as_released=True)
+    alone = distractors_fit("multi-object-unseen", as_released=True)
     assert len(alone) == 72 and alone.count(False) == 9
     grid = episode_set("multi-object-unseen", as_released=True)
     third = grid.positions[123][2]
-    starts = [grid.decode(grid.encode(Digits(companion=i, places=123))) for i in range(8)]
-    assert [start.object_xy == third for start in starts] == [start.extra is None for start in starts]
+    starts = [grid.decode(grid.encode(Digits(distractor=i, places=123))) for i in range(8)]
+    assert [start.object_xy == third for start in starts] == [start.distractor is None for start in starts]
 
 
 def test_as_released_grids_have_another_name_where_they_differ_and_only_there() -> None:
@@ -165,7 +169,10 @@ def test_as_released_grids_have_another_name_where_they_differ_and_only_there() 
 def test_shifts_combine_unless_they_change_the_same_thing() -> None:
     both = episode_set("dynamic-noise-weak+unseen-tables")
     assert both.name == "unseen-tables+dynamic-noise-weak"
-    assert both.tables == episode_set("unseen-tables").tables and both.veil == episode_set("dynamic-noise-weak").veil
+    assert (
+        both.tables == episode_set("unseen-tables").tables
+        and both.texture_overlay == episode_set("dynamic-noise-weak").texture_overlay
+    )
     assert episode_set("unseen-objects+unseen-tables").decode(77) == episode_set("test").decode(77)
     with pytest.raises(RlvlaError, match=r"`moved-object` and `multi-object-seen` both change positions"):
         episode_set("multi-object-seen+moved-object")

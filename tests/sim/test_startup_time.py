@@ -1,4 +1,4 @@
-"""The stage's own table of reflections: it saves seconds a process and must not change a pixel."""
+"""The renderer's own table of reflections: it saves seconds a process and must not change a pixel."""
 
 import json
 import subprocess

@@ -7,7 +7,7 @@ import torch
 from rlvla_sim.assets import catalogue
 from rlvla_sim.camera_renderer import overlay, shrunk
 from rlvla_sim.maniskill.overlay import overlay_batch
-from rlvla_sim.texture_overlay import Veil, foreground_box, stretched, veiled, window
+from rlvla_sim.texture_overlay import TextureOverlay, foreground_box, stretched, window, with_texture
 
 
 def ints(*values: int) -> tuple[np.ndarray, ...]:
@@ -56,8 +56,10 @@ def test_the_window_starts_at_the_centre_of_the_box(
     assert np.array_equal(seen, texture[0, row : row + size[0], column : column + size[1]])
 
 
-@pytest.mark.parametrize("veil", [Veil(over="foreground", share=0.5), Veil(over="image", share=0.5)])
-def test_a_small_image_is_the_small_version_of_a_large_one(veil: Veil) -> None:
+@pytest.mark.parametrize(
+    "texture_overlay", [TextureOverlay(over="foreground", opacity=0.5), TextureOverlay(over="image", opacity=0.5)]
+)
+def test_a_small_image_is_the_small_version_of_a_large_one(texture_overlay: TextureOverlay) -> None:
     """The same scene drawn at 64 x 48, and at 640 x 480 and averaged down; other box or window: far off."""
     asset = catalogue().textures[4]  # a cloud: no detail finer than a small image's pixel
 
@@ -65,7 +67,13 @@ def test_a_small_image_is_the_small_version_of_a_large_one(veil: Veil) -> None:
         alpha = np.zeros((1, 48 * scale, 64 * scale, 1), np.float32)
         alpha[:, 10 * scale : 30 * scale, left * scale : (left + 24) * scale] = 1.0
         background = np.full((*alpha.shape[:3], 3), 50.0, np.float32)
-        image = veiled(100.0 * alpha, alpha, background, veil.texture(asset, 64 * scale, 48 * scale)[None], veil)
+        image = with_texture(
+            100.0 * alpha,
+            alpha,
+            background,
+            texture_overlay.texture(asset, 64 * scale, 48 * scale)[None],
+            texture_overlay,
+        )
         return image[0].reshape(48, scale, 64, scale, 3).mean(axis=(1, 3))[10:30, 28:44]
 
     drawn, reference, elsewhere = small(1, 20), small(10, 20), small(10, 28)
@@ -73,20 +81,24 @@ def test_a_small_image_is_the_small_version_of_a_large_one(veil: Veil) -> None:
 
 
 @pytest.mark.parametrize("scale", [1, 2])
-@pytest.mark.parametrize("veil", [Veil(over="foreground", share=0.3), Veil(over="image", share=0.5)])
-def test_torch_agrees_with_numpy(veil: Veil, scale: int) -> None:
+@pytest.mark.parametrize(
+    "texture_overlay", [TextureOverlay(over="foreground", opacity=0.3), TextureOverlay(over="image", opacity=0.5)]
+)
+def test_torch_agrees_with_numpy(texture_overlay: TextureOverlay, scale: int) -> None:
     rng = np.random.default_rng(1)
     mask = np.zeros((2, 20 * scale, 30 * scale, 1), bool)
     mask[0, 3:15, 4:9] = mask[1, 5 * scale :, 11:40] = True
     colour = rng.integers(0, 256, (*mask.shape[:3], 3), dtype=np.uint8) * mask
     background = rng.integers(0, 256, (2, 20, 30, 3)).astype(np.float32)
-    texture = np.stack([veil.texture(catalogue().textures[i], 30, 20) for i in (4, 7)])
+    texture = np.stack([texture_overlay.texture(catalogue().textures[i], 30, 20) for i in (4, 7)])
     tensors = [torch.from_numpy(part) for part in (colour, mask, background)]
-    theirs = overlay_batch(*tensors, veil, torch.from_numpy(texture)).numpy()
+    theirs = overlay_batch(*tensors, texture_overlay, torch.from_numpy(texture)).numpy()
     for i in range(2):
         drawn = np.concatenate([colour[i], 255 * mask[i].astype(np.uint8)], axis=-1)
         front, alpha = shrunk(drawn, 20)
-        ours = (veiled(front[None], alpha[None], background[i : i + 1], texture[i : i + 1], veil)[0] + 0.5).astype(int)
+        ours = (
+            with_texture(front[None], alpha[None], background[i : i + 1], texture[i : i + 1], texture_overlay)[0] + 0.5
+        ).astype(int)
         assert np.abs(ours - theirs[i]).max() <= 1
         assert np.abs(overlay(drawn, background[i]).astype(int) - ours).max() > 10, "the texture shows"
 
@@ -97,8 +109,8 @@ def test_coupled_images_of_a_batch_share_the_largest_box() -> None:
     mask[0, 3:13, 4:14] = mask[1, 5:35, 11:51] = True
     colour, background = torch.zeros(2, 40, 60, 3, dtype=torch.uint8), torch.zeros(2, 40, 60, 3)
     textures = torch.rand(1, 40, 60, 3).expand(2, -1, -1, -1) * 255
-    veil = Veil(over="foreground", share=1.0, coupled=True)
-    small, large = overlay_batch(colour, mask, background, veil, textures)
+    texture_overlay = TextureOverlay(over="foreground", opacity=1.0, coupled=True)
+    small, large = overlay_batch(colour, mask, background, texture_overlay, textures)
     assert torch.equal(small[3:13, 4:14], large[5:15, 11:21])
-    free = overlay_batch(colour, mask, background, Veil(over="foreground", share=1.0), textures)
+    free = overlay_batch(colour, mask, background, TextureOverlay(over="foreground", opacity=1.0), textures)
     assert torch.equal(free[1], large) and not torch.equal(free[0], small)

@@ -103,7 +103,7 @@ def test_the_object_is_seen_where_the_camera_model_puts_it(pair: CpuVecEnv) -> N
         point = state[row, STATE_SLICES["receptacle_position"]].numpy() - np.array(camera.position_in_base)
         forward, left, up = rotation.T @ point
         u, v = camera.cx - camera.fx * left / forward, camera.cy - camera.fy * up / forward
-        foreground = world.stage.render()[..., 3].reshape(64, 2, 64, 2).mean(axis=(1, 3))
+        foreground = world.renderer.render()[..., 3].reshape(64, 2, 64, 2).mean(axis=(1, 3))
         assert foreground[int(v), int(u)] == 255, "the plate's centre is drawn at its projection"
         assert foreground[60, 40] == 0, "the free table is background"
 

@@ -5,7 +5,7 @@ import io
 from collections.abc import Iterable, Sequence
 
 from rlvla_core.evaluation.statistics import wilson
-from rlvla_core.evaluation.study.comparisons import CHAMPION
+from rlvla_core.evaluation.study.comparisons import REFERENCE
 from rlvla_core.evaluation.study.curves import COLUMNS
 from rlvla_core.evaluation.study.estimates import Estimate, axis_weights, estimate, ood_weights
 from rlvla_core.evaluation.study.findings import Findings
@@ -70,12 +70,12 @@ def _numbers(found: Estimate) -> tuple[Value, ...]:
 
 
 def _paired(findings: Findings) -> str:
-    header = "rival champion training_seed test axis temperature n rival_successes champion_successes only_rival"
-    header += " only_champion difference low high p holm_p holm_tests"
+    header = "candidate reference training_seed test axis temperature n candidate_successes reference_successes"
+    header += " only_candidate only_reference difference low high p holm_p holm_tests"
     rows: list[Sequence[Value]] = []
     for pair in findings.pairs:
         row = pair.comparison
-        who = (pair.rival, CHAMPION, pair.training_seed, pair.test.name, pair.test.axis, f"{pair.temperature:g}")
+        who = (pair.candidate, REFERENCE, pair.training_seed, pair.test.name, pair.test.axis, f"{pair.temperature:g}")
         counts = (row.n, row.before, row.after, row.only_before, row.only_after)
         rows.append((*who, *counts, row.difference, row.low, row.high, row.p_value, pair.holm_p, pair.family))
     return _text(header, rows)

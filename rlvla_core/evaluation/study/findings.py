@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rlvla_core.evaluation.evaluate import METRICS
-from rlvla_core.evaluation.study.comparisons import PairedRow, paired_rows, rivals
+from rlvla_core.evaluation.study.comparisons import PairedRow, candidates, paired_rows
 from rlvla_core.evaluation.study.curves import Curve, read_curves
 from rlvla_core.evaluation.study.drops import MethodDrops, method_drops
 from rlvla_core.evaluation.study.folder import Study
@@ -17,15 +17,15 @@ class Findings:
 
     study: Study
     pairs: Sequence[PairedRow]
-    """All rivals, training seeds, tests and temperatures that can be paired."""
+    """All candidates, training seeds, tests and temperatures that can be paired."""
     drops: Sequence[MethodDrops]
     """All methods and temperatures that have any."""
     curves: Sequence[Curve]
     missing_journals: Sequence[Trained]
 
-    def pairs_with(self, rival: str, temperature: float) -> list[PairedRow]:
-        """Rows of one rival at one temperature."""
-        return [row for row in self.pairs if (row.rival, row.temperature) == (rival, temperature)]
+    def pairs_with(self, candidate: str, temperature: float) -> list[PairedRow]:
+        """Rows of one candidate at one temperature."""
+        return [row for row in self.pairs if (row.candidate, row.temperature) == (candidate, temperature)]
 
     def drops_at(self, temperature: float) -> list[MethodDrops]:
         """Drops of all methods at one temperature."""
@@ -43,7 +43,9 @@ def find(study: Study) -> Findings:
     curves, missing_journals = read_curves(study)
     return Findings(
         study=study,
-        pairs=[row for t in temperatures for rival in rivals(study) for row in paired_rows(study, rival, t)],
+        pairs=[
+            row for t in temperatures for candidate in candidates(study) for row in paired_rows(study, candidate, t)
+        ],
         drops=[entry for entry in drops if entry is not None],
         curves=curves,
         missing_journals=missing_journals,

@@ -2,7 +2,7 @@
 
 from rlvla_core.evaluation.report import few_episodes_note, format_acting
 from rlvla_core.evaluation.statistics import wilson
-from rlvla_core.evaluation.study.comparisons import CHAMPION, rivals, shared_seeds
+from rlvla_core.evaluation.study.comparisons import REFERENCE, candidates, shared_seeds
 from rlvla_core.evaluation.study.findings import Findings
 from rlvla_core.evaluation.study.folder import Study
 from rlvla_core.evaluation.study.published import SOURCES
@@ -28,12 +28,14 @@ def automatic_notes(findings: Findings) -> list[str]:
         "Steps and minutes are those of each training alone, without the warm-up or the demonstrations below it; "
         "learning curves show the training episodes, not these tests.",
     ]
-    for rival in rivals(study):
-        if alone := [seed for seed in plan.seeds(CHAMPION) if seed not in shared_seeds(study, rival)]:
-            names = ", ".join(f"{CHAMPION}-{seed}" for seed in alone)
-            notes.append(f"{rival} has no training seed {', '.join(map(str, alone))}: {names} is not paired with it.")
-    if CHAMPION not in plan.methods:
-        notes.append(f"The study has no {CHAMPION}: there are no paired comparisons.")
+    for candidate in candidates(study):
+        if alone := [seed for seed in plan.seeds(REFERENCE) if seed not in shared_seeds(study, candidate)]:
+            names = ", ".join(f"{REFERENCE}-{seed}" for seed in alone)
+            notes.append(
+                f"{candidate} has no training seed {', '.join(map(str, alone))}: {names} is not paired with it."
+            )
+    if REFERENCE not in plan.methods:
+        notes.append(f"The study has no {REFERENCE}: there are no paired comparisons.")
     if findings.missing_journals:
         names = ", ".join(policy.name for policy in findings.missing_journals)
         notes.append(f"No journal was found of {names}: their learning curves are missing.")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from rlvla_core.evaluation.report import format_acting
 from rlvla_core.evaluation.study.blocks import Block, FigureImage, Fold, Heading, Items, Paragraph, Video
-from rlvla_core.evaluation.study.comparisons import CHAMPION, rivals
+from rlvla_core.evaluation.study.comparisons import REFERENCE, candidates
 from rlvla_core.evaluation.study.drop_bars import drop_bars
 from rlvla_core.evaluation.study.estimates import HEADLINE
 from rlvla_core.evaluation.study.findings import Findings
@@ -95,9 +95,9 @@ def _rates(findings: Findings, temperature: float) -> list[Block]:
 def _comparisons(findings: Findings) -> list[Block]:
     blocks: list[Block] = []
     for temperature in findings.study.plan.temperatures:
-        for rival in rivals(findings.study):
-            if rows := findings.pairs_with(rival, temperature):
-                name = f"{CHAMPION} against {rival}, {format_acting(temperature)}"
+        for candidate in candidates(findings.study):
+            if rows := findings.pairs_with(candidate, temperature):
+                name = f"{REFERENCE} against {candidate}, {format_acting(temperature)}"
                 better = sum(row.holm_p <= 0.05 and row.comparison.difference > 0 for row in rows)
                 worse = sum(row.holm_p <= 0.05 and row.comparison.difference < 0 for row in rows)
                 summary = f"{name}: better in {better}, worse in {worse} of {len(rows)} pairs (Holm p <= 0.05)"

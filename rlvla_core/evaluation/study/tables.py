@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from rlvla_core.evaluation.report import format_difference, format_p, format_rate
 from rlvla_core.evaluation.study.blocks import Table
-from rlvla_core.evaluation.study.comparisons import CHAMPION, PairedRow
+from rlvla_core.evaluation.study.comparisons import REFERENCE, PairedRow
 from rlvla_core.evaluation.study.drops import DRAWS, AxisDrop, MethodDrops
 from rlvla_core.evaluation.study.estimates import HEADLINE, Estimate, axis_weights, estimate, ood_weights
 from rlvla_core.evaluation.study.folder import Study
@@ -42,9 +42,16 @@ def rate_table(study: Study, temperature: float, metric: str = HEADLINE) -> Tabl
 
 
 def paired_table(rows: Sequence[PairedRow]) -> Table:
-    """Champion against one rival: a row a training seed and test."""
-    rival = rows[0].rival
-    header = ["test", "training seed", rival, CHAMPION, "difference [95 %]", f"only {rival} / only {CHAMPION}"]
+    """Reference against one candidate: a row a training seed and test."""
+    candidate = rows[0].candidate
+    header = [
+        "test",
+        "training seed",
+        candidate,
+        REFERENCE,
+        "difference [95 %]",
+        f"only {candidate} / only {REFERENCE}",
+    ]
     cells = []
     for row in rows:
         found = row.comparison
@@ -62,7 +69,7 @@ def paired_table(rows: Sequence[PairedRow]) -> Table:
         )
     families = sorted({row.family for row in rows})
     caption = (
-        f"The same episodes, pair by pair; positive: {CHAMPION} is better. Difference: Newcombe paired. p: exact "
+        f"The same episodes, pair by pair; positive: {REFERENCE} is better. Difference: Newcombe paired. p: exact "
         f"McNemar, two-sided; Holm p: adjusted for the {' or '.join(map(str, families))} tests of a training seed."
     )
     return Table(header=[*header, "McNemar p", "Holm p"], rows=cells, caption=caption)

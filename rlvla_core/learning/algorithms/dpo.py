@@ -40,7 +40,7 @@ class DpoConfig(TrainingConfig):
 
     iterations: int = 98
     """Rollouts; each plays one full episode in every world. 98 x 20,480 steps are the paper's two million."""
-    worlds: int = 256
+    num_envs: int = 256
     """Worlds over all ranks."""
     minibatch: int = 4
     """Starts in one optimiser step, over all ranks; each comes with all its pairs."""
@@ -55,7 +55,7 @@ class DpoConfig(TrainingConfig):
         self.check_at_least(2, "group")
 
     @property
-    def worlds_per_start(self) -> int:
+    def envs_per_start(self) -> int:
         return self.group
 
 
@@ -116,8 +116,8 @@ class DpoLearner:
                 now[micro] = self._logprobs(steps, micro)
         worlds = steps.worlds(index)
         ratios = reference.new_zeros(len(preferences.success)).index_add(0, worlds, now[index] - reference[index])
-        weights, figures = preferences.weigh(ratios, minibatch.items, beta=self.config.beta)
-        figures |= {
+        weights, metrics = preferences.weigh(ratios, minibatch.items, beta=self.config.beta)
+        metrics |= {
             "kl": losses.approx_kl(now[index], steps.logprobs[index]),
             "reference_kl": losses.approx_kl(reference[index], now[index]),
         }
@@ -125,8 +125,8 @@ class DpoLearner:
         for micro in self._micro_batches(index):
             score = steps.score(self.policy, micro)
             loss = (weights[steps.worlds(micro)] * score.logprobs.sum(-1)).sum() / minibatch.count
-            yield Part(loss=loss, figures=figures | {"entropy": score.entropies.mean(-1)}, ratio_error=error)
-            figures = {}  # of the whole minibatch, so they count once
+            yield Part(loss=loss, metrics=metrics | {"entropy": score.entropies.mean(-1)}, ratio_error=error)
+            metrics = {}  # of the whole minibatch, so they count once
 
     def _logprobs(self, steps: Steps, index: torch.Tensor) -> torch.Tensor:
         return steps.score(self.policy, index).logprobs.sum(-1)

@@ -8,9 +8,9 @@ from rlvla_core.learning.distributed import Ranks
 
 
 def check_groups(config: TrainingConfig, ranks: Ranks) -> None:
-    """Raise RlvlaError unless every rank holds whole groups of `config.worlds_per_start` worlds."""
-    group = config.worlds_per_start
-    mine = ranks.share(config.worlds, "worlds")
+    """Raise RlvlaError unless every rank holds whole groups of `config.envs_per_start` worlds."""
+    group = config.envs_per_start
+    mine = ranks.share(config.num_envs, "environments")
     if mine % group:
         raise RlvlaError(
             f"{config.name}.group {group} does not divide a rank's {mine} worlds, and a group lies within one rank: "

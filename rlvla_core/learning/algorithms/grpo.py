@@ -13,7 +13,7 @@ from torch import nn
 
 from rlvla_core.learning.advantages import flat_advantages, group_advantages, moments_of
 from rlvla_core.learning.algorithms.group_sampling import check_groups, share_of
-from rlvla_core.learning.algorithms.surrogate import FIGURES, SurrogateConfig, surrogate
+from rlvla_core.learning.algorithms.surrogate import METRICS, SurrogateConfig, surrogate
 from rlvla_core.learning.distributed import Ranks
 from rlvla_core.learning.minibatches import Minibatch, micro_batches, minibatches
 from rlvla_core.learning.optimizer import Descent, Part, freeze_towers
@@ -29,7 +29,7 @@ class GrpoConfig(SurrogateConfig):
 
     iterations: int = 98
     """Rollouts; each plays one full episode in every world. 98 x 20,480 steps are the paper's two million."""
-    worlds: int = 256
+    num_envs: int = 256
     """Worlds over all ranks."""
     minibatch: int = 640
     """Steps in one optimiser step, over all ranks and micro-batches; 640 makes 32 of a rollout, as in PPO."""
@@ -47,8 +47,8 @@ class GrpoConfig(SurrogateConfig):
         self.check_at_least(2, "group")
 
     @property
-    def worlds_per_start(self) -> int:
-        return {"grouped": self.group, "flat": 1, "flat_same_start": self.worlds}[self.variant]
+    def envs_per_start(self) -> int:
+        return {"grouped": self.group, "flat": 1, "flat_same_start": self.num_envs}[self.variant]
 
 
 class GrpoLearner:
@@ -76,11 +76,11 @@ class GrpoLearner:
         optimiser's momentum would move the policy. An iteration of nothing else leaves the policy as it is.
         """
         ranks = self.ranks
-        advantages, informs, figures = self._advantages(batch)
+        advantages, informs, metrics = self._advantages(batch)
         steps = Steps(batch)
         mine = steps.valid[informs[steps.worlds(steps.valid)]]
         total = int(ranks.sum(torch.tensor([float(len(mine))], dtype=torch.float64)).item())
-        tally = Tally(FIGURES, ranks.device)
+        tally = Tally(METRICS, ranks.device)
         first_ratio_error = self.descent.learn(
             minibatches(mine, total, self.config, ranks, iteration),
             lambda minibatch: self._parts(steps, advantages.flatten(), minibatch),
@@ -89,13 +89,13 @@ class GrpoLearner:
         )
         return {
             **tally.means(ranks),
-            **figures,
+            **metrics,
             "first_ratio_error": first_ratio_error,
             "lr": self.descent.lr(iteration) if total else 0.0,
         }
 
     def _advantages(self, batch: RolloutBatch) -> tuple[torch.Tensor, torch.Tensor, dict[str, float]]:
-        """Advantages float32 [T, N], bool [N] whether a world's episode informs, and figures for the journal."""
+        """Advantages float32 [T, N], bool [N] whether a world's episode informs, and metrics for the journal."""
         if self.config.variant == "grouped":
             returns = self.config.outcome == "return"
             outcomes = batch.rewards.sum(0) if returns else batch.success_at_end.float()

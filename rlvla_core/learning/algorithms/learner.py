@@ -32,7 +32,7 @@ class Learner(Protocol):
         ...
 
     def update(self, batch: RolloutBatch, iteration: int) -> dict[str, float]:
-        """Learn from the rollout that `policy` has just played; `iteration` counts from 1. Returns the figures of the
+        """Learn from the rollout that `policy` has just played; `iteration` counts from 1. Returns the metrics of the
         journal, the same on every rank.
 
         Randomness comes from `seeds` alone, and state that lasts longer than a call lies in `modules` and `descent`:

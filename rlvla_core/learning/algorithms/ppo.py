@@ -91,7 +91,7 @@ class PpoLearner:
         return {"policy": self.policy} if self.critic is None else {"policy": self.policy, "critic": self.critic}
 
     def update(self, batch: RolloutBatch, iteration: int) -> dict[str, float]:
-        """One pass of PPO over `batch`; `iteration` counts from 1. Returns the figures of the journal.
+        """One pass of PPO over `batch`; `iteration` counts from 1. Returns the metrics of the journal.
 
         Raises RlvlaError for a loss or gradient that is not finite, and for a policy whose rollout and update disagree
         about log-probabilities.
@@ -127,11 +127,11 @@ class PpoLearner:
             iteration,
             policy_learns=policy_learns,
         )
-        figures = tally.means(ranks)
-        figures["explained_variance"] = losses.explained_variance(summed[1], summed[2])
-        figures["first_ratio_error"] = first_ratio_error
-        figures["lr"] = self.descent.lr(iteration) if policy_learns else 0.0
-        return figures
+        metrics = tally.means(ranks)
+        metrics["explained_variance"] = losses.explained_variance(summed[1], summed[2])
+        metrics["first_ratio_error"] = first_ratio_error
+        metrics["lr"] = self.descent.lr(iteration) if policy_learns else 0.0
+        return metrics
 
     def _parts(self, steps: Steps, targets: _Targets, minibatch: Minibatch, policy_learns: bool) -> Iterator[Part]:
         """The losses of one optimiser step, micro-batch by micro-batch."""
@@ -141,13 +141,13 @@ class PpoLearner:
                 values, targets.values[micro], targets.returns[micro], clip=self.config.clip
             )
             loss = value_losses.sum() / minibatch.count
-            figures = {"value_loss": value_losses}
+            metrics = {"value_loss": value_losses}
             if policy_part is None:
-                yield Part(loss=loss, figures=figures)
+                yield Part(loss=loss, metrics=metrics)
             else:
                 yield Part(
                     loss=loss + policy_part.loss,
-                    figures=figures | policy_part.figures,
+                    metrics=metrics | policy_part.metrics,
                     ratio_error=policy_part.ratio_error,
                 )
 

@@ -169,8 +169,8 @@ class _Warmup:
                     logged, window = elapsed, {}
                     if self.ranks.is_main:
                         self.run_directory.journal.append(record)
-                        figures = {k: v for k, v in record.items() if k in ("loss", "accuracy", "localisation_loss")}
-                        progress.update(step, **figures)
+                        metrics = {k: v for k, v in record.items() if k in ("loss", "accuracy", "localisation_loss")}
+                        progress.update(step, **metrics)
                 if self.ranks.is_main and (last or step % self.config.checkpoint_every == 0):
                     self._save(step, elapsed)
         if held_out is None and len(self.held_out):
@@ -217,10 +217,10 @@ class _Warmup:
             )
         self.optimizer.param_groups[0]["lr"] = lr
         self.optimizer.step()
-        figures = {"steps": 1.0, "loss": total_loss, "accuracy": accuracy, "gradient_norm": norm}
+        metrics = {"steps": 1.0, "loss": total_loss, "accuracy": accuracy, "gradient_norm": norm}
         if "localisation" in self.modules:
-            figures["localisation_loss"] = localisation_loss
-        return figures
+            metrics["localisation_loss"] = localisation_loss
+        return metrics
 
     def _localisation_head(self, labels: PixelLabels | None) -> LocalisationHead:
         if labels is None:

@@ -11,7 +11,7 @@ from rlvla_core.learning.optimizer import Part
 from rlvla_core.learning.ratio import worst_ratio_error
 from rlvla_core.policy.policy import TokenScore
 
-FIGURES = ("policy_loss", "entropy", "kl", "clip_fraction")
+METRICS = ("policy_loss", "entropy", "kl", "clip_fraction")
 """What `surrogate` says for the journal."""
 
 
@@ -45,7 +45,7 @@ def surrogate(
     now = logprobs.detach()
     return Part(
         loss=loss,
-        figures={
+        metrics={
             "policy_loss": policy_losses,
             "entropy": entropies,
             "kl": losses.approx_kl(now, old_logprobs),

@@ -49,7 +49,7 @@ class ArbiterParameters:
     control_hz: float = 5.0
     """Commands a second that a policy gives."""
     lock_step: bool = False
-    """Play a whole control period for each policy command; for a simulated rig that waits."""
+    """Play a whole control period for each policy command; for a simulated robot that waits."""
     press: float = 0.0
     """Metres that the hand may be commanded into the table. In training nothing but the table stops it, and a policy
     makes use of that; 0 on a real arm."""

@@ -42,23 +42,23 @@ class GraphSettings:
     """How far the arbiter goes by itself: policy (simulated arms only), ready (waits for a start), none (waits for
     enable and start)."""
     episode: int = 0
-    """Simulated rig: episode that it starts with."""
+    """Simulated robot: episode that it starts with."""
     episode_set: str = "train"
-    """Simulated rig: grid that episode ids index."""
+    """Simulated robot: grid that episode ids index."""
     max_steps: int = 0
-    """Simulated rig: control periods after which an episode is over; 0: it never ends."""
+    """Simulated robot: control periods after which an episode is over; 0: it never ends."""
     camera_hz: float = 10.0
     """Images a second of the simulator's camera or of a file."""
     image_width: int = 640
-    """Simulated rig: pixels."""
+    """Simulated robot: pixels."""
     image_height: int = 480
-    """Simulated rig: pixels."""
+    """Simulated robot: pixels."""
     view: Literal["whole", "workspace"] = "whole"
-    """Simulated rig: how much of the camera's image there is; the policy cuts its part out of the whole."""
+    """Simulated robot: how much of the camera's image there is; the policy cuts its part out of the whole."""
     press: float = 0.03
-    """Simulated rig: metres that the hand may be commanded into the table, as in training; 0: as on a real arm."""
+    """Simulated robot: metres that the hand may be commanded into the table, as in training; 0: as on a real arm."""
     lock_step: bool = False
-    """Simulated rig: the world waits for the policy, however slow it is. For comparisons, not for show."""
+    """Simulated robot: the world waits for the policy, however slow it is. For comparisons, not for show."""
     temperature: float = 0.0
     """Of the action tokens; 0 always takes the most likely one."""
     config: str = ""

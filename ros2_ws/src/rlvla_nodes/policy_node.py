@@ -59,7 +59,7 @@ class PolicyParameters:
     device: str = "cpu"
     """torch device that the network runs on."""
     lock_step: bool = False
-    """Answer every image at once and take simulated stamps; for a simulated rig that waits."""
+    """Answer every image at once and take simulated stamps; for a simulated robot that waits."""
     autostart: bool = True
     """Configure and activate without being asked, as soon as the camera is there."""
 

@@ -1,4 +1,4 @@
-"""A simulated rig behind the topics of a real one: images and joint states out, joint targets in.
+"""A simulated robot behind the topics of a real one: images and joint states out, joint targets in.
 
 In real time the physics follows the wall clock and images come at the camera's rate. In lock-step one JointTarget is
 one control period: the world plays its points and then publishes the next image; stamps are simulated seconds.
@@ -27,7 +27,7 @@ from rlvla_nodes.process import run_node
 from rlvla_sim import WorldConfig
 from rlvla_sim.config import CONTROL_HZ
 from rlvla_sim.robots import View
-from rlvla_sim.sim_robot import Rig
+from rlvla_sim.sim_robot import SimRobot
 
 CAMERA_FRAME = "camera_color_optical_frame"
 SMALL_IMAGE = 128
@@ -55,13 +55,13 @@ class SimRobotParameters:
     episode_set: str = "train"
     """Grid that episode ids index."""
     episode: int = 0
-    """Episode that the rig starts with."""
+    """Episode that the sim_robot starts with."""
     max_steps: int = 0
     """Control periods after which an episode is over; 0: it never ends."""
     lock_step: bool = False
     """Wait for a target before the world moves on, however long it takes."""
     camera: bool = True
-    """Whether the rig has a camera of its own."""
+    """Whether the sim_robot has a camera of its own."""
     camera_hz: float = 10.0
     """Images a second in real time."""
     joint_states_hz: float = 50.0
@@ -86,7 +86,7 @@ class SimRobotNode(Node):
                 f"{self.get_name()}: camera_hz {given.camera_hz:g} is above joint_states_hz {given.joint_states_hz:g}, "
                 "at which the world is looked at: raise joint_states_hz"
             )
-        self.rig = Rig(
+        self.sim_robot = SimRobot(
             WorldConfig(
                 robot=given.robot,
                 image_width=given.image_width,
@@ -99,7 +99,7 @@ class SimRobotNode(Node):
                 assets=given.assets,
             )
         )
-        self.joint_names = [*self.rig.robot.arm_joints, *self.rig.robot.finger_joints]
+        self.joint_names = [*self.sim_robot.robot.arm_joints, *self.sim_robot.robot.finger_joints]
         stream = topics.LATCHED if given.lock_step else topics.STREAM
         if given.camera:  # a publisher that never publishes would still be taken for a second camera
             self._image_publisher = self.create_publisher(Image, topics.IMAGE, stream)
@@ -107,7 +107,7 @@ class SimRobotNode(Node):
         self._joint_states = self.create_publisher(JointState, topics.JOINT_STATES, stream)
         self._instruction = self.create_publisher(String, topics.INSTRUCTION, topics.LATCHED)
         self._description = self.create_publisher(String, topics.ROBOT_DESCRIPTION, topics.LATCHED)
-        self._description.publish(String(data=self.rig.robot.urdf().read_text()))
+        self._description.publish(String(data=self.sim_robot.robot.urdf().read_text()))
         self.create_subscription(JointTarget, topics.JOINT_TARGET, self._on_target, topics.STREAM)
         self._commanded_at: float | None = None
         self._refused = ""
@@ -129,13 +129,13 @@ class SimRobotNode(Node):
 
         Raises RlvlaError for an id outside the grid.
         """
-        self.rig.reset(episode_id)
+        self.sim_robot.reset(episode_id)
         self._commanded_at, self._refused = None, ""
         self._began = time.monotonic()
         self._substeps_done, self._next_image = 0, self._began + 1.0 / self.given.camera_hz
         # A period passes, so that the first image of an episode is newer than the last one of the episode before.
         self._sim_seconds += 1.0 / CONTROL_HZ
-        self._instruction.publish(String(data=self.rig.world.instruction))
+        self._instruction.publish(String(data=self.sim_robot.world.instruction))
         stamp = self._publish_joints()
         self._publish_image()
         return stamp
@@ -146,13 +146,13 @@ class SimRobotNode(Node):
         except RlvlaError as error:
             response.message = str(error)
             return response
-        response.success, response.instruction = True, self.rig.world.instruction
+        response.success, response.instruction = True, self.sim_robot.world.instruction
         return response
 
     def _on_result(self, _: EpisodeResult.Request, response: EpisodeResult.Response) -> EpisodeResult.Response:
-        world = self.rig.world
-        response.episode_id, response.steps = self.rig.episode_id, world.steps
-        response.success, response.success_once = world.success, self.rig.success_once
+        world = self.sim_robot.world
+        response.episode_id, response.steps = self.sim_robot.episode_id, world.steps
+        response.success, response.success_once = world.success, self.sim_robot.success_once
         response.grasped, response.grasped_firmly = world.grasped, world.grasped_firmly
         return response
 
@@ -160,9 +160,9 @@ class SimRobotNode(Node):
         try:
             joints, openings = self._points(message)
             if not self.given.lock_step:
-                self.rig.aim(joints[-1], openings[-1])
-            elif not self.rig.over:
-                self.rig.play(joints, openings, message.tick)
+                self.sim_robot.aim(joints[-1], openings[-1])
+            elif not self.sim_robot.over:
+                self.sim_robot.play(joints, openings, message.tick)
         except RlvlaError as error:
             if not self._refused:
                 self.get_logger().error(str(error))
@@ -172,14 +172,14 @@ class SimRobotNode(Node):
         if self.given.lock_step:
             self._sim_seconds += 1.0 / CONTROL_HZ
             self._publish_joints()
-            if not self.rig.over:
+            if not self.sim_robot.over:
                 self._publish_image()
 
     def _points(self, message: JointTarget) -> tuple[np.ndarray, np.ndarray]:
         """Positions [n, d] and openings [n] of a message. Raises RlvlaError for one that does not fit this arm."""
-        names, wanted = list(message.joints), list(self.rig.robot.arm_joints)
+        names, wanted = list(message.joints), list(self.sim_robot.robot.arm_joints)
         if names != wanted:
-            raise RlvlaError(f"joint target for {names}: {self.rig.robot.name} has {wanted}")
+            raise RlvlaError(f"joint target for {names}: {self.sim_robot.robot.name} has {wanted}")
         count = len(message.openings)
         if count == 0 or len(message.positions) != count * len(names) or not message.tick >= MIN_TICK_S:
             raise RlvlaError(
@@ -189,7 +189,7 @@ class SimRobotNode(Node):
         joints, openings = np.array(message.positions).reshape(count, len(names)), np.array(message.openings)
         if not (np.isfinite(joints).all() and np.isfinite(openings).all()):
             raise RlvlaError("joint target refused: a position or an opening is not finite")
-        jump = float(np.abs(np.diff(joints, axis=0, prepend=self.rig.target[0][None])).max())
+        jump = float(np.abs(np.diff(joints, axis=0, prepend=self.sim_robot.target[0][None])).max())
         if not jump <= self.given.max_jump_rad:
             raise RlvlaError(
                 f"joint target refused: it jumps by {jump:.3f} rad (limit {self.given.max_jump_rad}); disable and "
@@ -199,14 +199,14 @@ class SimRobotNode(Node):
 
     def _follow_the_clock(self) -> None:
         """Let as much physics pass as time has, and publish."""
-        hz = self.rig.config.physics_hz
+        hz = self.sim_robot.config.physics_hz
         now = time.monotonic()
         due = int((now - self._began) * hz) - self._substeps_done
         if due > MAX_LAG_S * hz:
             self._late_s += due / hz
             self._began += due / hz
             due = 0
-        self.rig.advance(due)
+        self.sim_robot.advance(due)
         self._substeps_done += due
         self._publish_joints()
         if now >= self._next_image:
@@ -219,7 +219,7 @@ class SimRobotNode(Node):
         return Header(stamp=stamp, frame_id=frame)
 
     def _publish_joints(self) -> Time:
-        positions, velocities = self.rig.joint_state()
+        positions, velocities = self.sim_robot.joint_state()
         message = JointState(header=self._header("base_link"), name=self.joint_names)
         message.position, message.velocity = positions.tolist(), velocities.tolist()
         self._joint_states.publish(message)
@@ -229,16 +229,16 @@ class SimRobotNode(Node):
         if not self.given.camera:
             return
         header = self._header(CAMERA_FRAME)
-        self._infos.publish(camera_info_message(self.rig.camera, header))
-        self._image_publisher.publish(image_message(self.rig.world.image(), header))
+        self._infos.publish(camera_info_message(self.sim_robot.camera, header))
+        self._image_publisher.publish(image_message(self.sim_robot.world.image(), header))
         self._image_count += 1
 
     def _report(self) -> diagnostics.Report:
         values = {
-            "episode": self.rig.episode_id,
-            "instruction": self.rig.world.instruction,
-            "steps": self.rig.world.steps,
-            "success": self.rig.world.success,
+            "episode": self.sim_robot.episode_id,
+            "instruction": self.sim_robot.world.instruction,
+            "steps": self.sim_robot.world.steps,
+            "success": self.sim_robot.world.success,
             "images": self._image_count,
             "behind real time [s]": round(self._late_s, 2),
         }

@@ -75,9 +75,9 @@ class Supervisor:
 
     def __init__(self, specs: Sequence[NodeSpec], folder: Path, show: Callable[[str], None]) -> None:
         """folder: for the parameter files that are written. show: prints one line. Nothing is started yet."""
-        for module, way_out in NEEDED.items():
+        for module, hint in NEEDED.items():
             if importlib.util.find_spec(module) is None:
-                raise RlvlaError(f"no Python module {module}: {way_out}")
+                raise RlvlaError(f"no Python module {module}: {hint}")
         self._show = show
         self._width = max(len(spec.name) for spec in specs)
         # Not a threading.Event: a signal that comes while another one sets it would wait for itself for good.

@@ -1,6 +1,6 @@
 """One trial as an action: put the scene into its start, let the policy work, judge.
 
-Here for the simulated rig, whose services reset and judge. The goal is refused while another trial runs; cancelling
+Here for the simulated robot, whose services reset and judge. The goal is refused while another trial runs; cancelling
 holds the arm; a takeover, a fault or an e-stop ends the trial, because the policy's own success can no longer be told.
 """
 

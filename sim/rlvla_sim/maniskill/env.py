@@ -44,7 +44,7 @@ from rlvla_sim.world import (
     MARGIN_XY,
     MARGIN_Z,
     RECEPTACLE_FORCE,
-    extra_asset,
+    distractor_asset,
     half_extents,
 )
 
@@ -152,15 +152,15 @@ class PutOnEnv(BaseEnv):
         self.object = self._build(
             "object", objects, [start.object_xy for start in self.starts], [start.object_yaw for start in self.starts]
         )
-        self._build_extras()
+        self._build_distractors()
         size = (self.camera.width, self.camera.height)
         window = self.spec_robot.window(self.config.view)
         tables = [self.assets.tables[start.table] for start in self.starts]
         self.background = self._images([table.image(*size, window) for table in tables])
         self.textures = None
-        if veil := self.episodes.veil:
+        if texture_overlay := self.episodes.texture_overlay:
             textures = [self.assets.textures[start.texture] for start in self.starts if start.texture is not None]
-            self.textures = self._images([veil.texture(texture, *size) for texture in textures])
+            self.textures = self._images([texture_overlay.texture(texture, *size) for texture in textures])
         self.base_from_world = torch.as_tensor(self.base_from_world_np, dtype=torch.float32, device=self.device)
 
     def _images(self, images: list[np.ndarray]) -> torch.Tensor:
@@ -185,12 +185,14 @@ class PutOnEnv(BaseEnv):
         self.remove_from_state_dict_registry(actor)
         return actor
 
-    def _build_extras(self) -> None:
+    def _build_distractors(self) -> None:
         """The second bodies, of the environments that have one: nothing is ever asked of them, so they stay single."""
         for i, start in enumerate(self.starts):
-            if start.extra is not None:
-                asset = extra_asset(self.assets, start.extra)
-                self._build_one(f"extra-{i}", i, asset, drop_pose(asset, start.extra.xy, start.extra.yaw))
+            if start.distractor is not None:
+                asset = distractor_asset(self.assets, start.distractor)
+                self._build_one(
+                    f"distractor-{i}", i, asset, drop_pose(asset, start.distractor.xy, start.distractor.yaw)
+                )
 
     def _initialize_episode(self, env_idx: torch.Tensor, options: dict) -> None:
         self._place_robot()
@@ -286,7 +288,7 @@ class PutOnEnv(BaseEnv):
         data = super()._get_obs_sensor_data(apply_texture_transforms)
         seen = data[self.camera.name]
         mask = seen["segmentation"] > 0
-        image = overlay_batch(seen["rgb"], mask, self.background, self.episodes.veil, self.textures)
+        image = overlay_batch(seen["rgb"], mask, self.background, self.episodes.texture_overlay, self.textures)
         data[self.camera.name] = {"rgb": image}
         return data
 

@@ -24,7 +24,7 @@ from rlvla_core.geometry.transforms import (
 )
 from rlvla_sim.assets import catalogue
 from rlvla_sim.assets.asset import Mesh, ObjectAsset
-from rlvla_sim.camera_renderer import Stage
+from rlvla_sim.camera_renderer import CameraRenderer
 from rlvla_sim.config import WorldConfig
 from rlvla_sim.episodes import CENTRE, HALF_WIDTH, YAWS
 from rlvla_sim.expert import closing_yaw, downward
@@ -93,9 +93,9 @@ class Scenes:
         ends = [f"{thing.name}, {which} end" for which in ("first", "second") for thing in self.objects]
         self.point_names = ("hand", "receptacle", *(thing.name for thing in self.objects), *ends)
         self.camera = self.spec.seen(config.view, config.image_width, config.image_height)
-        self.stage = Stage(self.spec, self.camera, config.supersampling)
+        self.renderer = CameraRenderer(self.spec, self.camera, config.supersampling)
         self.physics = Physics(self.spec, 1.0 / config.physics_hz)
-        self.shown_links = [link for link in self.physics.links if link.name in self.stage.links]
+        self.shown_links = [link for link in self.physics.links if link.name in self.renderer.links]
         self.chain = Chain.from_urdf(self.spec.urdf(), self.spec.tcp_link, self.spec.arm_joints)
         self.start = np.array(self.spec.arm_start)
         self.start_hand = self.chain.forward(self.start[None])[0]
@@ -173,7 +173,7 @@ class Scenes:
         self.physics.articulation.set_qpos(q)
         colours = self.dyed[layout.receptacle.name]
         plate_visual = colours[rng.integers(len(colours))]
-        self.stage.dress([plate_visual, *(thing.visual for thing in layout.things)], self._table(rng))
+        self.renderer.dress([plate_visual, *(thing.visual for thing in layout.things)], self._table(rng))
         poses = [self._in_world(pose) for pose in (layout.plate, *layout.poses)]
         hand, target, plate = layout.hand[:3, 3], layout.poses[0][:3, 3], layout.plate[:3, 3]
         points = np.full((len(self.point_names), 3), np.nan)
@@ -182,7 +182,7 @@ class Scenes:
         for index, pose in zip(layout.indices, layout.poses, strict=True):
             things[:, index] = self._ends(index, pose)
         pixels = self._look(points, rng)
-        image = self.stage.draw([(link.name, link.entity.pose) for link in self.shown_links], poses)
+        image = self.renderer.draw([(link.name, link.entity.pose) for link in self.shown_links], poses)
         free = -1.0 if layout.mode == "holding" else 1.0
         question = QUESTIONS[rng.integers(len(QUESTIONS))]
         return Scene(
@@ -215,7 +215,7 @@ class Scenes:
             pixels = project(torch.from_numpy(points), camera).float().numpy()
             there = pixels[np.isfinite(pixels).all(-1)] / size
             if there.min() > MARGIN and there.max() < 1 - MARGIN:
-                self.stage.place_camera(camera)
+                self.renderer.place_camera(camera)
                 return pixels
 
     def _camera_nearby(self, rng: np.random.Generator) -> CameraSpec:

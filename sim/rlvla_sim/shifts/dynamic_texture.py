@@ -5,20 +5,20 @@ policy sees then depends on the worlds beside it.
 """
 
 from rlvla_sim.shifts.shift import Change, Shift
-from rlvla_sim.texture_overlay import Veil
+from rlvla_sim.texture_overlay import TextureOverlay
 
 TEXTURES = tuple(range(16))
 
 
-def dynamic_texture(strength: str, number: int, share: float) -> Shift:
-    """The test of this strength; `share` is the weight of the texture."""
+def dynamic_texture(strength: str, number: int, opacity: float) -> Shift:
+    """The test of this strength; `opacity` is the weight of the texture."""
     return Shift(
         name=f"dynamic-texture-{strength}",
         number=number,
         axis="vision",
-        summary=f"one of 16 textures makes up {share:.0%} of robot and objects and moves with them",
-        change=Change(textures=TEXTURES, veil=Veil(over="foreground", share=share)),
-        as_released=Change(veil=Veil(over="foreground", share=share, coupled=True)),
+        summary=f"one of 16 textures makes up {opacity:.0%} of robot and objects and moves with them",
+        change=Change(textures=TEXTURES, texture_overlay=TextureOverlay(over="foreground", opacity=opacity)),
+        as_released=Change(texture_overlay=TextureOverlay(over="foreground", opacity=opacity, coupled=True)),
     )
 
 

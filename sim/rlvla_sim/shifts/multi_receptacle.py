@@ -3,7 +3,7 @@
 As released, these tests also show the five table images that training never did.
 """
 
-from rlvla_sim.episodes import Companion
+from rlvla_sim.episodes import DistractorRule
 from rlvla_sim.shifts.shift import Change, Shift
 from rlvla_sim.shifts.triples import far_receptacle_triples
 from rlvla_sim.shifts.unseen_receptacles import UNSEEN_RECEPTACLES
@@ -11,9 +11,9 @@ from rlvla_sim.shifts.unseen_receptacles import UNSEEN_RECEPTACLES
 ALL_TABLES = tuple(range(21))
 
 
-def second_of(ring: tuple[int, ...]) -> Companion:
+def second_of(ring: tuple[int, ...]) -> DistractorRule:
     """Any other receptacle of the ring."""
-    return Companion(kind="receptacle", ring=ring, steps=tuple(range(1, len(ring))))
+    return DistractorRule(kind="receptacle", ring=ring, steps=tuple(range(1, len(ring))))
 
 
 SHIFTS = (
@@ -22,7 +22,7 @@ SHIFTS = (
         number=12,
         axis="semantics",
         summary="one of the 16 unseen receptacles stands beside the plate of training, which is the target",
-        change=Change(companion=second_of((0, *UNSEEN_RECEPTACLES)), positions=far_receptacle_triples()),
+        change=Change(distractor_rule=second_of((0, *UNSEEN_RECEPTACLES)), positions=far_receptacle_triples()),
         as_released=Change(tables=ALL_TABLES),
     ),
     Shift(
@@ -32,7 +32,7 @@ SHIFTS = (
         summary="two of the 16 unseen receptacles",
         change=Change(
             receptacles=UNSEEN_RECEPTACLES,
-            companion=second_of(UNSEEN_RECEPTACLES),
+            distractor_rule=second_of(UNSEEN_RECEPTACLES),
             positions=far_receptacle_triples(),
         ),
         as_released=Change(tables=ALL_TABLES),

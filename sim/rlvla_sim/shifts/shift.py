@@ -5,8 +5,8 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, TypedDict
 
 from rlvla_core.errors import RlvlaError
-from rlvla_sim.episodes import Companion, EpisodeSet, Position, training_grid
-from rlvla_sim.texture_overlay import Veil
+from rlvla_sim.episodes import DistractorRule, EpisodeSet, Position, training_grid
+from rlvla_sim.texture_overlay import TextureOverlay
 
 Axis = Literal["in-distribution", "vision", "semantics", "execution"]
 AS_RELEASED = "/as-released"
@@ -22,9 +22,9 @@ class Change(TypedDict, total=False):
     positions: tuple[tuple[Position, ...], ...]
     yaws: tuple[float, ...]
     joint_offsets: tuple[tuple[float, ...], ...]
-    companion: Companion
+    distractor_rule: DistractorRule
     textures: tuple[int, ...]
-    veil: Veil
+    texture_overlay: TextureOverlay
     templates: tuple[str, ...]
 
 
