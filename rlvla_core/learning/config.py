@@ -50,7 +50,7 @@ class TrainingConfig:
         self.check_positive("iterations", "num_envs", "epochs", "minibatch", "micro_batch", "lr", "checkpoint_every")
         self.check_positive("max_grad_norm", "temperature")
         if not 0 <= self.average_fraction <= 1:
-            raise RlvlaError(f"{self.name}.average_fraction must be a fraction from 0 to 1, got {self.average_fraction}")
+            raise RlvlaError(f"{self.name}.average_fraction must be from 0 to 1, got {self.average_fraction}")
 
     @property
     def name(self) -> str:

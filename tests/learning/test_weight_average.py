@@ -88,5 +88,5 @@ def test_a_checkpoint_without_a_mean_is_refused_by_name(tmp_path):
 
 
 def test_a_share_is_a_share():
-    with pytest.raises(RlvlaError, match=r"ppo.average_fraction must be a fraction from 0 to 1, got 20"):
+    with pytest.raises(RlvlaError, match=r"ppo.average_fraction must be from 0 to 1, got 20"):
         replace(PPO, average_fraction=20)
