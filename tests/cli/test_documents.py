@@ -40,6 +40,6 @@ def test_commands_shown_exist(document: Path) -> None:
 @pytest.mark.parametrize("kept", ["policy-seed1", "policy-wide"])
 def test_the_policies_that_the_documents_keep_act(kept: str) -> None:
     """A change of the bundle's format would otherwise leave them behind unseen."""
-    policy = load_bundle(ROOT / "docs" / "learning" / kept)
+    policy = load_bundle(ROOT / "docs" / "results" / kept)
     image = torch.zeros(1, 64, 64, 3, dtype=torch.uint8)
     assert policy.act(image, ["put the carrot on the plate"], temperature=0.0).actions.shape == (1, 7)
