@@ -1,13 +1,14 @@
-"""What does each part of the PPO recipe bring? One thing changed at a time, everything else as in `rlvla study`.
+"""Ablations of the PPO recipe: one option changed at a time, everything else as in `rlvla study`.
 
     python experiments/ablations.py [VARIANT ...] [--runs runs/ablations] [--seeds 0 1] [--updates 20]
 
-For each training seed: the warm-up, so many updates of the recipe, and as many of every variant, of the same starts.
-The recipe then meets its warm-up, and each variant the recipe, on the same 256 episodes of the training grid, greedy.
-Updates are fixed beforehand, not minutes, so that a variant is compared at equal episodes; what it costs is in the
-table. Rollouts of `early-end` count success once, those of `low-temperature` are sampled otherwise: compare both by
-the greedy column. Interrupted anywhere, the same call goes on; with more variants or seeds it adds them. Prints a
-Markdown table and one line of JSON.
+For each training seed: a warm-up (supervised learning on 140 demonstrations), `--updates` PPO updates of the recipe,
+and as many updates of every variant from the same warm-up. Then the recipe is compared with its warm-up, and each
+variant with the recipe, on the same 256 episodes of the training grid, greedy. The number of updates is fixed, not the
+minutes, so that variants are compared after equally many episodes; the table also shows the minutes. The rollouts of
+`early-end` count success once and those of `low-temperature` are sampled at another temperature, so compare these two
+variants only by their greedy success rate. An interrupted call can be repeated and goes on; a call with more variants
+or seeds adds them. Prints a Markdown table and one line of JSON. Measured results: docs/results/ablations.md.
 """
 
 import argparse
@@ -32,21 +33,21 @@ from rlvla_core.evaluation.report import format_difference, format_p, format_rat
 from rlvla_core.runs import RunDirectory
 
 RECIPE = "recipe"
-"""The variant that changes nothing, and that all others are compared with."""
+"""Name of the variant that changes nothing; all others are compared with it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Variant:
-    """One departure from the recipe."""
+    """One change to the PPO recipe."""
 
     change: str
-    """For the table."""
+    """Description of the change, printed in the table."""
     ppo: Mapping[str, Any] = field(default_factory=dict)
-    """Other options of PPO than the recipe's."""
+    """PPO options that differ from the recipe's."""
     sim: Mapping[str, Any] = field(default_factory=dict)
-    """Other options of the world that PPO plays in; what is measured is always played in the recipe's."""
+    """Options of the training world that differ from the recipe's; the comparison always uses the recipe's world."""
     label_sigma: float = warmup_recipe(0).label_sigma
-    """Of the warm-up, bins."""
+    """Standard deviation of the warm-up's smoothed action labels, in bins."""
 
 
 VARIANTS = {
@@ -61,7 +62,7 @@ VARIANTS = {
 
 
 def training_stages(folder: Path, variant: str, seed: int, updates: int) -> list[Stage]:
-    """The warm-up (one for all variants of a seed and width of labels) and PPO."""
+    """Stages that train `variant`: demonstrations, warm-up (shared by variants of equal seed and label width), PPO."""
     changed, data = VARIANTS[variant], demonstration_stage(folder, DEMONSTRATIONS, WORLD)
     recipe = replace(warmup_recipe(seed), label_sigma=changed.label_sigma)
     warmup = TrainSft(data=folder / data.name, directory=folder / warmup_name(variant, seed), sft=recipe)
@@ -90,23 +91,23 @@ def training_stages(folder: Path, variant: str, seed: int, updates: int) -> list
 
 
 def warmup_name(variant: str, seed: int) -> str:
-    """The stage that `variant` starts from."""
+    """Name of the warm-up stage that `variant` starts from."""
     return f"warm-up-{VARIANTS[variant].label_sigma:g}-{seed}"
 
 
-def candidate(variant: str, seed: int) -> str:
-    """The stage that `variant` is compared with."""
+def reference(variant: str, seed: int) -> str:
+    """Name of the stage that `variant` is compared with: the recipe, or for the recipe itself its warm-up."""
     return warmup_name(variant, seed) if variant == RECIPE else f"{RECIPE}-{seed}"
 
 
 def compared_stage(folder: Path, variant: str, seed: int) -> Stage:
-    """The variant and its candidate on the same episodes, greedy."""
-    after, before = f"{variant}-{seed}", candidate(variant, seed)
+    """The stage that plays `variant` and its reference on the same episodes, greedy."""
+    after, before = f"{variant}-{seed}", reference(variant, seed)
     return comparison_stage(folder, after, before, name=f"{after}-against-{before}")
 
 
 def chain(folder: Path, variants: Sequence[str], seeds: Sequence[int], updates: int) -> Chain:
-    """Every stage: the recipe first, then variant by variant, each with all its seeds."""
+    """All stages in order: the recipe first, then each variant with all its seeds."""
     stages: dict[str, Stage] = {}
     for variant in dict.fromkeys((RECIPE, *variants)):
         for seed in seeds:
@@ -117,10 +118,10 @@ def chain(folder: Path, variants: Sequence[str], seeds: Sequence[int], updates: 
 
 
 def result(folder: Path, variant: str, seed: int) -> dict[str, Any]:
-    """One row: what the rollouts of the second half of the run had, what it cost, and the comparison."""
+    """One row of the table: rollout success in the second half of the run, cost, and the paired comparison."""
     updates = RunDirectory.open_read_only(folder / f"{variant}-{seed}").journal.read()
     late = updates[len(updates) // 2 :]
-    comparison = folder / f"{variant}-{seed}-against-{candidate(variant, seed)}" / "comparison.json"
+    comparison = folder / f"{variant}-{seed}-against-{reference(variant, seed)}" / "comparison.json"
     return {
         "variant": variant,
         "seed": seed,
@@ -136,7 +137,7 @@ def result(folder: Path, variant: str, seed: int) -> dict[str, Any]:
 
 
 def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
-    """The table, a row for each variant and seed."""
+    """Markdown table of `rows`, one row for each variant and seed."""
     head = ("variant", "seed", "steps, minutes", "rollouts, second half", "KL", "greedy", "against", "difference", "p")
     lines = [f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}"]
     for row in rows:
@@ -159,15 +160,17 @@ def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("variants", nargs="*", help=f"of {', '.join(VARIANTS)}; default: all")
-    parser.add_argument("--runs", type=Path, default=Path("runs/ablations"), help="folder of this benchmark")
+    parser.add_argument("variants", nargs="*", help=f"variants to run, from {', '.join(VARIANTS)}; default: all")
+    parser.add_argument(
+        "--runs", type=Path, default=Path("runs/ablations"), help="folder for everything that this script writes"
+    )
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1], help="training seeds")
-    parser.add_argument("--updates", type=int, default=20, help="of PPO, each of 128 episodes")
+    parser.add_argument("--updates", type=int, default=20, help="PPO updates of each run, of 128 episodes each")
     given = parser.parse_args()
     console = Console(soft_wrap=True)
     try:
         if unknown := [name for name in given.variants if name not in VARIANTS]:
-            raise RlvlaError(f"there is no variant {unknown[0]}: choose from {', '.join(VARIANTS)}")
+            raise RlvlaError(f"there is no variant {unknown[0]!r}: choose from {', '.join(VARIANTS)}")
         variants = given.variants or list(VARIANTS)
         stages = chain(given.runs, variants, given.seeds, given.updates)
         console.print("\n".join(stages.plan()), markup=False, highlight=False)
@@ -177,7 +180,7 @@ def main() -> int:
         return 1
     rows = [result(given.runs, name, seed) for name in dict.fromkeys((RECIPE, *variants)) for seed in given.seeds]
     print(markdown(rows))
-    print(json.dumps({"benchmark": "ablations", "results": rows}))
+    print(json.dumps({"experiment": "ablations", "results": rows}))
     return 0
 
 

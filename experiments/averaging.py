@@ -1,9 +1,10 @@
-"""Is the mean of the weights, which a run's bundle holds, better than the weights that the run ended with?
+"""Compare the averaged weights in a run's bundle with the weights that the run ended with.
 
     python experiments/averaging.py runs/study/ppo-0 runs/study/ppo-1 [--episodes 256] [--temperature 0]
 
-For each run directory of `rlvla train` with an `average_fraction`: both policies meet the same episodes of the training
-grid. Prints a table for each and ends with one line of JSON.
+For each run directory of `rlvla train` that used `average_fraction`, both policies play the same episodes of the
+training grid. Prints one table for each run and ends with one line of JSON.
+Measured results: docs/results/ablations.md.
 """
 
 import argparse
@@ -22,12 +23,12 @@ from rlvla_core.policy.bundle import load_bundle, load_deploy, save_bundle
 from rlvla_core.runs import RunDirectory
 
 PREFIX = "policy."
-"""Of the policy's tensors in a checkpoint."""
+"""Prefix of the policy's tensor names in a checkpoint."""
 
 
 def last_weights(run: Path, bundle: Path) -> int:
-    """Write a bundle of the weights in the newest checkpoint of `run`; returns their iteration. Raises RlvlaError where
-    there is no checkpoint, or where its weights are the bundle's own."""
+    """Write the weights of the newest checkpoint of `run` as a policy bundle; return the checkpoint's iteration. Raises
+    RlvlaError if there is no checkpoint or if its weights equal those of the run's own bundle."""
     checkpoint = RunDirectory.open_read_only(run).checkpoints.latest()
     if checkpoint is None:
         raise RlvlaError(f"{run} holds no checkpoint: name a run of `rlvla train ppo`, grpo or dpo")
@@ -45,8 +46,8 @@ def last_weights(run: Path, bundle: Path) -> int:
     return checkpoint.step
 
 
-def compared(run: Path, episodes: int, temperature: float) -> dict[str, Any]:
-    """One row."""
+def compare(run: Path, episodes: int, temperature: float) -> dict[str, Any]:
+    """Play the averaged against the last weights of `run`; returns one row of the JSON line."""
     with tempfile.TemporaryDirectory() as folder:
         bundle, output = Path(folder) / f"{run.name}-last" / "policy", Path(folder) / "comparison"
         iteration = last_weights(run, bundle)
@@ -67,15 +68,17 @@ def compared(run: Path, episodes: int, temperature: float) -> dict[str, Any]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("runs", type=Path, nargs="+", help="run directories")
-    parser.add_argument("--episodes", type=int, default=256, help="that both policies meet")
-    parser.add_argument("--temperature", type=float, default=0.0, help="of the action tokens; 0 is greedy")
+    parser.add_argument("--episodes", type=int, default=256, help="number of episodes that both policies play")
+    parser.add_argument(
+        "--temperature", type=float, default=0.0, help="sampling temperature of the action tokens; 0 = greedy"
+    )
     given = parser.parse_args()
     try:
-        rows = [compared(run, given.episodes, given.temperature) for run in given.runs]
+        rows = [compare(run, given.episodes, given.temperature) for run in given.runs]
     except RlvlaError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    print(json.dumps({"benchmark": "averaging", "results": rows}))
+    print(json.dumps({"experiment": "averaging", "results": rows}))
     return 0
 
 

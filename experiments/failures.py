@@ -1,9 +1,9 @@
-"""How far do a policy's failed episodes get?
+"""Count how a policy's episodes end: success, never grasped, grasped but never lifted, and so on.
 
     python experiments/failures.py runs/study/ppo-0/policy runs/study/sft-1000-0/policy [--episodes 256]
 
-Every policy meets the same episodes of the training grid. Prints, for each, how its episodes end, and the objects that
-fail most; ends with one line of JSON.
+Every policy plays the same episodes of the training grid. Prints, for each policy, how many episodes have which end and
+the objects that fail most often; ends with one line of JSON. Measured results: docs/results/supervised.md.
 """
 
 import sys
@@ -11,10 +11,10 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
-from recording_env import Asked, WatchedEnv, episodes_of, play_in, run
+from recording_env import PlayOptions, RecordingEnv, episodes_of, play_in, run
 
 RISEN = 0.02
-"""Metres above its first place: an object that was lifted."""
+"""Height in metres above its first place from which an object counts as lifted."""
 ENDS = (
     "success",
     "was on the receptacle, not at the end",
@@ -24,12 +24,14 @@ ENDS = (
     "lifted and lost",
     "held in the air",
 )
-"""From the first to the last: an episode has one of them."""
+"""The possible ends of an episode; each episode has exactly one."""
 
 
 def end_of(held: np.ndarray, height: np.ndarray, *, at_end: bool, once: bool) -> str:
-    """Which of ENDS an episode has: held bool [T] and height of the object over its first place [T], metres, of its
-    steps; whether it succeeded at the end, and at some step."""
+    """The one of ENDS that an episode of T steps has.
+
+    `held`: bool [T], whether the hand held the object after each step. `height`: [T], height of the object above its
+    first place in metres. `at_end`, `once`: success at the last step, and at any step."""
     if at_end:
         return "success"
     if once:
@@ -41,24 +43,24 @@ def end_of(held: np.ndarray, height: np.ndarray, *, at_end: bool, once: bool) ->
     return "lifted and lost" if height[held].max() > RISEN else "grasped, never lifted"
 
 
-def play(bundle: Path, asked: Asked) -> list[tuple[str, str]]:
-    """(end, name of the object) of every episode."""
-    env, result = play_in(WatchedEnv, bundle, asked)
+def play(bundle: Path, options: PlayOptions) -> list[tuple[str, str]]:
+    """Play `bundle`; (end, name of the object) of every episode."""
+    env, result = play_in(RecordingEnv, bundle, options)
     held = episodes_of(env.held)
     height = episodes_of([[now - batch[0] for now in batch[1:]] for batch in env.heights])
     return [
         (end_of(held[i], height[i], at_end=result.success_at_end[i], once=result.success_once[i]), env.names[i])
-        for i in range(asked.episodes)
+        for i in range(options.episodes)
     ]
 
 
-def measure(bundle: Path, asked: Asked) -> dict[str, int]:
-    """Play, print the table, count the ends."""
-    return shown(bundle, play(bundle, asked))
+def measure(bundle: Path, options: PlayOptions) -> dict[str, int]:
+    """Play `bundle` and print its table; returns the number of episodes with each end."""
+    return print_table(bundle, play(bundle, options))
 
 
-def shown(bundle: Path, played: list[tuple[str, str]]) -> dict[str, int]:
-    """Print the table of one policy; returns its counts."""
+def print_table(bundle: Path, played: list[tuple[str, str]]) -> dict[str, int]:
+    """Print the ends of one policy's episodes; returns the number of episodes with each end."""
     ends = Counter(end for end, _ in played)
     print(f"{bundle}, {len(played)} episodes")
     for end in ENDS:

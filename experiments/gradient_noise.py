@@ -1,18 +1,19 @@
-"""How much of an update is signal? Gradients of several rollouts of one and the same policy, compared with each other.
+"""Measure how much of a PPO update is signal: compare the gradients of several rollouts of one fixed policy.
 
     python experiments/gradient_noise.py runs/early runs/late [--rollouts 8] [--num-envs 0] [--lam 0.95 0.8] [--ranks 0]
 
-For each run of `rlvla train ppo`: policy, critic and optimiser of the newest checkpoint, fresh starts. Every rollout
-gives one gradient of the policy's loss over all its steps, and nothing is learned. Two gradients agree as far as there
-is something to learn: their cosine is |signal|² / (|signal|² + |noise|²). From it follows the number of episodes at
-which both are equal (the simple noise scale of McCandlish et al. 2018, arXiv 1812.06162, appendix A.1). `scaled` is
-what Adam follows: every component divided by the root of its running mean square.
+For each run of `rlvla train ppo`, policy, critic and optimiser are loaded from the newest checkpoint and play new
+episodes. Every rollout gives one gradient of the policy's loss over all its steps; no weight is changed. The expected
+cosine of two such gradients is |signal|² / (|signal|² + |noise|²). From it follows the number of episodes at which
+signal and noise are equal (the simple noise scale of McCandlish et al. 2018, arXiv 1812.06162, appendix A.1). `plain`
+is the gradient itself; `scaled` is what Adam follows: each component divided by the root of its running mean square.
 
-Several `--lam` of generalised advantage estimation are applied to the same rollouts, and their gradients compared with
-those of the first one *of other rollouts*: that cosine is the progress, along what the first λ follows on average, of a
-step of unit length. A smaller λ has less noise and more of the critic's bias; this cosine weighs the two.
+With several values of `--lam` (λ of generalised advantage estimation), each λ is applied to the same rollouts, and its
+gradients are compared with the gradients of the first λ of *other* rollouts. That cosine is the progress which a step
+of unit length makes along the average gradient of the first λ. A smaller λ has less noise but more of the critic's
+bias; this cosine weighs the two.
 
-Prints for each run what was found, and one line of JSON.
+Prints two lines for each run and λ, and one line of JSON for each run. Measured results: docs/results/past-90.md.
 """
 
 import argparse
@@ -39,16 +40,16 @@ from rlvla_core.toy import ToyConfig
 from rlvla_sim import WorldConfig
 
 SEED = 777
-"""Of the starts and of the sampling; no training uses it."""
+"""Seed of the episode starts and of the sampling; no training run uses it."""
 WHOLE_ROLLOUT = 10**9
-"""Steps in a minibatch, more than any rollout has."""
+"""Minibatch size in steps that exceeds every rollout, so that one rollout gives one gradient."""
 
 
 def agreement(gradients: list[torch.Tensor], others: list[torch.Tensor]) -> tuple[float, float]:
-    """(cosine, standard error) of K >= 3 vectors [P] and as many others of the same rollouts, which may be the same.
+    """(cosine, its standard error) between `gradients` and `others`, each K >= 3 vectors [P] of the same K rollouts.
 
-    The mean product of two of different rollouts, so that no noise is common to both, over the root mean squares; the
-    error from leaving out one rollout at a time (jackknife)."""
+    The cosine is the mean dot product of vectors from different rollouts, which share no noise, divided by the root
+    mean squares. The standard error is a jackknife over rollouts. Both lists may be the same."""
     products = torch.stack([torch.stack([torch.dot(a, b) for b in others]) for a in gradients]).double()
     squares = torch.stack([torch.stack([a.square().sum() for a in some]) for some in (gradients, others)]).double()
 
@@ -64,12 +65,12 @@ def agreement(gradients: list[torch.Tensor], others: list[torch.Tensor]) -> tupl
 
 
 def episodes_at_par(cosine: float, episodes: int) -> float | None:
-    """Number of episodes whose gradient is half signal, half noise; None where no signal was found."""
+    """Number of episodes whose gradient is half signal and half noise; None if no signal was found (cosine <= 0)."""
     return episodes * (1.0 / cosine - 1.0) if cosine > 0 else None
 
 
 def command_of(run: Path, num_envs: int) -> TrainPpo:
-    """The command that made `run`, with one step of the optimiser for a whole rollout and gradients as they are."""
+    """The command that made `run`, changed to one optimiser step a rollout, without clipping of gradients."""
     config = json.loads((run / "config.json").read_text(encoding="utf-8"))
     if "ppo" not in config:
         raise RlvlaError(f"{run} is not a run of `rlvla train ppo`: name one")
@@ -88,7 +89,7 @@ def command_of(run: Path, num_envs: int) -> TrainPpo:
 
 
 def gradients_of(ranks: Ranks, run: Path, rollouts: int, num_envs: int, lams: list[float]) -> None:
-    """Measure one run; rank 0 prints."""
+    """Measure one run on all ranks; rank 0 prints the result."""
     command = command_of(run, num_envs)
     configs = {lam: replace(command.ppo, lam=lam) for lam in lams or [command.ppo.lam]}
     env = make_world(command, ranks.share(command.ppo.num_envs, "environments"), "cpu")
@@ -116,12 +117,12 @@ def gradients_of(ranks: Ranks, run: Path, rollouts: int, num_envs: int, lams: li
 
 
 def flat_gradient(policy: VLAPolicy) -> torch.Tensor:
-    """float32 [P], over all trained parameters and all ranks."""
+    """Gradient of all trained parameters as one float32 vector [P]."""
     return torch.cat([p.grad.flatten().clone() for p in policy.backbone_parameters() if p.grad is not None])
 
 
 def adams_scale(policy: VLAPolicy, optimizer: torch.optim.Optimizer) -> torch.Tensor:
-    """float32 [P]: the root of the running mean square by which Adam divides, of the same parameters."""
+    """float32 [P]: what Adam divides the gradient by, the root of its running mean square, for the same parameters."""
     (_, beta), parts = optimizer.param_groups[0]["betas"], []
     for state in (optimizer.state[p] for p in policy.backbone_parameters() if p in optimizer.state):
         mean_square = state["exp_avg_sq"] / (1 - beta ** float(state["step"]))
@@ -137,9 +138,9 @@ def report(
     gradients: dict[float, list[torch.Tensor]],
     scale: torch.Tensor,
 ) -> None:
-    """Two rows for each λ and one line of JSON."""
+    """Print two lines for each λ (plain and scaled gradients) and one line of JSON."""
     first, rollouts = next(iter(gradients)), len(next(iter(gradients.values())))
-    metrics: dict[str, Any] = {"benchmark": "gradient_noise", "run": str(run), "iteration": iteration}
+    metrics: dict[str, Any] = {"experiment": "gradient_noise", "run": str(run), "iteration": iteration}
     metrics |= {"episodes": episodes, "rollouts": rollouts, "success": round(success, 4)}
     print(f"{run}, iteration {iteration}: {success:.1%} of {rollouts} x {episodes} episodes succeed")
     for name, divisor in (("plain", torch.ones_like(scale)), ("scaled", scale)):
@@ -165,9 +166,15 @@ def report(
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("runs", type=Path, nargs="+", help="run directories of `rlvla train ppo`")
-    parser.add_argument("--rollouts", type=int, default=8, help="gradients that are compared, at least 3")
-    parser.add_argument("--num-envs", type=int, default=0, help="episodes of a rollout; 0: as many as the run had")
-    parser.add_argument("--lam", type=float, nargs="+", default=[], help="of the advantages; default: the run's own")
+    parser.add_argument(
+        "--rollouts", type=int, default=8, help="number of rollouts, and so of gradients, that are compared; at least 3"
+    )
+    parser.add_argument(
+        "--num-envs", type=int, default=0, help="parallel environments = episodes of a rollout; 0: as in the run"
+    )
+    parser.add_argument(
+        "--lam", type=float, nargs="+", default=[], help="values of λ for the advantages; default: the run's own"
+    )
     parser.add_argument("--ranks", type=int, default=0, help="processes; 0: one per core, at most 4")
     given = parser.parse_args()
     try:

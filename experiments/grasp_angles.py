@@ -1,10 +1,11 @@
-"""Does a hand turn as far as its thing lies turned, before it grasps it?
+"""Measure how far the hand has turned when it first grasps, against the turn that the expert's plan needs.
 
-    python experiments/grasp_angles.py docs/learning/policy-seed1 [...] [--episodes 256] [--temperature 0.6]
+    python experiments/grasp_angles.py docs/results/policy-seed1 [...] [--episodes 256] [--temperature 0.6]
 
-Every policy meets the same episodes of the training grid. The expert's plan says by how much the closing direction has
-to turn from the start; counted is by how much it had turned when the hand first held something. Prints a table for
-each policy, episodes grouped by the turn they need, and ends with one line of JSON.
+Every policy plays the same episodes of the training grid. The scripted expert's plan gives the angle by which the
+closing direction of the fingers has to turn from the start; it is compared with the angle by which the direction had
+turned when the hand first held something. Prints a table for each policy, episodes grouped by the turn that they need,
+and ends with one line of JSON. Measured results: docs/results/view-and-turns.md.
 """
 
 import sys
@@ -14,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from recording_env import Asked, WatchedEnv, episodes_of, play_in, run
+from recording_env import PlayOptions, RecordingEnv, episodes_of, play_in, run
 
 from rlvla_core.environment import Observation, StepResult
 from rlvla_core.evaluation.report import format_rate
@@ -25,32 +26,32 @@ from rlvla_sim.physics import TABLE_HEIGHT
 from rlvla_sim.world import World
 
 WRONG = 0.4
-"""Radians between the turn that was made and the one that was needed: a quarter of a right angle."""
+"""Error in radians (a quarter of a right angle) from which the turn at the first grasp counts as wrong."""
 GROUPS = {"back": (-1.0, -0.2), "none": (-0.2, 0.2), "up to 60 degrees": (0.2, 1.05), "about 90 degrees": (1.05, 2.4)}
-"""Turns that are needed, radians from and to."""
+"""Groups of episodes by the turn that they need: name -> (from, to) in radians."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Turns:
-    """Of every episode [n]."""
+    """Turns of the hand in n episodes; every array is [n]."""
 
     needed: np.ndarray
-    """By how much the closing direction has to turn from the start, radians."""
+    """Angle in radians by which the closing direction has to turn from the start."""
     made: np.ndarray
-    """By how much it had turned when something was first held, radians; NaN where nothing ever was."""
+    """Angle in radians by which it had turned when the hand first held something; NaN if it never did."""
     grasp_step: np.ndarray
-    """Steps until something was first held, from 1 on; NaN where nothing ever was."""
+    """Number of the step, from 1, in which the hand first held something; NaN if it never did."""
     success: np.ndarray
-    """bool, at the last step."""
+    """bool: success at the last step."""
 
     @property
     def missed(self) -> np.ndarray:
-        """Angle [n] between the closing direction at the first grasp and the planned one, 0 .. pi/2."""
+        """Angle [n] in radians, 0 .. pi/2, between the closing direction at the first grasp and the planned one."""
         return np.abs((self.made - self.needed + np.pi / 2) % np.pi - np.pi / 2)
 
 
-class TurningEnv(WatchedEnv):
-    """Remembers, beside what was held, the turn that each thing needs and those that the hand makes."""
+class TurningEnv(RecordingEnv):
+    """A RecordingEnv that also records the turn that each object needs and the hand's angle after each step."""
 
     def __init__(self, config: WorldConfig, num_envs: int) -> None:
         super().__init__(config, num_envs)
@@ -73,38 +74,38 @@ class TurningEnv(WatchedEnv):
 
 
 def hand_yaw(world: World) -> float:
-    """Closing direction of the fingers, radians, base frame."""
+    """Angle of the fingers' closing direction about the vertical axis of the base frame, radians."""
     return closing_yaw(world.in_base(world.physics.tcp.entity.pose), world.spec.closing_axis)
 
 
 def needed_turn(world: World) -> float:
-    """Of the closing direction, from where the hand is at the start to the expert's grasp, radians."""
+    """Angle in radians from the hand's closing direction at the start to that of the expert's planned grasp."""
     yaw = hand_yaw(world)
     thing = world.in_base(world.object_body.entity.pose)
     table = TABLE_HEIGHT - world.spec.base_position[2]
     return plan_grasp(world.object, thing, world.spec, table, start_yaw=yaw, yaw=yaw).yaw - yaw
 
 
-def play(bundle: Path, asked: Asked) -> Turns:
-    """What became of every episode."""
-    env, result = play_in(TurningEnv, bundle, asked)
-    yaws = episodes_of([batch[1:] for batch in env.yaws])[: asked.episodes]
-    starts = np.concatenate([batch[0] for batch in env.yaws])[: asked.episodes]
-    made, grasp_step = first_grasp(yaws - starts[:, None], episodes_of(env.held)[: asked.episodes])
-    needed = np.concatenate(env.needed)[: asked.episodes]
+def play(bundle: Path, options: PlayOptions) -> Turns:
+    """Play `bundle` and return the turns of all episodes."""
+    env, result = play_in(TurningEnv, bundle, options)
+    yaws = episodes_of([batch[1:] for batch in env.yaws])[: options.episodes]
+    starts = np.concatenate([batch[0] for batch in env.yaws])[: options.episodes]
+    made, grasp_step = first_grasp(yaws - starts[:, None], episodes_of(env.held)[: options.episodes])
+    needed = np.concatenate(env.needed)[: options.episodes]
     return Turns(needed=needed, made=made, grasp_step=grasp_step, success=result.success_at_end)
 
 
 def first_grasp(turns: np.ndarray, held: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Turn [n] and number [n], from 1 on, of the first step in which something was held; NaN where nothing ever was.
+    """(turn [n], step number [n] from 1) of the first step in which the hand held something; NaN if it never did.
 
-    From turns [n, T] after every step and held bool [n, T]."""
+    `turns`: [n, T], radians after every step. `held`: bool [n, T]."""
     ever, first = held.any(axis=1), held.argmax(axis=1)
     return np.where(ever, turns[np.arange(len(turns)), first], np.nan), np.where(ever, first + 1.0, np.nan)
 
 
-def shown(bundle: Path, turns: Turns) -> dict[str, dict[str, Any]]:
-    """Print the table of one policy; returns its numbers."""
+def print_table(bundle: Path, turns: Turns) -> dict[str, dict[str, Any]]:
+    """Print the table of one policy; returns its rows by name of the group."""
     print(f"{bundle}, {len(turns.needed)} episodes; wrong: by more than {WRONG} rad at the first grasp")
     rows = {}
     for name, (low, high) in GROUPS.items():
@@ -138,14 +139,14 @@ def shown(bundle: Path, turns: Turns) -> dict[str, dict[str, Any]]:
 
 
 def median(values: np.ndarray) -> float | None:
-    """Of [k], to two places; None where k = 0."""
+    """Median of `values` [k], rounded to two decimals; None if k = 0."""
     return round(float(np.median(values)), 2) if len(values) else None
 
 
-def measure(bundle: Path, asked: Asked) -> dict[str, dict[str, Any]]:
-    """Play, print the table, return its numbers."""
-    return shown(bundle, play(bundle, asked))
+def measure(bundle: Path, options: PlayOptions) -> dict[str, dict[str, Any]]:
+    """Play `bundle` and print its table; returns the rows by name of the group."""
+    return print_table(bundle, play(bundle, options))
 
 
 if __name__ == "__main__":
-    sys.exit(run(__doc__ or "", "turns", measure))
+    sys.exit(run(__doc__ or "", "grasp_angles", measure))

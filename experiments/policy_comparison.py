@@ -1,4 +1,4 @@
-"""What benchmarks that train have in common: two policies of one folder meet the same episodes."""
+"""The stage that compares two trained policies on the same episodes; shared by the scripts that train."""
 
 import json
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from rlvla.recipe import EVALUATION_SEED, WORLD
 from rlvla.stages import Stage
 
 EPISODES = 256
-"""Enough to tell ten points from nothing."""
+"""Default number of episodes of a comparison; enough to tell a difference of ten points from none."""
 
 
 def comparison_stage(
@@ -25,7 +25,8 @@ def comparison_stage(
     episodes: int = EPISODES,
     video: int = 0,
 ) -> Stage:
-    """The policy of stage `after` against that of stage `before`; the result lies in `folder/name/comparison.json`."""
+    """A stage that plays the policies of stages `after` and `before` on the same episodes; its result is
+    `folder/name/comparison.json`."""
     command = Evaluate(
         bundle=folder / after / "policy",
         against=folder / before / "policy",
@@ -49,7 +50,7 @@ def comparison_stage(
 
 
 def results(stages: Sequence[Stage]) -> list[dict[str, Any]]:
-    """One row a comparison among `stages`, which have run."""
+    """One row for each comparison among `stages`, all of which must have run."""
     commands = [stage.command for stage in stages if isinstance(stage.command, Evaluate)]
     return [
         {

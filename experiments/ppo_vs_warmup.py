@@ -1,15 +1,15 @@
-"""Does PPO lift a warmed-up `tiny` by a wide margin, and does that carry over to starts that it never met?
+"""Compare PPO with the warm-up that it started from, on training episodes and on unseen positions and start poses.
 
-    python experiments/ppo_vs_warmup.py --runs runs/win [--seeds 0 1] [--ppo-minutes 130] [--sft 1000]
+    python experiments/ppo_vs_warmup.py --runs runs/ppo_vs_warmup [--seeds 0 1] [--ppo-minutes 130] [--sft 1000]
 
-From the shipped base: 140 demonstrations, a short warm-up, PPO for so many minutes; then warm-up and PPO meet the same
-256 episodes of the training grid, of unseen positions and of unseen start poses, greedy and at T = 0.6. Supervised
-learning on `--sft` demonstrations (several numbers may be given) meets them too. Interrupted anywhere, the same call
-goes on; in the folder of a study with the same trainings it only compares. Every comparison prints its table; the
-last line is one of JSON.
+From the shipped base: 140 demonstrations, a short warm-up on them, then PPO for `--ppo-minutes`. Warm-up and PPO policy
+play the same 256 episodes of the training grid, of unseen positions and of unseen start poses, greedy and at T = 0.6.
+Policies of supervised learning on `--sft` demonstrations (one or more numbers) play them too. An interrupted call can
+be repeated and goes on; in the folder of a study with the same trainings it only compares. Every comparison prints its
+table; the last line is JSON. Measured results: docs/results/ppo.md.
 
-Stopping rule, fixed before any run: PPO stops after its minutes, whatever the curve does; nothing is selected by
-looking at these episodes.
+Stopping rule: PPO stops after the minutes that were fixed before the start, and nothing is selected by looking at these
+episodes.
 """
 
 import argparse
@@ -32,7 +32,7 @@ TEMPERATURES = (0.0, 0.6)
 
 
 def comparisons(folder: Path, name: str, warmup: str, sets: Sequence[str]) -> list[Stage]:
-    """The policy of stage `name` against that of stage `warmup`, on the same episodes of each set and temperature."""
+    """Stages that compare the policies of stages `name` and `warmup`, one for each episode set and temperature."""
     return [
         comparison_stage(
             folder,
@@ -49,7 +49,7 @@ def comparisons(folder: Path, name: str, warmup: str, sets: Sequence[str]) -> li
 
 
 def chain(folder: Path, seeds: list[int], ppo_minutes: float, sft: list[int], sets: Sequence[str] = SETS) -> Chain:
-    """Every stage, in order; the trainings are those of a study."""
+    """All stages in order; the trainings equal those of a study."""
     design = StudyDesign(directory=folder, seeds=tuple(seeds), methods=("ppo",), sft=(), rl_minutes=ppo_minutes)
     stages = demonstrations(design)
     for policy in policies(design):
@@ -73,13 +73,13 @@ def chain(folder: Path, seeds: list[int], ppo_minutes: float, sft: list[int], se
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--runs", type=Path, default=Path("runs/win"), help="folder of this benchmark")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1], help="training seeds")
-    parser.add_argument("--ppo-minutes", type=float, default=130.0, help="of each PPO run")
     parser.add_argument(
-        "--sft", type=int, nargs="*", default=[1000], help="demonstrations of the supervised candidates"
+        "--runs", type=Path, default=Path("runs/ppo_vs_warmup"), help="folder for everything that this script writes"
     )
-    parser.add_argument("--sets", nargs="+", choices=SETS, default=SETS, help="episodes to compare on")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1], help="training seeds")
+    parser.add_argument("--ppo-minutes", type=float, default=130.0, help="minutes of each PPO run")
+    parser.add_argument("--sft", type=int, nargs="*", default=[1000], help="demonstrations of each supervised policy")
+    parser.add_argument("--sets", nargs="+", choices=SETS, default=SETS, help="episode sets to compare on")
     given = parser.parse_args()
     console = Console(soft_wrap=True)
     stages = chain(given.runs, given.seeds, given.ppo_minutes, given.sft, given.sets)
@@ -89,7 +89,11 @@ def main() -> int:
     except RlvlaError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    print(json.dumps({"benchmark": "win", "minutes": stages.minutes_taken(), "results": results(stages.stages)}))
+    print(
+        json.dumps(
+            {"experiment": "ppo_vs_warmup", "minutes": stages.minutes_taken(), "results": results(stages.stages)}
+        )
+    )
     return 0
 
 

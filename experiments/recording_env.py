@@ -1,4 +1,4 @@
-"""Play a policy and remember what its worlds did: what failures.py and turns.py share."""
+"""Play a policy and record what happened in its episodes; shared by failures.py and grasp_angles.py."""
 
 import argparse
 import json
@@ -21,22 +21,25 @@ from rlvla_sim.config import WorldConfig
 from rlvla_sim.vec_env import CpuVecEnv
 from rlvla_sim.world import STATE_SLICES
 
-WORLDS = 64
-Env = TypeVar("Env", bound="WatchedEnv")
+NUM_ENVS = 64
+"""Number of parallel environments."""
+Env = TypeVar("Env", bound="RecordingEnv")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
-    """How policies are played, all on the same episodes of the training grid."""
+class PlayOptions:
+    """How the policies are played; all play the same episodes of the training grid."""
 
     episodes: int
+    """Number of episodes."""
     temperature: float
-    """Of the action tokens; 0 is greedy."""
+    """Sampling temperature of the action tokens; 0 = greedy."""
     max_steps: int
+    """Time limit of an episode, in control steps."""
 
 
-class WatchedEnv(CpuVecEnv):
-    """Remembers of every batch of episodes what was held, how high the object was, and what it is called."""
+class RecordingEnv(CpuVecEnv):
+    """Records for every batch of episodes whether the hand held the object, the object's height, and its name."""
 
     def __init__(self, config: WorldConfig, num_envs: int) -> None:
         super().__init__(config, num_envs)
@@ -59,39 +62,47 @@ class WatchedEnv(CpuVecEnv):
 
 
 def object_heights(observation: Observation) -> np.ndarray:
-    """[N], base frame, metres."""
+    """Height [N] of the object in each environment, base frame, metres."""
     assert observation.state is not None
     return observation.state[:, STATE_SLICES["object_position"].stop - 1].numpy()
 
 
 def episodes_of(batches: Sequence[Sequence[np.ndarray]]) -> np.ndarray:
-    """[worlds] of every step of every batch -> [episodes, steps]. The last batch was filled up to its worlds: cut."""
+    """Join records: for every batch, for every step, an array [N] -> one array [episodes, steps].
+
+    The last batch may hold more episodes than were asked for, because it is filled up to N: the caller cuts them."""
     return np.concatenate([np.stack(batch, axis=1) for batch in batches])
 
 
-def play_in(make: Callable[[WorldConfig, int], Env], bundle: Path, asked: Asked) -> tuple[Env, EvaluationResult]:
-    """Play a bundle in the recipe's world with its own robot, view and image size; the world that watched, and what
-    became of the episodes."""
-    world = world_config(load_deploy(bundle), episode_set=WORLD.episode_set, max_steps=asked.max_steps)
-    env = make(world, min(WORLDS, asked.episodes))
-    chosen = EpisodeList.draw(env.spec, asked.episodes, seed=EVALUATION_SEED)
-    return env, evaluate(load_bundle(bundle), env, chosen, temperature=asked.temperature, seed=EVALUATION_SEED)
+def play_in(
+    make: Callable[[WorldConfig, int], Env], bundle: Path, options: PlayOptions
+) -> tuple[Env, EvaluationResult]:
+    """Play `bundle` in the recipe's world with the bundle's robot, view and image size; returns the environment with
+    its records, and the result."""
+    world = world_config(load_deploy(bundle), episode_set=WORLD.episode_set, max_steps=options.max_steps)
+    env = make(world, min(NUM_ENVS, options.episodes))
+    chosen = EpisodeList.draw(env.spec, options.episodes, seed=EVALUATION_SEED)
+    return env, evaluate(load_bundle(bundle), env, chosen, temperature=options.temperature, seed=EVALUATION_SEED)
 
 
-def run(doc: str, benchmark: str, measure: Callable[[Path, Asked], dict[str, Any]]) -> int:
-    """The command line: `measure` every bundle, print one line of JSON at the end. Returns the exit status."""
+def run(doc: str, experiment: str, measure: Callable[[Path, PlayOptions], dict[str, Any]]) -> int:
+    """Parse the command line, `measure` every bundle and print one line of JSON; returns the exit status."""
     parser = argparse.ArgumentParser(description=doc.splitlines()[0])
-    parser.add_argument("bundles", type=Path, nargs="+", help="of policies")
-    parser.add_argument("--episodes", type=int, default=256, help="of the training grid")
-    parser.add_argument("--temperature", type=float, default=0.0, help="of the action tokens; 0 is greedy")
-    parser.add_argument("--max-steps", type=int, default=WORLD.max_steps, help="time limit of an episode")
+    parser.add_argument("bundles", type=Path, nargs="+", help="policy bundles")
+    parser.add_argument("--episodes", type=int, default=256, help="number of episodes of the training grid")
+    parser.add_argument(
+        "--temperature", type=float, default=0.0, help="sampling temperature of the action tokens; 0 = greedy"
+    )
+    parser.add_argument(
+        "--max-steps", type=int, default=WORLD.max_steps, help="time limit of an episode, in control steps"
+    )
     given = parser.parse_args()
-    asked = Asked(episodes=given.episodes, temperature=given.temperature, max_steps=given.max_steps)
+    options = PlayOptions(episodes=given.episodes, temperature=given.temperature, max_steps=given.max_steps)
     try:
-        policies = {str(bundle): measure(bundle, asked) for bundle in given.bundles}
+        policies = {str(bundle): measure(bundle, options) for bundle in given.bundles}
     except RlvlaError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    asked_for = {"episodes": asked.episodes, "T": asked.temperature, "max_steps": asked.max_steps}
-    print(json.dumps({"benchmark": benchmark, **asked_for, "policies": policies}))
+    settings = {"episodes": options.episodes, "T": options.temperature, "max_steps": options.max_steps}
+    print(json.dumps({"experiment": experiment, **settings, "policies": policies}))
     return 0

@@ -20,7 +20,7 @@ EVALUATION_SEED = 4242
 
 def warmup_recipe(seed: int) -> SftConfig:
     """A short imitation of few demonstrations, with labels so wide that PPO has something to choose from: 12 bins
-    cost the policy nothing, and PPO brings twice as much as from 4 (docs/learning)."""
+    cost the policy nothing, and PPO brings twice as much as from 4 (docs/results/ablations.md)."""
     return SftConfig(
         minutes=2.0,
         epochs=1000.0,
@@ -63,7 +63,7 @@ def _rollouts(seed: int, minutes: float, num_envs: int) -> dict[str, Any]:
         "num_envs": num_envs,
         "micro_batch": 80,
         "lr": 1.5e-4,
-        "average_fraction": 0.25,  # helps a run as short as the demo's, does nothing for a long one (docs/learning)
+        "average_fraction": 0.25,  # helps a run as short as the demo's, does nothing for a long one (docs/results)
         "train_vision": False,
         "gate_episodes": min(64, num_envs),
         "checkpoint_every": 5,

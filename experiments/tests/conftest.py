@@ -1,4 +1,4 @@
-"""The tests of the research scripts import the scripts and the small worlds of the learning tests."""
+"""Puts the research scripts and the helpers of the learning and evaluation tests on the import path."""
 
 import sys
 from pathlib import Path

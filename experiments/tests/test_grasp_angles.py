@@ -1,4 +1,4 @@
-"""experiments/grasp_angles.py: how far a hand has turned at its first grasp, against the turn of the expert's plan."""
+"""experiments/grasp_angles.py: the hand's turn at its first grasp, against the turn that the expert plans."""
 
 import math
 from itertools import pairwise
@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 from grasp_angles import GROUPS, Turns, first_grasp, play
-from recording_env import Asked
+from recording_env import PlayOptions
 
-KEPT = Path(__file__).parents[2] / "docs" / "learning" / "policy-seed1"
+KEPT = Path(__file__).parents[2] / "docs" / "results" / "policy-seed1"
 
 
 def test_the_turn_counts_at_the_first_grasp() -> None:
@@ -31,9 +31,9 @@ def test_groups_of_turns_are_side_by_side() -> None:
     assert all(first[1] == second[0] for first, second in pairwise(edges))
 
 
-def test_things_that_lie_turned_need_turns() -> None:
+def test_objects_that_lie_turned_need_turns() -> None:
     """In the world itself: the kept policy for three steps of eight episodes, in which nobody has grasped yet."""
-    turns = play(KEPT, Asked(episodes=8, temperature=0.0, max_steps=3))
+    turns = play(KEPT, PlayOptions(episodes=8, temperature=0.0, max_steps=3))
     assert turns.needed.shape == turns.made.shape == turns.success.shape == (8,)
     low, high = GROUPS["none"]
     assert ((turns.needed > low) & (turns.needed <= high)).any()

@@ -15,10 +15,10 @@ def test_the_trainings_of_a_study_are_not_made_again(tmp_path: Path) -> None:
     design = StudyDesign(directory=tmp_path, methods=("ppo",), sft=(), rl_minutes=10.0, temperatures=(0.0,))
     study = Chain(stages=stages(design), records=tmp_path)
     comparisons = ppo_vs_warmup.chain(tmp_path, [0, 1], 10.0, [], ["train"])
-    of_study, of_win = ({s.name: chain.fingerprint(s) for s in chain.stages} for chain in (study, comparisons))
+    of_study, of_script = ({s.name: chain.fingerprint(s) for s in chain.stages} for chain in (study, comparisons))
     shared = {"demonstrations-140", "warm-up-0", "warm-up-1", "ppo-0", "ppo-1"}
-    assert of_study.keys() & of_win.keys() == shared
-    assert all(of_study[name] == of_win[name] for name in shared)
+    assert of_study.keys() & of_script.keys() == shared
+    assert all(of_study[name] == of_script[name] for name in shared)
 
 
 def test_stages_build_on_each_other_and_compare_on_one_list():

@@ -10,7 +10,8 @@ from rlvla.cli import COMMANDS, GROUPS
 from rlvla_core.policy.bundle import load_bundle
 
 ROOT = Path(__file__).resolve().parents[2]
-DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [path for folder in ("docs", "benchmarks", "experiments") for path in sorted((ROOT / folder).rglob("*.md"))]
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *PAGES]
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=[path.name for path in DOCUMENTS])
@@ -40,6 +41,6 @@ def test_commands_shown_exist(document: Path) -> None:
 @pytest.mark.parametrize("kept", ["policy-seed1", "policy-wide"])
 def test_the_policies_that_the_documents_keep_act(kept: str) -> None:
     """A change of the bundle's format would otherwise leave them behind unseen."""
-    policy = load_bundle(ROOT / "docs" / "learning" / kept)
+    policy = load_bundle(ROOT / "docs" / "results" / kept)
     image = torch.zeros(1, 64, 64, 3, dtype=torch.uint8)
     assert policy.act(image, ["put the carrot on the plate"], temperature=0.0).actions.shape == (1, 7)

@@ -15,7 +15,7 @@ from rlvla_core.policy.openvla.presets import TINY_BASE
 from rlvla_sim.pretraining import dataset
 from rlvla_sim.pretraining.questions import ANSWER
 
-POLICY = Path(__file__).resolve().parents[2] / "docs" / "learning" / "policy-seed1"
+POLICY = Path(__file__).resolve().parents[2] / "docs" / "results" / "policy-seed1"
 
 
 def pretrain(folder: Path, *more: str) -> int:

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import pytest
 import torch
-from averaging import last_weights
 from small_world import PPO, run_training
 from torch import nn
 
@@ -68,16 +67,6 @@ def test_a_runs_bundle_holds_the_mean_and_its_rollouts_do_not_notice(tmp_path):
         torch.testing.assert_close(found[name], expected, rtol=1e-5, atol=1e-7)
         moved += not torch.equal(expected, after[-1][name])
     assert moved > 10
-
-
-def test_the_benchmark_plays_the_last_weights_against_their_mean(tmp_path):
-    for name, share in (("plain", 0.0), ("averaged", 1.0)):
-        run_training(Ranks(), tmp_path / name, replace(PPO, iterations=3, gate_episodes=0, average_fraction=share))
-    assert last_weights(tmp_path / "averaged", tmp_path / "last") == 3
-    last, plain = (load_bundle(path).state_dict() for path in (tmp_path / "last", tmp_path / "plain" / "policy"))
-    assert all(torch.equal(last[name], tensor) for name, tensor in plain.items())
-    with pytest.raises(RlvlaError, match="plain was not averaged"):
-        last_weights(tmp_path / "plain", tmp_path / "none")
 
 
 def test_a_checkpoint_without_a_mean_is_refused_by_name(tmp_path):

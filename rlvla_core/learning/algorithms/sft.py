@@ -48,7 +48,7 @@ class SftConfig:
     label_sigma: float = 0.0
     """Width of the Gaussian around each label, in bins; the gripper stays hard. Wider labels explore more under PPO."""
     colour_jitter: float = 0.0
-    """Random brightness and colour gain of each image, as a fraction. (Shifts bring nothing: docs/learning.)"""
+    """Random brightness and colour gain of each image, as a fraction. (Shifts bring nothing: docs/results.)"""
     localisation_weight: float = 0.0
     """Weight of the training-only loss that predicts where the world's named points are; needs a privileged state."""
     train_vision: bool = True
