@@ -31,11 +31,11 @@ PPO = PpoConfig(
     value_warmup_iterations=1,
     lr=1e-3,
     lr_warmup_updates=1,
-    gate_episodes=8,
+    verify_episodes=8,
 )
 SMALL = {"iterations": 4, "num_envs": 16, "group": 4, "micro_batch": 8, "lr": 1e-3, "lr_warmup_updates": 1}
-GRPO = GrpoConfig(**SMALL, minibatch=32, gate_episodes=8)
-DPO = DpoConfig(**(SMALL | {"lr": 1e-4}), minibatch=1, gate_episodes=8)
+GRPO = GrpoConfig(**SMALL, minibatch=32, verify_episodes=8)
+DPO = DpoConfig(**(SMALL | {"lr": 1e-4}), minibatch=1, verify_episodes=8)
 SFT = SftConfig(
     epochs=2.0,
     batch=16,
@@ -78,7 +78,7 @@ def make_learner(config, ranks, policy=None):
 
 def run_training(ranks, path, config=PPO, policy=None):
     torch.set_num_threads(1)
-    env = make_toy_env(TOY, ranks.share(config.num_envs, "environments"))
+    env = make_toy_env(TOY, ranks.per_rank(config.num_envs, "environments"))
     with open_run(path, ranks) as run:
         return train(make_learner(config, ranks, policy), env, run, provenance={})
 
@@ -103,7 +103,7 @@ def joined(batches):
 
 def gradients(learner):
     """Of the policy, left by the last optimiser step; nothing may have been clipped for comparisons."""
-    return torch.cat([p.grad.flatten() for p in learner.descent.parameters if p.grad is not None])
+    return torch.cat([p.grad.flatten() for p in learner.optimizer.parameters if p.grad is not None])
 
 
 def demonstrations(episodes=64):

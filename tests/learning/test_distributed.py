@@ -76,6 +76,6 @@ def test_a_dead_rank_ends_the_job_within_seconds_with_its_own_reason(how, line):
 
 
 def test_shares_must_be_even():
-    assert Ranks(0, 2).share(64, "environments") == 32
+    assert Ranks(0, 2).per_rank(64, "environments") == 32
     with pytest.raises(RlvlaError, match="63 environments cannot be shared evenly by 2 ranks"):
-        Ranks(0, 2).share(63, "environments")
+        Ranks(0, 2).per_rank(63, "environments")

@@ -8,11 +8,10 @@ import torch
 from small_world import DPO, gradients, joined, make_learner, play, small_policy
 
 from rlvla_core.errors import RlvlaError
-from rlvla_core.learning.algorithms.dpo import DpoConfig
-from rlvla_core.learning.algorithms.preferences import Preferences
-from rlvla_core.learning.algorithms.reference import Reference
+from rlvla_core.learning.algorithms.dpo import DpoConfig, Preferences
 from rlvla_core.learning.distributed import Ranks, launch
-from rlvla_core.learning.steps import Steps
+from rlvla_core.learning.rollout import Steps
+from rlvla_core.learning.weight_copies import ReferenceWeights
 from rlvla_core.policy.lora import LoraConfig, apply_lora
 
 ONE_STEP = replace(DPO, minibatch=10_000, max_grad_norm=1e9, beta=0.3)
@@ -72,7 +71,7 @@ def test_pairs_are_every_success_with_every_failure_of_its_start():
     ]
     assert sorted(map(tuple, preferences.pairs.tolist())) == expected
     assert preferences.has_pairs.tolist() == [True, False, False, True, True]
-    assert float(preferences.shares.sum()) == pytest.approx(3)
+    assert float(preferences.pair_weights.sum()) == pytest.approx(3)
 
 
 def test_weights_of_episodes_are_the_derivatives_of_the_loss():
@@ -146,7 +145,7 @@ def test_without_a_pair_nothing_happens():
     batch = with_success(play(learner.policy, DPO, 0, 1), [0] * 8 + [1] * 8)
     before = {name: value.clone() for name, value in learner.policy.state_dict().items()}
     metrics = learner.update(batch, 1)
-    assert metrics["informative_starts"] == 0.0 and metrics["lr"] == 0.0 and learner.descent.updates == 0
+    assert metrics["informative_starts"] == 0.0 and metrics["lr"] == 0.0 and learner.optimizer.updates == 0
     assert all(torch.equal(value, before[name]) for name, value in learner.policy.state_dict().items())
 
 
@@ -157,9 +156,9 @@ def test_the_reference_is_the_start_and_the_policy_comes_back(lora):
         apply_lora(policy, LoraConfig(rank=4))
         moved(policy, seed=3)  # an adapter that has been trained before belongs to the start
     start = {name: value.clone() for name, value in policy.model.state_dict().items()}
-    reference = Reference(list(policy.backbone_parameters()))
+    reference = ReferenceWeights(list(policy.backbone_parameters()))
     now = {name: value.clone() for name, value in moved(policy).model.state_dict().items()}
-    with reference.in_place():
+    with reference.applied():
         assert all(torch.equal(value, start[name]) for name, value in policy.model.state_dict().items())
     assert all(torch.equal(value, now[name]) for name, value in policy.model.state_dict().items())
     assert any(not torch.equal(now[name], start[name]) for name in now)

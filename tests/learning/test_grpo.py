@@ -44,7 +44,7 @@ def test_the_first_step_is_reinforce_with_the_groups_advantages():
     expected = torch.cat([p.grad.flatten() for p in twin.backbone_parameters() if p.grad is not None])
     torch.testing.assert_close(gradients(learner), expected, atol=1e-6, rtol=1e-4)
     assert metrics["informative_starts"] == 0.5
-    assert metrics["first_ratio_error"] < 1e-3 and learner.descent.updates == 1
+    assert metrics["first_ratio_error"] < 1e-3 and learner.optimizer.updates == 1
 
 
 def test_groups_without_spread_contribute_nothing():
@@ -53,7 +53,7 @@ def test_groups_without_spread_contribute_nothing():
     before = {name: value.clone() for name, value in learner.policy.state_dict().items()}
     metrics = learner.update(with_outcomes(batch, [0.0] * 8 + [1.0] * 8), 1)
     assert metrics["informative_starts"] == 0.0 and metrics["gradient_norm"] == 0.0 and metrics["lr"] == 0.0
-    assert learner.descent.updates == 0
+    assert learner.optimizer.updates == 0
     assert all(torch.equal(value, before[name]) for name, value in learner.policy.state_dict().items())
 
 

@@ -42,11 +42,11 @@ def test_a_likelier_good_action_after_the_step_and_none_touched_in_value_warm_up
     before = {name: p.clone() for name, p in learner.policy.named_parameters()}
     learner.config = replace(learner.config, value_warmup_iterations=1)
     metrics = learner.update(batch, 1)
-    assert metrics["kl"] == 0.0 and learner.descent.updates == 0
+    assert metrics["kl"] == 0.0 and learner.optimizer.updates == 0
     changed = {name for name, p in learner.policy.named_parameters() if not torch.equal(p, before[name])}
     assert changed and all(name.startswith("value_head") for name in changed)
     metrics = learner.update(batch, 2)
-    assert learner.descent.updates == 1
+    assert learner.optimizer.updates == 1
     assert metrics["first_ratio_error"] < 1e-3
     advantage = batch.rewards.sum(0) - batch.rewards.sum(0).mean()
     rows = batch.valid[0].nonzero().squeeze(-1)
@@ -68,7 +68,7 @@ def test_annealed_rates_fall_linearly_to_one_iterations_share():
     for iteration, share in ((1, 1.0), (6, 0.5), (10, 0.1)):
         metrics = learner.update(batch, iteration)
         assert metrics["lr"] == pytest.approx(PPO.lr * share)
-        assert learner.descent.optimizer.param_groups[1]["lr"] == pytest.approx(PPO.value_lr * share)
+        assert learner.optimizer.adamw.param_groups[1]["lr"] == pytest.approx(PPO.value_lr * share)
         learner, batch = learner_and_batch(learner.config)
 
 
@@ -119,13 +119,13 @@ def test_a_number_that_is_not_finite_stops_the_run_before_it_spoils_the_weights(
 
 def test_a_run_that_turns_nan_leaves_its_last_checkpoint(tmp_path, monkeypatch):
     run_training(Ranks(), tmp_path / "run", replace(PPO, iterations=2))
-    original = PpoLearner._parts
+    original = PpoLearner._losses
 
     def poisoned(self, steps, targets, *rest):
         targets.returns.fill_(float("inf"))
         return original(self, steps, targets, *rest)
 
-    monkeypatch.setattr(PpoLearner, "_parts", poisoned)
+    monkeypatch.setattr(PpoLearner, "_losses", poisoned)
     with pytest.raises(RlvlaError, match="iteration 3: the value loss is not a finite number"):
         run_training(Ranks(), tmp_path / "run", replace(PPO, iterations=4))
     latest = RunDirectory.open_read_only(tmp_path / "run").checkpoints.latest()

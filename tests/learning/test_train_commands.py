@@ -44,7 +44,7 @@ def warm(data, tmp_path_factory):
     return run
 
 
-PPO = PpoConfig(iterations=1, num_envs=8, minibatch=16, value_warmup_iterations=0, gate_episodes=8)
+PPO = PpoConfig(iterations=1, num_envs=8, minibatch=16, value_warmup_iterations=0, verify_episodes=8)
 
 
 def test_from_a_dataset_to_an_improved_bundle(warm, tmp_path, capsys):
@@ -111,7 +111,7 @@ def test_the_other_algorithms_are_commands_of_the_same_kind(name, options, warm,
             "1",
         ]
         words += ["--toy.max-steps", str(TOY.max_steps), "--toy.image-size", str(TOY.image_size)]
-        words += [f"--{name}.worlds", "8", f"--{name}.gate-episodes", "8", f"--{name}.iterations", str(iterations)]
+        words += [f"--{name}.num-envs", "8", f"--{name}.verify-episodes", "8", f"--{name}.iterations", str(iterations)]
         return cli.main(["train", name, *words, *options, *more])
 
     assert train(1) == 0

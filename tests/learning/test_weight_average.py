@@ -9,8 +9,8 @@ from small_world import PPO, run_training
 from torch import nn
 
 from rlvla_core.errors import RlvlaError
-from rlvla_core.learning.averaging import WeightAverage
 from rlvla_core.learning.distributed import Ranks
+from rlvla_core.learning.weight_copies import WeightAverage
 from rlvla_core.policy.bundle import load_bundle
 from rlvla_core.runs import RunDirectory
 
@@ -50,7 +50,7 @@ def test_the_weights_that_learn_are_never_touched_and_come_back_after_use():
 
 
 def test_a_runs_bundle_holds_the_mean_and_its_rollouts_do_not_notice(tmp_path):
-    config = replace(PPO, iterations=4, gate_episodes=0)
+    config = replace(PPO, iterations=4, verify_episodes=0)
     run_training(Ranks(), tmp_path / "plain", config)
     run_training(Ranks(), tmp_path / "averaged", replace(config, average_fraction=1.0))
     names = [name for name, p in load_bundle(tmp_path / "plain" / "policy").model.named_parameters()]
@@ -72,7 +72,7 @@ def test_a_runs_bundle_holds_the_mean_and_its_rollouts_do_not_notice(tmp_path):
 
 def test_the_benchmark_plays_the_last_weights_against_their_mean(tmp_path):
     for name, share in (("plain", 0.0), ("averaged", 1.0)):
-        run_training(Ranks(), tmp_path / name, replace(PPO, iterations=3, gate_episodes=0, average_fraction=share))
+        run_training(Ranks(), tmp_path / name, replace(PPO, iterations=3, verify_episodes=0, average_fraction=share))
     assert last_weights(tmp_path / "averaged", tmp_path / "last") == 3
     last, plain = (load_bundle(path).state_dict() for path in (tmp_path / "last", tmp_path / "plain" / "policy"))
     assert all(torch.equal(last[name], tensor) for name, tensor in plain.items())
@@ -81,7 +81,7 @@ def test_the_benchmark_plays_the_last_weights_against_their_mean(tmp_path):
 
 
 def test_a_checkpoint_without_a_mean_is_refused_by_name(tmp_path):
-    config = replace(PPO, iterations=1, gate_episodes=0)
+    config = replace(PPO, iterations=1, verify_episodes=0)
     run_training(Ranks(), tmp_path, config)
     with pytest.raises(RlvlaError, match=r"nothing for average\.0, this run needs"):
         run_training(Ranks(), tmp_path, replace(config, iterations=2, average_fraction=0.5))
