@@ -1,4 +1,4 @@
-"""Training recipes: the options with which `rlvla demo`, `rlvla study` and experiments/ppo_vs_warmup.py train."""
+"""The numbers of `rlvla demo`, `rlvla study` and experiments/ppo_vs_warmup.py: what is shown is what was measured."""
 
 from dataclasses import replace
 from typing import Any
@@ -10,17 +10,17 @@ from rlvla_core.learning.algorithms.sft import SftConfig
 from rlvla_sim.config import WorldConfig
 
 WORLD = WorldConfig(max_steps=40)
-"""The world in which demonstrations are collected, policies trained and measured. Its time limit is half the paper's:
-the expert needs about 26 steps, and minutes are better spent on more episodes than on longer ones."""
+"""Demonstrations, learning and measurement happen in this world: half the paper's time limit, since the expert needs
+about 26 steps and minutes are better spent on more episodes than on longer ones."""
 DEMONSTRATIONS = 140
-"""Number of demonstrations for the warm-up (the paper's number)."""
+"""Of the warm-up (the paper's number)."""
 EVALUATION_SEED = 4242
-"""Seed of the episodes on which policies are compared; no training uses it."""
+"""Draws the episodes on which policies are compared; no training uses it."""
 
 
 def warmup_recipe(seed: int) -> SftConfig:
-    """A short supervised warm-up on few demonstrations. Labels are so wide that PPO has something to choose from: 12
-    bins cost the policy nothing, and PPO brings twice as much as from 4."""
+    """A short imitation of few demonstrations, with labels so wide that PPO has something to choose from: 12 bins
+    cost the policy nothing, and PPO brings twice as much as from 4 (docs/learning)."""
     return SftConfig(
         minutes=2.0,
         epochs=1000.0,
@@ -33,12 +33,12 @@ def warmup_recipe(seed: int) -> SftConfig:
 
 
 def sft_recipe(seed: int) -> SftConfig:
-    """Supervised learning as far as it goes: the warm-up with sharper labels and six times the minutes."""
+    """Supervised learning as far as it goes: sharper labels, more minutes."""
     return replace(warmup_recipe(seed), minutes=12.0, label_sigma=4.0)
 
 
 def ppo_recipe(seed: int, minutes: float, *, num_envs: int = 128) -> PpoConfig:
-    """PPO from the warm-up; 128 environments of 40 steps are the paper's 5,120 steps an update."""
+    """PPO from the warm-up; 128 worlds of 40 steps are the paper's 5,120 steps an update."""
     return PpoConfig(
         **_rollouts(seed, minutes, num_envs), minibatch=640, critic="privileged", value_warmup_iterations=1
     )
@@ -50,12 +50,12 @@ def grpo_recipe(seed: int, minutes: float, *, num_envs: int = 128) -> GrpoConfig
 
 
 def dpo_recipe(seed: int, minutes: float, *, num_envs: int = 128) -> DpoConfig:
-    """DPO from the warm-up: the steps of PPO's update, in 16 groups of 8; four starts in each optimiser step."""
+    """DPO from the warm-up: the steps of PPO's update, in 16 groups of 8; four starts a step of the optimiser."""
     return DpoConfig(**_rollouts(seed, minutes, num_envs), minibatch=4)
 
 
 def _rollouts(seed: int, minutes: float, num_envs: int) -> dict[str, Any]:
-    """The options that the three algorithms have in common."""
+    """What all have in common."""
     return {
         "seed": seed,
         "minutes": minutes,
@@ -63,7 +63,7 @@ def _rollouts(seed: int, minutes: float, num_envs: int) -> dict[str, Any]:
         "num_envs": num_envs,
         "micro_batch": 80,
         "lr": 1.5e-4,
-        "average_fraction": 0.25,  # helps a run as short as the demo's, does nothing for a long one (measured)
+        "average_fraction": 0.25,  # helps a run as short as the demo's, does nothing for a long one (docs/learning)
         "train_vision": False,
         "verify_episodes": min(64, num_envs),
         "checkpoint_every": 5,

@@ -273,7 +273,7 @@ def _rank_main(
 
 
 def _die_with_parent() -> None:
-    """End this rank when its launcher is gone: a launcher that was killed cannot end its ranks."""
+    """A launcher that was killed cannot end its ranks, so they watch it."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()

@@ -93,9 +93,9 @@ def play(policy, config, rank, size):
 
 
 def joined(batches):
-    """The rollouts of several ranks as that of one rank with all their worlds."""
-    over_worlds = ("images", "states", "tokens", "logprobs", "values", "rewards", "terminated", "truncated", "valid")
-    parts = {name: torch.cat([getattr(batch, name) for batch in batches], dim=1) for name in over_worlds}
+    """The rollouts of several ranks as that of one rank with all their environments."""
+    over_envs = ("images", "states", "tokens", "logprobs", "values", "rewards", "terminated", "truncated", "valid")
+    parts = {name: torch.cat([getattr(batch, name) for batch in batches], dim=1) for name in over_envs}
     ends = ("final_values", "final_states", "final_images", "success_at_end", "success_once")
     parts |= {name: torch.cat([getattr(batch, name) for batch in batches]) for name in ends}
     return replace(batches[0], **parts, instructions=[word for batch in batches for word in batch.instructions])

@@ -40,22 +40,22 @@ def moved_learner(config, ranks=None):
     return learner
 
 
-def episode_logprob(policy, batch, world):
+def episode_logprob(policy, batch, env):
     """log π(ζ), by one graph."""
-    taken = batch.valid[:, world].nonzero().squeeze(-1)
-    words = [batch.instructions[world]] * len(taken)
-    return policy.score(batch.images[taken, world], words, batch.tokens[taken, world]).logprobs.sum()
+    taken = batch.valid[:, env].nonzero().squeeze(-1)
+    words = [batch.instructions[env]] * len(taken)
+    return policy.score(batch.images[taken, env], words, batch.tokens[taken, env]).logprobs.sum()
 
 
 def direct_loss(policy, reference, batch, success, group, beta):
     """The loss as its definition says: loops over starts and pairs."""
     with torch.no_grad():
-        before = [episode_logprob(reference, batch, world) for world in range(len(success))]
-    now = [episode_logprob(policy, batch, world) for world in range(len(success))]
+        before = [episode_logprob(reference, batch, env) for env in range(len(success))]
+    now = [episode_logprob(policy, batch, env) for env in range(len(success))]
     of_starts = []
     for first in range(0, len(success), group):
-        worlds = range(first, first + group)
-        pairs = [(w, v) for w in worlds for v in worlds if success[w] and not success[v]]
+        envs = range(first, first + group)
+        pairs = [(w, v) for w in envs for v in envs if success[w] and not success[v]]
         margins = [beta * ((now[w] - before[w]) - (now[v] - before[v])) for w, v in pairs]
         if pairs:
             of_starts.append(sum(-torch.log(torch.sigmoid(margin)) for margin in margins) / len(pairs))
@@ -80,8 +80,8 @@ def test_weights_of_episodes_are_the_derivatives_of_the_loss():
     success = (torch.rand(32, generator=g) < 0.4).tolist()
     total = torch.zeros(())
     for first in (8, 24):  # of the four starts, the minibatch has two
-        worlds = range(first, first + 8)
-        pairs = [(w, v) for w in worlds for v in worlds if success[w] and not success[v]]
+        envs = range(first, first + 8)
+        pairs = [(w, v) for w in envs for v in envs if success[w] and not success[v]]
         total = total + sum(-torch.log(torch.sigmoid(0.3 * (ratios[w] - ratios[v]))) for w, v in pairs) / len(pairs)
     total.backward()
     weights, metrics = Preferences(torch.tensor(success), 8).weigh(ratios.detach(), torch.tensor([3, 1]), beta=0.3)
@@ -113,7 +113,7 @@ def two_rank_gradients(ranks, path):
         path.write_text(json.dumps(gradients(learner).tolist()))
 
 
-def test_two_ranks_compute_the_gradient_of_one_with_their_worlds_together(tmp_path):
+def test_two_ranks_compute_the_gradient_of_one_with_their_environments_together(tmp_path):
     launch(two_rank_gradients, (tmp_path / "gradients",), ranks=2)
     two = torch.tensor(json.loads((tmp_path / "gradients").read_text()))
     learner = moved_learner(ONE_STEP)
@@ -177,5 +177,5 @@ def test_mistakes_are_one_line():
         DpoConfig(group=1)
     with pytest.raises(RlvlaError, match=r"dpo\.beta must be positive, got 0"):
         DpoConfig(beta=0.0)
-    with pytest.raises(RlvlaError, match=r"dpo\.group 8 does not divide a rank's 4 worlds"):
+    with pytest.raises(RlvlaError, match=r"dpo\.group 8 does not divide a rank's 4 environments"):
         make_learner(replace(DPO, group=8, num_envs=4), Ranks())

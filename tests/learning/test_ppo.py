@@ -63,12 +63,12 @@ def test_towers_can_be_left_as_they_are():
         assert torch.equal(value, before[name]) == name.startswith("vision_backbone."), name
 
 
-def test_annealed_rates_fall_linearly_to_one_iterations_share():
+def test_annealed_rates_fall_linearly_to_one_iterations_fraction():
     learner, batch = learner_and_batch(one_big_step(anneal=True, iterations=10, lr_warmup_updates=1))
-    for iteration, share in ((1, 1.0), (6, 0.5), (10, 0.1)):
+    for iteration, fraction in ((1, 1.0), (6, 0.5), (10, 0.1)):
         metrics = learner.update(batch, iteration)
-        assert metrics["lr"] == pytest.approx(PPO.lr * share)
-        assert learner.optimizer.adamw.param_groups[1]["lr"] == pytest.approx(PPO.value_lr * share)
+        assert metrics["lr"] == pytest.approx(PPO.lr * fraction)
+        assert learner.optimizer.adamw.param_groups[1]["lr"] == pytest.approx(PPO.value_lr * fraction)
         learner, batch = learner_and_batch(learner.config)
 
 
@@ -79,7 +79,7 @@ def two_rank_gradients(ranks, path):
         path.write_text(json.dumps(gradients(learner).tolist()))
 
 
-def test_two_ranks_compute_the_gradient_of_one_with_their_worlds_together(tmp_path):
+def test_two_ranks_compute_the_gradient_of_one_with_their_environments_together(tmp_path):
     launch(two_rank_gradients, (tmp_path / "gradients",), ranks=2)
     two = torch.tensor(json.loads((tmp_path / "gradients").read_text()))
     config = one_big_step(critic="privileged")

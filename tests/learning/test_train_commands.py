@@ -174,7 +174,7 @@ def test_mistakes_are_one_line(warm, data, tmp_path):
         ppo(policy="tinny")
     with pytest.raises(RlvlaError, match="3 ranks"):
         ppo(ranks=3)
-    with pytest.raises(RlvlaError, match=r"grpo\.group 8 does not divide a rank's 12 worlds"):
+    with pytest.raises(RlvlaError, match=r"grpo\.group 8 does not divide a rank's 12 environments"):
         settings = {"policy": str(warm / "policy"), "directory": tmp_path / "z", "world": "toy", "toy": TOY, "ranks": 1}
         TrainGrpo(**settings, grpo=GrpoConfig(num_envs=12)).run()
     assert not (tmp_path / "z").exists()

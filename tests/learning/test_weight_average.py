@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import pytest
 import torch
-from averaging import last_weights
 from small_world import PPO, run_training
 from torch import nn
 
@@ -15,17 +14,17 @@ from rlvla_core.policy.bundle import load_bundle
 from rlvla_core.runs import RunDirectory
 
 
-def weights_of(path, share):
+def weights_of(path, fraction):
     """Mean of a weight that takes the values of `path` in turn."""
     weight = nn.Parameter(torch.zeros(1))
-    average = WeightAverage([weight], share)
+    average = WeightAverage([weight], fraction)
     for value in path:
         weight.data.fill_(value)
         average.add()
     return next(average.buffers()).item()
 
 
-def test_share_one_is_the_plain_mean_and_a_quarter_follows_the_last_quarter():
+def test_fraction_one_is_the_plain_mean_and_a_quarter_follows_the_last_quarter():
     values = [1.0, 5.0, 2.0, 8.0]
     assert weights_of(values, 1.0) == pytest.approx(4.0)
     # w_s = 4/s · prod_{u=s+1..t} (1 - 4/u), of which the sum over s is one: s(s-1)(s-2)(s-3) ladders cancel.
@@ -56,7 +55,7 @@ def test_a_runs_bundle_holds_the_mean_and_its_rollouts_do_not_notice(tmp_path):
     names = [name for name, p in load_bundle(tmp_path / "plain" / "policy").model.named_parameters()]
     records = [RunDirectory.open_read_only(tmp_path / each).journal.read() for each in ("plain", "averaged")]
     assert [r["policy_loss"] for r in records[0]] == [r["policy_loss"] for r in records[1]]
-    # share 1: the plain mean of what the run without averaging had after each of its iterations
+    # fraction 1: the plain mean of what the run without averaging had after each of its iterations
     after = []
     for iteration in range(1, 5):
         run_training(Ranks(), tmp_path / f"{iteration}", replace(config, iterations=iteration))
@@ -70,16 +69,6 @@ def test_a_runs_bundle_holds_the_mean_and_its_rollouts_do_not_notice(tmp_path):
     assert moved > 10
 
 
-def test_the_benchmark_plays_the_last_weights_against_their_mean(tmp_path):
-    for name, share in (("plain", 0.0), ("averaged", 1.0)):
-        run_training(Ranks(), tmp_path / name, replace(PPO, iterations=3, verify_episodes=0, average_fraction=share))
-    assert last_weights(tmp_path / "averaged", tmp_path / "last") == 3
-    last, plain = (load_bundle(path).state_dict() for path in (tmp_path / "last", tmp_path / "plain" / "policy"))
-    assert all(torch.equal(last[name], tensor) for name, tensor in plain.items())
-    with pytest.raises(RlvlaError, match="plain was not averaged"):
-        last_weights(tmp_path / "plain", tmp_path / "none")
-
-
 def test_a_checkpoint_without_a_mean_is_refused_by_name(tmp_path):
     config = replace(PPO, iterations=1, verify_episodes=0)
     run_training(Ranks(), tmp_path, config)
@@ -87,6 +76,6 @@ def test_a_checkpoint_without_a_mean_is_refused_by_name(tmp_path):
         run_training(Ranks(), tmp_path, replace(config, iterations=2, average_fraction=0.5))
 
 
-def test_a_share_is_a_share():
+def test_a_fraction_is_at_most_one():
     with pytest.raises(RlvlaError, match=r"ppo.average_fraction must be from 0 to 1, got 20"):
         replace(PPO, average_fraction=20)

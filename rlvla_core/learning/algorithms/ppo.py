@@ -62,7 +62,7 @@ class PpoConfig(SurrogateConfig):
     exist in training only, never in the bundle."""
     critic_input: CriticInput = "first"
     """Hidden states that the value head reads (critics `shared`, `separate`): the one that predicts the first action
-    token, the last one, or all seven (the paper's ablation). A head that reads other states is replaced."""
+    token, the last one, or all seven (the paper's ablation). A head on other states is replaced by a new one."""
 
     def __post_init__(self) -> None:
         SurrogateConfig.__post_init__(self)
