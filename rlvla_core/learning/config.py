@@ -10,8 +10,8 @@ class TrainingConfig:
     """Options of training loop, optimiser and rollouts; the defaults are those of the paper's PPO."""
 
     iterations: int = 390
-    """Training iterations; each plays one episode in every environment and then updates the policy. 390 x 5,120 steps are the
-    paper's two million."""
+    """Number of iterations; each plays one episode in every environment and then updates the policy. 390 x 5,120 steps
+    are the paper\'s two million."""
     minutes: float = 0.0
     """Stop after the iteration in which the training time, summed over all starts of the run, passes this many minutes;
     0 = no limit."""

@@ -45,8 +45,8 @@ class DpoConfig(TrainingConfig):
     """Options of DPO. The paper published no β, rate or sizes: groups are as in its GRPO, the rate as in its PPO."""
 
     iterations: int = 98
-    """Training iterations; each plays one episode in every environment and then updates the policy. 98 x 20,480 steps are the
-    paper's two million."""
+    """Number of iterations; each plays one episode in every environment and then updates the policy. 98 x 20,480 steps
+    are the paper\'s two million."""
     num_envs: int = 256
     """Environments that run in parallel, over all ranks."""
     minibatch: int = 4

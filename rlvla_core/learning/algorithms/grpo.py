@@ -32,8 +32,8 @@ class GrpoConfig(SurrogateConfig):
     """Options of GRPO: 32 groups of 8 episodes, as in the paper's appendix, and otherwise the paper's PPO."""
 
     iterations: int = 98
-    """Training iterations; each plays one episode in every environment and then updates the policy. 98 x 20,480 steps are the
-    paper's two million."""
+    """Number of iterations; each plays one episode in every environment and then updates the policy. 98 x 20,480 steps
+    are the paper\'s two million."""
     num_envs: int = 256
     """Environments that run in parallel, over all ranks."""
     minibatch: int = 640
