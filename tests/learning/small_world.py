@@ -102,7 +102,7 @@ def joined(batches):
 
 
 def gradients(learner):
-    """Of the policy, left by the last optimiser step; nothing may have been clipped for comparisons."""
+    """The policy's gradients, left by the last optimiser step; for comparisons nothing may have been clipped."""
     return torch.cat([p.grad.flatten() for p in learner.optimizer.parameters if p.grad is not None])
 
 

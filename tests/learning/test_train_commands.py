@@ -3,7 +3,6 @@
 import json
 from dataclasses import replace
 
-import gradient_noise
 import pytest
 import torch
 from small_world import TOY
@@ -63,36 +62,6 @@ def test_from_a_dataset_to_an_improved_bundle(warm, tmp_path, capsys):
     assert [r["iteration"] for r in RunDirectory.open_read_only(run).journal.read()] == [1, 2]
     with pytest.raises(RlvlaError, match=r"`ppo\.lr` was 0\.0001"):
         replace(command, resume=True, ppo=replace(PPO, lr=1.0)).run()
-
-
-def test_the_noise_of_gradients_is_measured_without_learning(warm, tmp_path, capsys, monkeypatch):
-    """experiments/gradient_noise.py on a run. The same rollout three times gives one gradient three times, so the
-    policy is the run's own before each of them; three rollouts give three."""
-    run = tmp_path / "ppo"
-    TrainPpo(policy=str(warm / "policy"), directory=run, world="toy", toy=TOY, ppo=PPO, ranks=1).run()
-
-    def cosines(*more, lam=f"{PPO.lam:g}", cosine="cosine"):
-        capsys.readouterr()
-        monkeypatch.setattr("sys.argv", ["gradient_noise.py", str(run), "--rollouts", "3", "--ranks", "1", *more])
-        assert gradient_noise.main() == 0
-        line = json.loads(capsys.readouterr().out.splitlines()[-1])
-        assert (line["iteration"], line["episodes"]) == (1, 8)
-        return [line[name][lam][cosine] for name in ("plain", "scaled")]
-
-    assert all(abs(cosine) < 0.9 for cosine in cosines())
-    play = gradient_noise.play
-    monkeypatch.setattr(gradient_noise, "play", lambda learner, env, number: play(learner, env, 1))
-    # Only the order of the sums differs: the shuffle of the steps counts on.
-    assert cosines() == pytest.approx([1.0, 1.0], abs=1e-4)
-    # Another lambda gives another gradient of the same rollout, judged by the first one's.
-    both = ["--lam", "0.95", "0"]
-    assert cosines(*both, lam="0") == pytest.approx([1.0, 1.0], abs=1e-4)
-    along = cosines(*both, lam="0", cosine="along")
-    assert all(0.05 < abs(cosine) < 0.99 for cosine in along)
-    assert cosines(*both, lam="0.95", cosine="along") == pytest.approx([1.0, 1.0], abs=1e-4)
-    monkeypatch.setattr("sys.argv", ["gradient_noise.py", str(run), "--ranks", "1", "--lam", "0.95", "1.5"])
-    assert gradient_noise.main() == 1
-    assert "1.5" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
