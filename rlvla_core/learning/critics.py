@@ -36,7 +36,7 @@ class Critic(abc.ABC):
         """Values float32 [T, N] before each step and [N] after the last one, without gradients."""
 
     @abc.abstractmethod
-    def values(self, steps: Steps, index: torch.Tensor, score: TokenScore | None) -> torch.Tensor:
+    def values(self, steps: Steps, index: torch.Tensor, score: TokenScore | None = None) -> torch.Tensor:
         """Values float32 [b] of the steps `index` int64 [b], with gradients.
 
         score: the policy's forward pass over the same steps, or None in iterations in which only the critic learns.
@@ -63,7 +63,7 @@ class SharedCritic(Critic):
     def rollout_values(self, batch: RolloutBatch, ranks: Ranks) -> tuple[torch.Tensor, torch.Tensor]:
         return batch.values, batch.final_values
 
-    def values(self, steps: Steps, index: torch.Tensor, score: TokenScore | None) -> torch.Tensor:
+    def values(self, steps: Steps, index: torch.Tensor, score: TokenScore | None = None) -> torch.Tensor:
         if score is not None:
             return score.values
         with torch.no_grad():

@@ -79,8 +79,9 @@ def test_a_head_that_reads_the_right_thing_already_is_kept():
     assert policy.value_head is head
 
 
-def test_a_separate_critic_starts_as_the_policys_own():
-    learner = make_learner(replace(ONE_STEP, critic="separate"), Ranks())
+@pytest.mark.parametrize("critic", ["shared", "separate"])
+def test_a_critic_on_the_backbone_starts_with_the_policys_values(critic):
+    learner = make_learner(replace(ONE_STEP, critic=critic), Ranks())
     batch = play(learner.policy, ONE_STEP, 0, 1)
     values, final_values = learner.critic.rollout_values(batch, Ranks())
     torch.testing.assert_close(values, batch.values, atol=1e-5, rtol=1e-4)
