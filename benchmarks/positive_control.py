@@ -1,13 +1,13 @@
-"""Does the learner learn? A problem with images that it must solve, from a start that mostly fails.
+"""Positive control of PPO: a small problem with images that it must solve, from a policy that mostly fails.
 
     python benchmarks/positive_control.py [--task reach|push] [--starts 8] [--iterations 600] [--ranks 2] [--seed 0]
 
 A policy of the real class with fresh weights, smaller than `tiny`, is warmed up for seconds on a demonstrator that is
-too slow to arrive in time, and then improved by `train_ppo`, the very function behind `rlvla train ppo`. Success is
-counted at temperature 1, as PPO plays, before and after. Prints the curve and ends with one line of JSON.
+too slow to arrive in time, and then improved by `PpoLearner` in `trainer.train`, which is what `rlvla train ppo` calls.
+Success is counted at temperature 1, as PPO plays, before and after. Prints the curve and ends with one line of JSON.
 
-`--starts` says how many different starts there are. Eight can be learned by heart, and that is enough to show that the
-machinery of PPO works; a million (the toy world's whole grid) also asks for eyes, which is what a warm-up is for.
+`--starts` is the number of different starts. Eight can be learned by heart, which is enough to show that the machinery
+of PPO works. A million (all episodes of the toy environment) also need a policy that sees, which a warm-up is for.
 """
 
 import argparse
@@ -25,11 +25,11 @@ from rlvla_core import seeds
 from rlvla_core.errors import RlvlaError
 from rlvla_core.evaluation import EpisodeList, evaluate, wilson
 from rlvla_core.learning.algorithms.localisation import ProjectedPoints
-from rlvla_core.learning.algorithms.ppo import PpoConfig
+from rlvla_core.learning.algorithms.ppo import PpoConfig, PpoLearner
 from rlvla_core.learning.algorithms.sft import SftConfig, train_sft
 from rlvla_core.learning.distributed import Ranks, launch
 from rlvla_core.learning.open_run import open_run
-from rlvla_core.learning.trainer import train_ppo
+from rlvla_core.learning.trainer import train
 from rlvla_core.policy.openvla.config import OpenVLAConfig, TowerConfig
 from rlvla_core.policy.openvla.presets import tiny
 from rlvla_core.policy.policy import VLAPolicy
@@ -39,9 +39,9 @@ from rlvla_core.toy.demonstrations import TOY_NORM_STATS, Demonstrations
 from rlvla_core.toy.expert import ToyExpertConfig, demonstrate
 
 IMAGE_SIZE = 32
-"""Pixels a side."""
+"""Side of the square images, pixels."""
 SAMPLES = 256
-"""Episodes per measurement at least: every start several times, with other noise."""
+"""Least number of episodes in one measurement: every start is played several times, with other noise."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,7 +67,7 @@ _REACH_PPO = PpoConfig(
     anneal=True,
     critic="privileged",
     checkpoint_every=40,
-    gate_episodes=8,
+    verify_episodes=8,
 )
 CONTROLS = {
     "reach": Control(
@@ -77,8 +77,8 @@ CONTROLS = {
         sft_epochs=30.0,
         ppo=_REACH_PPO,
     ),
-    # Going round the puck and pushing takes three times as many steps: longer credit, more worlds an update. What has
-    # to be learned is to be quick, and the discount says so: with 0.95 one start of eight stayed unsolved.
+    # Going round the puck and pushing takes three times as many steps: longer credit, more environments an update. What
+    # has to be learned is to be quick, and the discount says so: with 0.95 one start of eight stayed unsolved.
     "push": Control(
         max_steps=24,
         teacher=ToyExpertConfig(speed=0.0075, noise=0.003),
@@ -94,20 +94,20 @@ SFT = SftConfig(batch=32, lr=3e-3, lr_warmup_steps=10, label_sigma=16.0, localis
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Options:
-    """What the command line sets."""
+    """The options of the command line."""
 
     task: Literal["reach", "push"]
     starts: int
     iterations: int
-    """0: as many as CONTROLS says."""
+    """PPO iterations; 0 = as many as CONTROLS says."""
     seed: int
 
 
 def small() -> OpenVLAConfig:
-    """`tiny` with narrower and shallower parts: four patches a side, width 32, two layers.
+    """A model smaller than `tiny`: four patches a side, width 32, two layers.
 
-    It reads the toy's images at their own size. Enlarging them to the 64 pixels of `tiny` took two thirds of the
-    time that a rollout needs.
+    It reads the toy environment's images at their own size. Enlarging them to the 64 pixels of `tiny` took two thirds
+    of the time that a rollout needs.
     """
     config = tiny()
 
@@ -124,7 +124,7 @@ def small() -> OpenVLAConfig:
 
 
 def measure(policy: VLAPolicy, toy: ToyConfig) -> dict[str, Any]:
-    """Success at temperature 1 over at least SAMPLES episodes, with its interval. The same numbers on every rank."""
+    """Success rate at temperature 1 over at least SAMPLES episodes, with its 95 % interval; the same on every rank."""
     env = make_toy_env(toy, min(64, toy.num_episodes))
     episodes = EpisodeList.draw(env.spec, min(SAMPLES, toy.num_episodes), seed=12345)
     repeats = -(-SAMPLES // len(episodes))
@@ -135,7 +135,7 @@ def measure(policy: VLAPolicy, toy: ToyConfig) -> dict[str, Any]:
 
 
 def run_control(ranks: Ranks, options: Options, folder: Path) -> None:
-    """Warm up, measure, improve, measure; rank 0 prints."""
+    """Warm a policy up, measure it, improve it by PPO, measure it again; rank 0 prints."""
     began = time.perf_counter()
     control = CONTROLS[options.task]
     toy = ToyConfig(task=options.task, image_size=IMAGE_SIZE, max_steps=control.max_steps, num_episodes=options.starts)
@@ -152,9 +152,10 @@ def run_control(ranks: Ranks, options: Options, folder: Path) -> None:
     if ranks.is_main:
         print(f"the demonstrator succeeds in {taught:.0%}, the warmed-up policy in {start['rate']:.0%}", flush=True)
     ppo = replace(control.ppo, iterations=options.iterations or control.ppo.iterations, seed=options.seed)
-    env = make_toy_env(toy, ranks.share(ppo.num_envs, "environments"))
+    env = make_toy_env(toy, ranks.per_rank(ppo.num_envs, "environments"))
     with open_run(folder / "ppo", {"seed": options.seed}, ranks, resume=False) as run:
-        summary = train_ppo(policy, env, ppo, run, ranks, provenance={"benchmark": "positive_control"})
+        learner = PpoLearner(policy, ppo, ranks, state_dim=env.spec.state_dim)
+        summary = train(learner, env, run, provenance={"benchmark": "positive_control"})
         end = measure(policy, toy)
         if ranks.is_main:
             metrics = {
@@ -165,7 +166,7 @@ def run_control(ranks: Ranks, options: Options, folder: Path) -> None:
                 "demonstrator_success": round(taught, 4),
                 "start": start,
                 "end": end,
-                "greedy_end": summary.gate_success,
+                "greedy_end": summary.verified_success,
                 "minutes": round((time.perf_counter() - began) / 60, 2),
                 "env_steps": summary.env_steps,
             }
@@ -173,18 +174,18 @@ def run_control(ranks: Ranks, options: Options, folder: Path) -> None:
 
 
 def report(journal: list[dict[str, Any]], metrics: dict[str, Any]) -> None:
-    """The curve, then one line of JSON."""
+    """Print the success curve of `journal`, then `metrics` as one line of JSON."""
     every = max(1, len(journal) // 16)
     for first in range(0, len(journal), every):
         window = journal[first : first + every]
         rate = sum(record["success_at_end"] for record in window) / len(window)
         print(f"{window[-1]['env_steps']:>8} steps  {rate:>4.0%} {'#' * round(50 * rate)}")
     total = sum(record["seconds"]["total"] for record in journal)
-    shares = {
+    fractions = {
         part: round(sum(record["seconds"][part] for record in journal) / total, 3)
         for part in ("world", "policy", "update")
     }
-    metrics |= {"steps_per_second": round(metrics["env_steps"] / total, 1), "share_of_time": shares}
+    metrics |= {"steps_per_second": round(metrics["env_steps"] / total, 1), "share_of_time": fractions}
     print(json.dumps(metrics), flush=True)
 
 

@@ -92,22 +92,22 @@ def gradients_of(ranks: Ranks, run: Path, rollouts: int, num_envs: int, lams: li
     """Measure one run on all ranks; rank 0 prints the result."""
     command = command_of(run, num_envs)
     configs = {lam: replace(command.ppo, lam=lam) for lam in lams or [command.ppo.lam]}
-    env = make_world(command, ranks.share(command.ppo.num_envs, "environments"), "cpu")
+    env = make_world(command, ranks.per_rank(command.ppo.num_envs, "environments"), "cpu")
     policy = start_policy(command.policy, norm_stats=None, lora=None, seed=command.ppo.seed, device="cpu")
     learner = command.learner(policy, ranks, env.spec)
     checkpoint = RunDirectory.open_read_only(run).checkpoints.latest()
     if checkpoint is None:
         raise RlvlaError(f"{run} holds no checkpoint: name a run of `rlvla train ppo`")
     found: list[torch.Tensor] = []
-    learner.descent.optimizer.register_step_pre_hook(lambda *_: found.append(flat_gradient(policy)))
+    learner.optimizer.adamw.register_step_pre_hook(lambda *_: found.append(flat_gradient(policy)))
     gradients: dict[float, list[torch.Tensor]] = {lam: [] for lam in configs}
-    trainer_state.restore(learner.modules(), learner.descent.optimizer, checkpoint.tensors, checkpoint.state)
-    scale, successes = adams_scale(policy, learner.descent.optimizer), 0.0
+    trainer_state.restore(learner.modules(), learner.optimizer.adamw, checkpoint.tensors, checkpoint.state)
+    scale, successes = adams_scale(policy, learner.optimizer.adamw), 0.0
     for number in range(1, rollouts + 1):
         batch = play(learner, env, number)
         for lam, learner.config in configs.items():
             learner.update(batch, number)
-            trainer_state.restore(learner.modules(), learner.descent.optimizer, checkpoint.tensors, checkpoint.state)
+            trainer_state.restore(learner.modules(), learner.optimizer.adamw, checkpoint.tensors, checkpoint.state)
             gradients[lam].append(found.pop())
         successes += float(ranks.sum(batch.success_at_end.sum().double().reshape(1)).item())
     if ranks.is_main:

@@ -65,6 +65,6 @@ def _rollouts(seed: int, minutes: float, num_envs: int) -> dict[str, Any]:
         "lr": 1.5e-4,
         "average_fraction": 0.25,  # helps a run as short as the demo's, does nothing for a long one (docs/results)
         "train_vision": False,
-        "gate_episodes": min(64, num_envs),
+        "verify_episodes": min(64, num_envs),
         "checkpoint_every": 5,
     }

@@ -53,7 +53,7 @@ class BenchLoop:
 
 def measure(ranks: Ranks, options: BenchLoop) -> None:
     """One rank's part; rank 0 prints the table and the JSON line."""
-    count = ranks.share(options.num_envs, "environments")
+    count = ranks.per_rank(options.num_envs, "environments")
     policy = VLAPolicy.from_preset(options.preset, BRIDGE_ORIG, seed=options.seed)
     env = make_env(options.sim, count)
     config = PpoConfig(num_envs=options.num_envs, seed=options.seed, value_warmup_iterations=0)
@@ -79,7 +79,7 @@ def iterate(learner: PpoLearner, env: Any, ranks: Ranks, count: int, iteration: 
     started = time.perf_counter()
     learner.update(batch, iteration + 1)
     update = time.perf_counter() - started
-    return {"world": batch.world_seconds, "policy": batch.policy_seconds, "update": update, "steps": batch.steps}
+    return {"world": batch.env_seconds, "policy": batch.policy_seconds, "update": update, "steps": batch.steps}
 
 
 def report(options: BenchLoop, ranks: Ranks, seconds: dict[str, float], steps: float) -> None:

@@ -70,7 +70,7 @@ def make_world(command: TrainInWorld, worlds: int, device: str) -> VecEnv:
 
 def _train(ranks: Ranks, command: TrainInWorld) -> None:
     algorithm, device = command.algorithm, str(ranks.device)
-    env = make_world(command, ranks.share(algorithm.num_envs, "environments"), device)
+    env = make_world(command, ranks.per_rank(algorithm.num_envs, "environments"), device)
     _check_policy(command.policy, env.spec)
     policy = start_policy(
         command.policy,
@@ -85,7 +85,7 @@ def _train(ranks: Ranks, command: TrainInWorld) -> None:
     with open_command_run(command, ranks, may_change=may_change) as run:
         summary = train(learner, env, run, provenance={"command": name, "config": config})
         if ranks.is_main:
-            success = None if summary.gate_success is None else round(summary.gate_success, 4)
+            success = None if summary.verified_success is None else round(summary.verified_success, 4)
             line = {
                 "command": name,
                 "iterations": summary.iterations,
@@ -93,7 +93,7 @@ def _train(ranks: Ranks, command: TrainInWorld) -> None:
                 "minutes": round(summary.seconds / 60, 2),
                 "ranks": ranks.size,
                 "greedy_success": success,
-                "greedy_episodes": algorithm.gate_episodes,
+                "greedy_episodes": algorithm.verify_episodes,
                 "policy": str(run.policy_dir),
             }
             print(json.dumps(line), flush=True)

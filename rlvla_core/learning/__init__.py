@@ -1,1 +1,1 @@
-"""Learning: supervised warm-up, PPO, GRPO and DPO for Vision-Language-Action policies, on one or many ranks."""
+"""Training of vision-language-action policies: supervised warm-up, PPO, GRPO and DPO, on one or many processes."""

@@ -1,9 +1,8 @@
-"""Advantages: from rewards and a critic (GAE, for PPO), or from outcomes alone (GRPO).
+"""Advantages: generalised advantage estimation from rewards and a critic (PPO), or from outcomes alone (GRPO).
 
-Generalised advantage estimation (Schulman et al. 2016, eq. 16) treats time limits as what they are. A time limit is not
-a fact of the task: the episode is cut, the world would go on. So the last step of a truncated episode bootstraps from
-the value of the observation after it (Pardo et al. 2018), and only a true termination has no future. The paper this
-project follows treats its time limit as a terminal; `time_limit_as_terminal` does the same.
+A time limit is not a fact of the task: the episode is cut, the scene would go on. So the last step of a truncated
+episode bootstraps from the value of the observation after it (Pardo et al. 2018), and only a true termination has no
+future. The paper that this project follows treats its time limit as a terminal; `time_limit_as_terminal` does the same.
 """
 
 import torch
@@ -23,7 +22,9 @@ def gae(
     lam: float,
     time_limit_as_terminal: bool = False,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Advantages and returns, both float32 [T, N] and 0 where `valid` is False.
+    """Generalised advantage estimation (Schulman et al. 2016, eq. 16).
+
+    Returns advantages and returns, both float32 [T, N] and 0 where `valid` is False.
 
     rewards, values, next_values: float32 [T, N]; `next_values[t]` is the value of the observation *after* step t and
     is not read where that step terminated. terminated, truncated, valid: bool [T, N]; an episode is valid from its
@@ -48,7 +49,10 @@ def gae(
 
 
 def normalise(advantages: torch.Tensor, moments: torch.Tensor) -> torch.Tensor:
-    """(Â - mean) / (std + 1e-5). `moments` float64 [3]: count, sum and sum of squares over every rank's valid steps."""
+    """Standardise `advantages` of any shape: (Â - mean) / (std + 1e-5).
+
+    moments: float64 [3], count, sum and sum of squares over the valid steps of all ranks (see `moments_of`).
+    """
     count, total, squares = moments.tolist()
     mean = total / count
     variance = max(squares / count - mean * mean, 0.0)
@@ -56,18 +60,18 @@ def normalise(advantages: torch.Tensor, moments: torch.Tensor) -> torch.Tensor:
 
 
 def moments_of(samples: torch.Tensor) -> torch.Tensor:
-    """float64 [3]: count, sum and sum of squares; add them over the ranks, then `normalise`."""
+    """Count, sum and sum of squares of `samples`, float64 [3]; add them over the ranks for `normalise`."""
     wide = samples.double()
     count = torch.tensor(float(wide.numel()), dtype=torch.float64, device=wide.device)
     return torch.stack([count, wide.sum(), wide.square().sum()])
 
 
 def group_advantages(outcomes: torch.Tensor, group: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Advantages float32 [N] of N episodes, and bool [N] whether the episode's group has any spread.
+    """Advantages float32 [N] of N episodes within their groups, and bool [N] whether the episode's group has a spread.
 
     Â = (outcome - mean of the group) / (std of the group + 1e-5), as in GRPO (Shao et al. 2024, section 4.1.2; outcome
     supervision); each `group` neighbours of `outcomes` float32 [N] are a group, and its std is the population's. Where
-    all outcomes of a group are equal but for rounding (1e-6), the advantages are exactly 0: it says nothing about
+    all outcomes of a group are equal but for rounding (1e-6), the advantages are exactly 0: the group does not tell
     which actions were good.
     """
     groups = outcomes.double().unflatten(0, (-1, group))

@@ -1,4 +1,4 @@
-"""Save -> load -> evaluate again: a bundle leaves the trainer only if it acts as the policy that was trained."""
+"""Write a policy bundle, load it again, and check that it acts as the policy that was trained."""
 
 from pathlib import Path
 from typing import Any
@@ -26,18 +26,18 @@ def save_checked_bundle(
     provenance: dict[str, Any],
 ) -> float | None:
     """Write the bundle (rank 0), then play `episodes` greedy episodes with the policy in memory and with the reloaded
-    one; the ranks share them. Returns the greedy success rate at the end, or None for 0 episodes.
+    one, divided over the ranks. Returns the reloaded one's success rate at the end, or None for 0 episodes.
 
-    Raises RlvlaError if one outcome or length differs. Only CPUs repeat sums exactly, so on a GPU the two runs may
-    differ in as many episodes as chance allows, and only the rate is reported.
+    Raises RlvlaError if one outcome, length or return differs. Only CPUs repeat sums exactly, so on a GPU the two runs
+    may differ in as many episodes as chance allows, and only the rate is reported.
     """
     if ranks.is_main:
         save_bundle(policy, directory, deploy=DeploySpec.from_env(env.spec, policy), provenance=provenance)
     ranks.barrier()
     if episodes == 0:
         return None
-    shared = EpisodeList.draw(env.spec, min(episodes, env.spec.num_episodes), seed=seed)
-    mine = [batch for i, batch in enumerate(shared.batches(env.num_envs)) if i % ranks.size == ranks.rank]
+    episode_list = EpisodeList.draw(env.spec, min(episodes, env.spec.num_episodes), seed=seed)
+    mine = [batch for i, batch in enumerate(episode_list.batches(env.num_envs)) if i % ranks.size == ranks.rank]
     reloaded = load_bundle(directory, device=str(ranks.device))
     successes, count, different = 0, 0, 0
     for batch in mine:
@@ -59,9 +59,9 @@ def save_checked_bundle(
 def save_same_tokens_bundle(
     policy: VLAPolicy, frames: FrameBatch, directory: Path, *, spec: EnvSpec, provenance: dict[str, Any]
 ) -> None:
-    """The gate without a world: write the bundle, load it, and compare greedy tokens and values on `frames`.
+    """Write the bundle, load it again, and compare greedy tokens and values on `frames`: a check without a simulator.
 
-    Raises RlvlaError where a CPU gives other tokens or values.
+    Raises RlvlaError where tokens or values differ on a CPU; a GPU does not repeat sums exactly and is not held to it.
     """
     save_bundle(policy, directory, deploy=DeploySpec.from_env(spec, policy), provenance=provenance)
     reloaded = load_bundle(directory, device=str(policy.device))

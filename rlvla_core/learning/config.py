@@ -1,4 +1,4 @@
-"""What can be told to every algorithm that learns from its own episodes. Each names the defaults that are its own."""
+"""The options that PPO, GRPO and DPO share. Each algorithm inherits them and states the defaults that are its own."""
 
 from dataclasses import dataclass
 
@@ -7,44 +7,46 @@ from rlvla_core.errors import RlvlaError
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrainingConfig:
-    """Loop, optimiser and rollouts; the defaults are those of the paper's PPO."""
+    """Options of training loop, optimiser and rollouts; the defaults are those of the paper's PPO."""
 
     iterations: int = 390
-    """Rollouts; each plays one full episode in every world. 390 x 5,120 steps are the paper's two million."""
+    """Number of iterations; each plays one episode in every environment and then updates the policy. 390 x 5,120 steps
+    are the paper\'s two million."""
     minutes: float = 0.0
-    """Stop after the iteration that passes this many minutes; 0: no limit. Resuming counts on."""
+    """Stop after the iteration in which the training time, summed over all starts of the run, passes this many minutes;
+    0 = no limit."""
     num_envs: int = 64
-    """Worlds over all ranks."""
+    """Environments that run in parallel, over all ranks."""
     seed: int = 0
-    """Seed of episode ids, sampling and shuffling."""
+    """Seed of the episode ids, of action sampling, of shuffling and of fresh critics."""
     epochs: int = 1
-    """Passes over each rollout."""
+    """Passes of the optimiser over each rollout."""
     minibatch: int = 160
-    """Steps in one optimiser step, over all ranks and micro-batches."""
+    """Environment steps in one optimiser step, over all ranks and micro-batches."""
     micro_batch: int = 40
-    """Steps in one forward and backward pass of one rank: memory, not learning."""
+    """Environment steps in one forward and backward pass of one rank; changes memory and speed, not what is learned."""
     max_grad_norm: float = 10.0
-    """The gradient of all trainable parameters together is scaled down to this norm."""
+    """Largest norm of the gradient of all trained parameters together; a larger gradient is scaled down to it."""
     lr: float = 1e-4
-    """Learning rate of the policy (LoRA or all parameters)."""
+    """Learning rate of the policy's backbone (its LoRA adapter, or all of its parameters)."""
     weight_decay: float = 0.01
-    """AdamW's decoupled decay."""
+    """Decoupled weight decay of AdamW."""
     lr_warmup_updates: int = 10
-    """The policy's rate rises linearly over its first updates."""
+    """First optimiser steps over which the policy's learning rate rises linearly; 0 = none, as in the paper."""
     anneal: bool = False
-    """Let all rates fall linearly to zero over `iterations`. The paper does not. Once nearly every episode succeeds,
-    standardised advantages are mostly noise, and full steps along it can undo what was learned."""
+    """Let all learning rates fall linearly to zero over `iterations`; the paper does not. Once nearly every episode
+    succeeds, standardised advantages are mostly noise, and full steps along it can undo what was learned."""
     average_fraction: float = 0.0
-    """The bundle gets the mean of the policy's weights over about this last share of the iterations (`averaging`);
-    0: the weights of the last one. Rollouts and learning do not change."""
+    """The bundle holds the mean of the policy's weights over about this last fraction of the iterations; 0 = the
+    weights of the last iteration. Rollouts and learning do not use the mean."""
     temperature: float = 1.0
-    """Sampling temperature of rollouts."""
+    """Sampling temperature of the action tokens in rollouts; log-probabilities stay those of temperature 1."""
     train_vision: bool = True
-    """False: the towers stay as they are, which saves their part of the backward pass."""
+    """Train the vision towers, too. Without it they stay as they are, which saves their part of the backward pass."""
     checkpoint_every: int = 1
-    """Iterations between checkpoints."""
-    gate_episodes: int = 64
-    """Episodes of the greedy evaluation that the reloaded bundle must repeat exactly; 0: none."""
+    """Iterations from one checkpoint to the next."""
+    verify_episodes: int = 64
+    """Greedy episodes that the bundle, loaded again, must play exactly as the trained policy; 0 = no check."""
 
     def __post_init__(self) -> None:
         self.check_positive("iterations", "num_envs", "epochs", "minibatch", "micro_batch", "lr", "checkpoint_every")
@@ -54,12 +56,12 @@ class TrainingConfig:
 
     @property
     def name(self) -> str:
-        """What the command line calls it: `ppo` for PpoConfig."""
+        """The algorithm's name on the command line: `ppo` for PpoConfig."""
         return type(self).__name__.removesuffix("Config").lower()
 
     @property
     def envs_per_start(self) -> int:
-        """How many neighbouring worlds play the same start."""
+        """Number of neighbouring environments that play the same start."""
         return 1
 
     def check_at_least(self, least: int, *fields: str) -> None:

@@ -2,7 +2,7 @@
 
 `launch` starts N copies of a function on this machine. They meet through a file and talk over the loopback interface
 only. Started by `torchrun` instead, the same code uses the process group that torchrun describes in the environment.
-Each rank has its own worlds and one thread; replicas stay equal because they start equal and apply equal gradients.
+Each rank has its own environments and one thread. Replicas stay equal: they start equal and apply equal gradients.
 """
 
 import datetime
@@ -30,11 +30,11 @@ _GRACE_SECONDS = 2.0
 
 
 class LostContactError(RlvlaError):
-    """Another rank went away: the consequence of an error, not its cause."""
+    """Raised on a rank when another rank has gone: the consequence of an error, not its cause."""
 
 
 class Ranks:
-    """This process's place in the job, and the few collectives that training needs."""
+    """This process's place among the training processes, and the few collectives that training needs."""
 
     def __init__(self, rank: int = 0, size: int = 1, device: torch.device | str = "cpu") -> None:
         """Rank `rank` of `size`, computing on `device`. With `size` > 1 the process group must exist."""
@@ -42,13 +42,13 @@ class Ranks:
 
     @property
     def is_main(self) -> bool:
-        """Rank 0 alone writes files and shows progress."""
+        """Whether this is rank 0, which alone writes files and shows progress."""
         return self.rank == 0
 
-    def share(self, total: int, what: str) -> int:
-        """`total` divided evenly over the ranks; raises RlvlaError when it cannot be."""
+    def per_rank(self, total: int, what: str) -> int:
+        """`total` divided by the number of ranks. Raises RlvlaError, which names `what`, where a rest remains."""
         if total < 1 or total % self.size:
-            raise RlvlaError(f"{total} {what} cannot be shared evenly by {self.size} ranks: use a multiple")
+            raise RlvlaError(f"{total} {what} cannot be divided evenly over {self.size} ranks: use a multiple")
         return total // self.size
 
     def sum(self, tensor: torch.Tensor) -> torch.Tensor:
@@ -71,8 +71,8 @@ class Ranks:
     def sum_gradients(self, parameters: Iterable[torch.nn.Parameter]) -> None:
         """Replace every `.grad` by its sum over the ranks, through one flat float32 bucket.
 
-        Losses are already divided by the sample count of all ranks, so a sum is the mean over all samples, whatever
-        each rank's share is. A parameter without a gradient on every rank keeps None.
+        Losses are already divided by the sample count of all ranks, so a sum is the mean over all samples, however
+        many each rank has. A parameter without a gradient on every rank keeps None.
         """
         if self.size == 1:
             return
@@ -98,11 +98,11 @@ class Ranks:
                     tensor.copy_(data)
 
     def any(self, flag: bool) -> bool:
-        """True where any rank says so: how ranks agree to stop."""
+        """True on every rank if `flag` is True on any: how ranks agree to stop."""
         return bool(self.sum(torch.tensor([float(flag)])).item() > 0)
 
     def barrier(self) -> None:
-        """Wait until every rank is here."""
+        """Return once every rank has called this."""
         self.sum(torch.zeros(1))
 
     def _collective(self, operation: Callable[[], Any]) -> None:
@@ -115,7 +115,7 @@ class Ranks:
 
 
 def default_ranks(device: str) -> int:
-    """One rank per GPU; on a CPU one per core, at most 4 (more gain little, and worlds must divide evenly)."""
+    """One rank per GPU; on a CPU one per core, at most 4 (more gain little, and environments must divide evenly)."""
     if device.startswith("cuda"):
         return torch.cuda.device_count()
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -204,7 +204,7 @@ def _wait_for_all(processes: list[Any], readers: list[Connection]) -> None:
 
 
 def _reason(processes: list[Any], readers: list[Connection]) -> str:
-    """The cause: an error that a rank reports, else a rank that died without a word, else a consequence."""
+    """Why the job ended: an error that a rank reports, else a rank that died without a report, else a consequence."""
     reports = [_receive(reader) for reader in readers]
     causes = [message for kind, message in reports if kind == "cause"]
     died = [

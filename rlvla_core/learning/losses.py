@@ -1,4 +1,4 @@
-"""The losses and diagnostics, as pure functions of equal-shaped float32 tensors.
+"""Losses and diagnostics of all algorithms, as pure functions of equal-shaped float32 tensors.
 
 Every loss returns one number per sample, never a mean: the caller divides sums by the number of samples that the whole
 minibatch holds on all ranks and micro-batches, so that the split of the work never changes the gradient.
@@ -20,7 +20,7 @@ def check_equal_float32(**tensors: torch.Tensor) -> None:
 def ppo_policy_loss(
     logprob: torch.Tensor, old_logprob: torch.Tensor, advantage: torch.Tensor, *, clip: float
 ) -> torch.Tensor:
-    """-min(ρ Â, clip(ρ, 1 ± ε) Â) per sample [B] (Schulman et al. 2017, eq. 7).
+    """PPO's clipped surrogate as a loss, -min(ρ Â, clip(ρ, 1 ± ε) Â) per sample [B] (Schulman et al. 2017, eq. 7).
 
     `logprob` is the log-probability of the whole action: the sum over its seven tokens, so ρ is one ratio per action.
     """
@@ -32,7 +32,7 @@ def ppo_policy_loss(
 def value_loss(
     value: torch.Tensor, old_value: torch.Tensor, returns: torch.Tensor, *, clip: float, delta: float = 10.0
 ) -> torch.Tensor:
-    """max(H(R - V), H(R - V_clip)) per sample [B].
+    """PPO's clipped value loss, max(H(R - V), H(R - V_clip)) per sample [B].
 
     V_clip = V_old + clip(V - V_old, ± ε), and H is the Huber loss with threshold `delta`.
     """
@@ -44,7 +44,7 @@ def value_loss(
 
 
 def dpo_loss(winner: torch.Tensor, loser: torch.Tensor, *, beta: float) -> torch.Tensor:
-    """-log σ(β (w - l)) per pair [B] (Rafailov et al. 2023, eq. 7; here of whole episodes, as in Liu et al. 2025).
+    """DPO's loss -log σ(β (w - l)) per pair [B] (Rafailov et al. 2023, eq. 7; of whole episodes as in Liu et al. 2025).
 
     `winner` and `loser` are log π(ζ) - log π_ref(ζ) of the better and the worse episode, each log-probability the sum
     over the episode's steps and tokens.
@@ -54,7 +54,7 @@ def dpo_loss(winner: torch.Tensor, loser: torch.Tensor, *, beta: float) -> torch
 
 
 def dpo_slope(winner: torch.Tensor, loser: torch.Tensor, *, beta: float) -> torch.Tensor:
-    """-β σ(-β (w - l)) per pair [B]: `dpo_loss` derived by the winner's log π; less that, by the loser's."""
+    """Derivative of `dpo_loss` by the winner's log π, -β σ(-β (w - l)) per pair [B]; by the loser's, its negative."""
     check_equal_float32(winner=winner, loser=loser)
     return -beta * torch.sigmoid(-beta * (winner - loser))
 
@@ -78,22 +78,22 @@ def sft_loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
 
 
 def approx_kl(logprob: torch.Tensor, old_logprob: torch.Tensor) -> torch.Tensor:
-    """k3 = ρ - 1 - log ρ per sample [B]: unbiased for KL(old || new) under old samples, and never negative."""
+    """Estimator k3 = ρ - 1 - log ρ of KL(old || new) per sample [B]: unbiased under old samples, and never negative."""
     check_equal_float32(logprob=logprob, old_logprob=old_logprob)
     log_ratio = logprob - old_logprob
     return torch.expm1(log_ratio) - log_ratio
 
 
 def clipped(logprob: torch.Tensor, old_logprob: torch.Tensor, *, clip: float) -> torch.Tensor:
-    """1.0 where the ratio lies outside 1 ± ε, else 0.0, per sample [B]; its mean is the clip fraction."""
+    """Whether the ratio lies outside 1 ± ε, as 1.0 or 0.0 per sample [B]; the mean is the clip fraction."""
     check_equal_float32(logprob=logprob, old_logprob=old_logprob)
     return (torch.exp(logprob - old_logprob) - 1.0).abs().gt(clip).float()
 
 
 def explained_variance(error_moments: torch.Tensor, return_moments: torch.Tensor) -> float:
-    """1 - Var[R - V] / Var[R] from float64 moments [3] (count, sum, sum of squares, see advantages.moments_of).
+    """Fraction of the returns' variance that the values explain, 1 - Var[R - V] / Var[R]; 0 where returns do not vary.
 
-    0 where the returns do not vary: a constant explains them.
+    error_moments, return_moments: of R - V and of R, float64 [3] each (see `advantages.moments_of`).
     """
     n, error_sum, error_squares = error_moments.tolist()
     _, return_sum, return_squares = return_moments.tolist()

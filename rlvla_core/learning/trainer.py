@@ -1,5 +1,4 @@
-"""The loop of every algorithm: play, learn, write down, save; and at the end prove that what was saved is what was
-trained."""
+"""The training loop of PPO, GRPO and DPO: play, learn, log, save; at the end write the policy bundle and check it."""
 
 import contextlib
 import time
@@ -13,47 +12,42 @@ from rlvla_core import seeds
 from rlvla_core.environment import VecEnv
 from rlvla_core.learning import trainer_state
 from rlvla_core.learning.algorithms.learner import Learner
-from rlvla_core.learning.algorithms.ppo import PpoConfig, PpoLearner
-from rlvla_core.learning.averaging import WeightAverage
 from rlvla_core.learning.bundle_check import save_checked_bundle
 from rlvla_core.learning.config import TrainingConfig
 from rlvla_core.learning.distributed import Ranks
 from rlvla_core.learning.rollout import RolloutBatch, collect
-from rlvla_core.policy.policy import VLAPolicy
+from rlvla_core.learning.weight_copies import WeightAverage
 from rlvla_core.runs import Progress, RunDirectory
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrainingSummary:
-    """What a finished run says in one line."""
+    """Totals of a finished training run."""
 
     iterations: int
+    """Iterations done, over all starts of the run."""
     env_steps: int
+    """Environment steps played by all ranks, over all starts of the run."""
     seconds: float
-    """Of training, over all starts of the run."""
-    gate_success: float | None
-    """Greedy success rate of the reloaded bundle on the gate's episodes."""
-
-
-def train_ppo(
-    policy: VLAPolicy, env: VecEnv, config: PpoConfig, run: RunDirectory, ranks: Ranks, *, provenance: dict[str, Any]
-) -> TrainingSummary:
-    """`train` with PPO."""
-    learner = PpoLearner(policy, config, ranks, state_dim=env.spec.state_dim)
-    return train(learner, env, run, provenance=provenance)
+    """Training time in seconds, summed over all starts of the run."""
+    verified_success: float | None
+    """Greedy success rate of the reloaded bundle on `verify_episodes` episodes; None where none were played."""
 
 
 def train(learner: Learner, env: VecEnv, run: RunDirectory, *, provenance: dict[str, Any]) -> TrainingSummary:
-    """Train `learner.policy` in place in `env`, which holds this rank's share of `config.num_envs`. With
-    `config.average_fraction` the bundle holds the mean of its weights, while the policy itself ends with the last ones.
+    """Train `learner.policy` in place in `env`, which holds this rank's part of the `config.num_envs` environments.
 
     Goes on from the newest checkpoint of `run`, if there is one: on a CPU the journal is then the same, bit for bit,
-    as that of a run that was never interrupted, timings apart. The bundle ends up in `run.policy_dir`.
+    as that of a run that was never interrupted, timings apart. The bundle is written to `run.policy_dir`; with
+    `config.average_fraction` it holds the mean of the weights, while `learner.policy` ends with the last ones.
+
+    provenance: what the bundle is to record about its making. Raises RlvlaError for a loss that is not finite, and for
+    a bundle that, loaded again, acts differently.
     """
     config, policy, ranks = learner.config, learner.policy, learner.ranks
-    count = ranks.share(config.num_envs, "environments")
+    count = ranks.per_rank(config.num_envs, "environments")
     if env.num_envs != count:
-        raise ValueError(f"rank {ranks.rank} got {env.num_envs} worlds, its share is {count}")
+        raise ValueError(f"rank {ranks.rank} got {env.num_envs} environments, not {count}")
     average = _average(learner)
     modules = learner.modules() | ({"average": average} if average else {})
     iteration, env_steps, seconds = _resume(learner, modules, run)
@@ -75,7 +69,7 @@ def train(learner: Learner, env: VecEnv, run: RunDirectory, *, provenance: dict[
             record["env_steps"] = env_steps
             total = ended - began
             record["seconds"] = {
-                "world": batch.world_seconds,
+                "world": batch.env_seconds,
                 "policy": batch.policy_seconds,
                 "update": ended - played,
                 "total": total,
@@ -100,21 +94,21 @@ def train(learner: Learner, env: VecEnv, run: RunDirectory, *, provenance: dict[
             policy,
             env,
             run.policy_dir,
-            episodes=config.gate_episodes,
+            episodes=config.verify_episodes,
             seed=config.seed,
             ranks=ranks,
             provenance=provenance,
         )
-    return TrainingSummary(iterations=iteration, env_steps=env_steps, seconds=seconds, gate_success=success)
+    return TrainingSummary(iterations=iteration, env_steps=env_steps, seconds=seconds, verified_success=success)
 
 
 def _average(learner: Learner) -> WeightAverage | None:
-    share, policy = learner.config.average_fraction, learner.policy
-    return WeightAverage([*policy.backbone_parameters(), *policy.value_parameters()], share) if share else None
+    fraction, policy = learner.config.average_fraction, learner.policy
+    return WeightAverage([*policy.backbone_parameters(), *policy.value_parameters()], fraction) if fraction else None
 
 
 def play(learner: Learner, env: VecEnv, iteration: int) -> RolloutBatch:
-    """One episode in each of this rank's worlds, from the starts that the iteration's number gives."""
+    """Play one episode in each of this rank's environments; seed, iteration and rank alone choose starts and noise."""
     config, ranks = learner.config, learner.ranks
     first = ranks.rank * env.num_envs
     return collect(
@@ -141,19 +135,20 @@ def _save(
     env_steps: int,
     seconds: float,
 ) -> None:
-    tensors, state = trainer_state.take(modules, learner.descent.optimizer)
-    state |= {"updates": learner.descent.updates, "env_steps": env_steps, "seconds": seconds}
+    tensors, state = trainer_state.take(modules, learner.optimizer.adamw)
+    state |= {"updates": learner.optimizer.updates, "env_steps": env_steps, "seconds": seconds}
     run.checkpoints.save(iteration, tensors, state)
 
 
 def _resume(learner: Learner, modules: dict[str, nn.Module], run: RunDirectory) -> tuple[int, int, float]:
-    """(iterations, environment steps, seconds) done so far; every rank reads the same checkpoint."""
+    """Load the newest checkpoint, if any. Returns (iterations, environment steps, seconds) done so far, as every rank
+    reads them from the same checkpoint."""
     checkpoint = run.checkpoints.latest()
     iteration = checkpoint.step if checkpoint is not None else 0
     env_steps, seconds = 0, 0.0
     if checkpoint is not None:
-        trainer_state.restore(modules, learner.descent.optimizer, checkpoint.tensors, checkpoint.state)
-        learner.descent.updates = checkpoint.state["updates"]
+        trainer_state.restore(modules, learner.optimizer.adamw, checkpoint.tensors, checkpoint.state)
+        learner.optimizer.updates = checkpoint.state["updates"]
         env_steps, seconds = checkpoint.state["env_steps"], checkpoint.state["seconds"]
     if learner.ranks.is_main:
         run.journal.truncate_after("iteration", iteration)
@@ -166,7 +161,7 @@ def _out_of_time(config: TrainingConfig, ranks: Ranks, seconds: float) -> bool:
 
 
 def _rollout_metrics(batch: RolloutBatch, ranks: Ranks) -> dict[str, float]:
-    """Means over the episodes of all ranks."""
+    """Metrics of the rollout for the journal: means over the episodes of all ranks."""
     episodes = len(batch.instructions)
     sums = torch.stack(
         [

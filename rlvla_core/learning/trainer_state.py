@@ -1,20 +1,19 @@
-"""Everything that a resumed run must have again: trainable weights and optimiser, as plain tensors and JSON."""
+"""The state of a training run for its checkpoints: trainable weights and optimiser, as plain tensors and JSON."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import nn
 
 from rlvla_core.errors import RlvlaError
-from rlvla_core.learning.distributed import Ranks
 from rlvla_core.runs.optimizer_state import optimizer_from_tensors, optimizer_to_tensors
 
 
 def take(
     modules: Mapping[str, nn.Module], optimizer: torch.optim.Optimizer
 ) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-    """Tensors `<module>.<name>` of every weight that is not frozen, those of the optimiser, and its JSON state."""
+    """(tensors, JSON state) of a run: every weight that is not frozen, named `<module>.<name>`, and the optimiser."""
     tensors = {
         f"{prefix}.{name}": tensor.detach()
         for prefix, module in modules.items()
@@ -30,7 +29,7 @@ def restore(
     tensors: Mapping[str, torch.Tensor],
     state: Mapping[str, Any],
 ) -> None:
-    """Put back what `take` took out, in place. Raises RlvlaError where the checkpoint is of another model."""
+    """Put `tensors` and `state`, as `take` returned them, back in place. Raises RlvlaError for another model's."""
     for prefix, module in modules.items():
         for name, tensor in _changing(module).items():
             saved = tensors.get(f"{prefix}.{name}")
@@ -46,15 +45,6 @@ def restore(
 
 
 def _changing(module: nn.Module) -> dict[str, torch.Tensor]:
+    """Buffers and trainable parameters by name."""
     frozen = {name for name, parameter in module.named_parameters() if not parameter.requires_grad}
     return {name: tensor for name, tensor in module.state_dict(keep_vars=True).items() if name not in frozen}
-
-
-def reduce_and_clip(parameters: Iterable[nn.Parameter], ranks: Ranks, max_norm: float) -> float:
-    """Sum gradients over the ranks, scale them down to `max_norm`, and return the norm that they had.
-
-    The norm is the same number on every rank; where it is not finite, nothing has been changed by it yet.
-    """
-    own = list(parameters)
-    ranks.sum_gradients(own)
-    return float(torch.nn.utils.clip_grad_norm_(own, max_norm))

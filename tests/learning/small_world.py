@@ -31,11 +31,11 @@ PPO = PpoConfig(
     value_warmup_iterations=1,
     lr=1e-3,
     lr_warmup_updates=1,
-    gate_episodes=8,
+    verify_episodes=8,
 )
 SMALL = {"iterations": 4, "num_envs": 16, "group": 4, "micro_batch": 8, "lr": 1e-3, "lr_warmup_updates": 1}
-GRPO = GrpoConfig(**SMALL, minibatch=32, gate_episodes=8)
-DPO = DpoConfig(**(SMALL | {"lr": 1e-4}), minibatch=1, gate_episodes=8)
+GRPO = GrpoConfig(**SMALL, minibatch=32, verify_episodes=8)
+DPO = DpoConfig(**(SMALL | {"lr": 1e-4}), minibatch=1, verify_episodes=8)
 SFT = SftConfig(
     epochs=2.0,
     batch=16,
@@ -78,7 +78,7 @@ def make_learner(config, ranks, policy=None):
 
 def run_training(ranks, path, config=PPO, policy=None):
     torch.set_num_threads(1)
-    env = make_toy_env(TOY, ranks.share(config.num_envs, "environments"))
+    env = make_toy_env(TOY, ranks.per_rank(config.num_envs, "environments"))
     with open_run(path, ranks) as run:
         return train(make_learner(config, ranks, policy), env, run, provenance={})
 
@@ -93,17 +93,17 @@ def play(policy, config, rank, size):
 
 
 def joined(batches):
-    """The rollouts of several ranks as that of one rank with all their worlds."""
-    over_worlds = ("images", "states", "tokens", "logprobs", "values", "rewards", "terminated", "truncated", "valid")
-    parts = {name: torch.cat([getattr(batch, name) for batch in batches], dim=1) for name in over_worlds}
+    """The rollouts of several ranks as that of one rank with all their environments."""
+    over_envs = ("images", "states", "tokens", "logprobs", "values", "rewards", "terminated", "truncated", "valid")
+    parts = {name: torch.cat([getattr(batch, name) for batch in batches], dim=1) for name in over_envs}
     ends = ("final_values", "final_states", "final_images", "success_at_end", "success_once")
     parts |= {name: torch.cat([getattr(batch, name) for batch in batches]) for name in ends}
     return replace(batches[0], **parts, instructions=[word for batch in batches for word in batch.instructions])
 
 
 def gradients(learner):
-    """Of the policy, left by the last optimiser step; nothing may have been clipped for comparisons."""
-    return torch.cat([p.grad.flatten() for p in learner.descent.parameters if p.grad is not None])
+    """The policy's gradients, left by the last optimiser step; for comparisons nothing may have been clipped."""
+    return torch.cat([p.grad.flatten() for p in learner.optimizer.parameters if p.grad is not None])
 
 
 def demonstrations(episodes=64):

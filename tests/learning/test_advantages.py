@@ -29,14 +29,14 @@ def rollout(steps=12, num_envs=9, seed=0):
     }
 
 
-def slow(data, world, time_limit_as_terminal=False):
+def slow(data, env, time_limit_as_terminal=False):
     """Â_t = Σ_k (γλ)^k δ_{t+k} within the episode, written as the definition says."""
-    length = int(data["valid"][:, world].sum())
+    length = int(data["valid"][:, env].sum())
     deltas = []
     for t in range(length):
-        dead = bool(data["terminated"][t, world]) or (time_limit_as_terminal and bool(data["truncated"][t, world]))
-        future = 0.0 if dead else GAMMA * float(data["next_values"][t, world])
-        deltas.append(float(data["rewards"][t, world]) + future - float(data["values"][t, world]))
+        dead = bool(data["terminated"][t, env]) or (time_limit_as_terminal and bool(data["truncated"][t, env]))
+        future = 0.0 if dead else GAMMA * float(data["next_values"][t, env])
+        deltas.append(float(data["rewards"][t, env]) + future - float(data["values"][t, env]))
     return [sum((GAMMA * LAM) ** k * deltas[t + k] for k in range(length - t)) for t in range(length)]
 
 
@@ -44,11 +44,11 @@ def slow(data, world, time_limit_as_terminal=False):
 def test_matches_the_definition_episode_by_episode(time_limit_as_terminal):
     data = rollout()
     advantages, returns = gae(**data, gamma=GAMMA, lam=LAM, time_limit_as_terminal=time_limit_as_terminal)
-    for world in range(data["rewards"].shape[1]):
-        expected = torch.tensor(slow(data, world, time_limit_as_terminal))
-        torch.testing.assert_close(advantages[: len(expected), world], expected, atol=1e-5, rtol=1e-5)
-        assert (advantages[len(expected) :, world] == 0).all()
-        assert (returns[len(expected) :, world] == 0).all()
+    for env in range(data["rewards"].shape[1]):
+        expected = torch.tensor(slow(data, env, time_limit_as_terminal))
+        torch.testing.assert_close(advantages[: len(expected), env], expected, atol=1e-5, rtol=1e-5)
+        assert (advantages[len(expected) :, env] == 0).all()
+        assert (returns[len(expected) :, env] == 0).all()
     kept = data["valid"]
     torch.testing.assert_close((returns - advantages)[kept], data["values"][kept])
 
@@ -130,11 +130,11 @@ def test_flat_advantages_match_a_slow_loop():
     # Two ranks of other sizes: the moments add up.
     moments = sum(moments_of(part[part != 0]) for part in (rewards[:, :4], rewards[:, 4:]))
     advantages = flat_advantages(rewards, moments)
-    for world in range(9):
+    for env in range(9):
         for t in range(12):
-            following = [reward for reward in rewards[t:, world].tolist() if reward != 0]
+            following = [reward for reward in rewards[t:, env].tolist() if reward != 0]
             expected = sum((reward - mean) / (deviation + 1e-5) for reward in following)
-            assert float(advantages[t, world]) == pytest.approx(expected, rel=1e-4, abs=1e-5)
+            assert float(advantages[t, env]) == pytest.approx(expected, rel=1e-4, abs=1e-5)
 
 
 def test_a_single_reward_has_nothing_to_be_compared_with():

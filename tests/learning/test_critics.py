@@ -10,7 +10,7 @@ from small_world import PPO, gradients, journal, make_learner, play, run_trainin
 from rlvla_core.errors import RlvlaError
 from rlvla_core.learning.algorithms.ppo import PpoConfig
 from rlvla_core.learning.distributed import Ranks
-from rlvla_core.learning.steps import Steps
+from rlvla_core.learning.rollout import Steps
 from rlvla_core.policy.bundle import load_bundle, save_bundle
 from rlvla_core.runs import RunDirectory
 
@@ -79,14 +79,15 @@ def test_a_head_that_reads_the_right_thing_already_is_kept():
     assert policy.value_head is head
 
 
-def test_a_separate_critic_starts_as_the_policys_own():
-    learner = make_learner(replace(ONE_STEP, critic="separate"), Ranks())
+@pytest.mark.parametrize("critic", ["shared", "separate"])
+def test_a_critic_on_the_backbone_starts_with_the_policys_values(critic):
+    learner = make_learner(replace(ONE_STEP, critic=critic), Ranks())
     batch = play(learner.policy, ONE_STEP, 0, 1)
-    values, final_values = learner.critic.of_rollout(batch, Ranks())
+    values, final_values = learner.critic.rollout_values(batch, Ranks())
     torch.testing.assert_close(values, batch.values, atol=1e-5, rtol=1e-4)
     torch.testing.assert_close(final_values, batch.final_values, atol=1e-5, rtol=1e-4)
     steps = Steps(batch)
-    of_steps = learner.critic.of_steps(steps, steps.valid)
+    of_steps = learner.critic.values(steps, steps.valid)
     torch.testing.assert_close(of_steps, values.flatten()[steps.valid], atol=1e-5, rtol=1e-4)
 
 
@@ -99,19 +100,19 @@ def test_a_separate_critic_shares_no_gradient_with_the_policy():
         learner.update(play(learner.policy, config, 0, 1), 1)
         reached[critic] = float(gradients(learner).abs().max())
     assert reached["shared"] > 0.0 and reached["separate"] == 0.0
-    backbone, head = (group["params"] for group in learner.descent.optimizer.param_groups[1:])
+    backbone, head = (group["params"] for group in learner.optimizer.adamw.param_groups[1:])
     assert max(float(p.grad.abs().max()) for p in backbone if p.grad is not None) > 0.0
     assert all(p.grad is not None for p in head)
     own = {id(p) for p in learner.policy.parameters()}
     assert not own & {id(p) for p in [*backbone, *head]}
-    assert [group["lr"] for group in learner.descent.optimizer.param_groups] == [PPO.lr, PPO.lr, PPO.value_lr]
+    assert [group["lr"] for group in learner.optimizer.adamw.param_groups] == [PPO.lr, PPO.lr, PPO.value_lr]
 
 
 @pytest.mark.parametrize(
     "changes", [{"critic": "separate"}, {"critic_input": "all"}, {"critic": "separate", "critic_input": "last"}]
 )
 def test_runs_with_other_critics_resume_exactly_and_leave_them_out_of_the_bundle(changes, tmp_path):
-    config = replace(PPO, iterations=3, gate_episodes=0, **changes)
+    config = replace(PPO, iterations=3, verify_episodes=0, **changes)
     run_training(Ranks(), tmp_path / "whole", config)
     run_training(Ranks(), tmp_path / "parts", replace(config, iterations=2))
     run_training(Ranks(), tmp_path / "parts", config)

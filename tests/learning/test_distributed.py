@@ -47,7 +47,7 @@ def uneven_gradients(ranks, path):
         path.write_text(json.dumps(flat.tolist()))
 
 
-def test_two_ranks_with_uneven_shares_give_the_gradient_of_one(tmp_path):
+def test_two_ranks_with_unequal_numbers_of_samples_give_the_gradient_of_one(tmp_path):
     launch(uneven_gradients, (tmp_path / "gradients",), ranks=2)
     together = torch.tensor(json.loads((tmp_path / "gradients").read_text()))
     model = net()
@@ -75,7 +75,7 @@ def test_a_dead_rank_ends_the_job_within_seconds_with_its_own_reason(how, line):
     assert time.monotonic() - start < 40  # two interpreters that import torch on a busy machine; the ranks run for 50 s
 
 
-def test_shares_must_be_even():
-    assert Ranks(0, 2).share(64, "environments") == 32
-    with pytest.raises(RlvlaError, match="63 environments cannot be shared evenly by 2 ranks"):
-        Ranks(0, 2).share(63, "environments")
+def test_environments_must_divide_evenly():
+    assert Ranks(0, 2).per_rank(64, "environments") == 32
+    with pytest.raises(RlvlaError, match="63 environments cannot be divided evenly over 2 ranks"):
+        Ranks(0, 2).per_rank(63, "environments")

@@ -8,11 +8,10 @@ import torch
 from small_world import DPO, gradients, joined, make_learner, play, small_policy
 
 from rlvla_core.errors import RlvlaError
-from rlvla_core.learning.algorithms.dpo import DpoConfig
-from rlvla_core.learning.algorithms.preferences import Preferences
-from rlvla_core.learning.algorithms.reference import Reference
+from rlvla_core.learning.algorithms.dpo import DpoConfig, Preferences
 from rlvla_core.learning.distributed import Ranks, launch
-from rlvla_core.learning.steps import Steps
+from rlvla_core.learning.rollout import Steps
+from rlvla_core.learning.weight_copies import ReferenceWeights
 from rlvla_core.policy.lora import LoraConfig, apply_lora
 
 ONE_STEP = replace(DPO, minibatch=10_000, max_grad_norm=1e9, beta=0.3)
@@ -41,22 +40,22 @@ def moved_learner(config, ranks=None):
     return learner
 
 
-def episode_logprob(policy, batch, world):
+def episode_logprob(policy, batch, env):
     """log π(ζ), by one graph."""
-    taken = batch.valid[:, world].nonzero().squeeze(-1)
-    words = [batch.instructions[world]] * len(taken)
-    return policy.score(batch.images[taken, world], words, batch.tokens[taken, world]).logprobs.sum()
+    taken = batch.valid[:, env].nonzero().squeeze(-1)
+    words = [batch.instructions[env]] * len(taken)
+    return policy.score(batch.images[taken, env], words, batch.tokens[taken, env]).logprobs.sum()
 
 
 def direct_loss(policy, reference, batch, success, group, beta):
     """The loss as its definition says: loops over starts and pairs."""
     with torch.no_grad():
-        before = [episode_logprob(reference, batch, world) for world in range(len(success))]
-    now = [episode_logprob(policy, batch, world) for world in range(len(success))]
+        before = [episode_logprob(reference, batch, env) for env in range(len(success))]
+    now = [episode_logprob(policy, batch, env) for env in range(len(success))]
     of_starts = []
     for first in range(0, len(success), group):
-        worlds = range(first, first + group)
-        pairs = [(w, v) for w in worlds for v in worlds if success[w] and not success[v]]
+        envs = range(first, first + group)
+        pairs = [(w, v) for w in envs for v in envs if success[w] and not success[v]]
         margins = [beta * ((now[w] - before[w]) - (now[v] - before[v])) for w, v in pairs]
         if pairs:
             of_starts.append(sum(-torch.log(torch.sigmoid(margin)) for margin in margins) / len(pairs))
@@ -72,7 +71,7 @@ def test_pairs_are_every_success_with_every_failure_of_its_start():
     ]
     assert sorted(map(tuple, preferences.pairs.tolist())) == expected
     assert preferences.has_pairs.tolist() == [True, False, False, True, True]
-    assert float(preferences.shares.sum()) == pytest.approx(3)
+    assert float(preferences.pair_weights.sum()) == pytest.approx(3)
 
 
 def test_weights_of_episodes_are_the_derivatives_of_the_loss():
@@ -81,8 +80,8 @@ def test_weights_of_episodes_are_the_derivatives_of_the_loss():
     success = (torch.rand(32, generator=g) < 0.4).tolist()
     total = torch.zeros(())
     for first in (8, 24):  # of the four starts, the minibatch has two
-        worlds = range(first, first + 8)
-        pairs = [(w, v) for w in worlds for v in worlds if success[w] and not success[v]]
+        envs = range(first, first + 8)
+        pairs = [(w, v) for w in envs for v in envs if success[w] and not success[v]]
         total = total + sum(-torch.log(torch.sigmoid(0.3 * (ratios[w] - ratios[v]))) for w, v in pairs) / len(pairs)
     total.backward()
     weights, metrics = Preferences(torch.tensor(success), 8).weigh(ratios.detach(), torch.tensor([3, 1]), beta=0.3)
@@ -114,7 +113,7 @@ def two_rank_gradients(ranks, path):
         path.write_text(json.dumps(gradients(learner).tolist()))
 
 
-def test_two_ranks_compute_the_gradient_of_one_with_their_worlds_together(tmp_path):
+def test_two_ranks_compute_the_gradient_of_one_with_their_environments_together(tmp_path):
     launch(two_rank_gradients, (tmp_path / "gradients",), ranks=2)
     two = torch.tensor(json.loads((tmp_path / "gradients").read_text()))
     learner = moved_learner(ONE_STEP)
@@ -146,7 +145,7 @@ def test_without_a_pair_nothing_happens():
     batch = with_success(play(learner.policy, DPO, 0, 1), [0] * 8 + [1] * 8)
     before = {name: value.clone() for name, value in learner.policy.state_dict().items()}
     metrics = learner.update(batch, 1)
-    assert metrics["informative_starts"] == 0.0 and metrics["lr"] == 0.0 and learner.descent.updates == 0
+    assert metrics["informative_starts"] == 0.0 and metrics["lr"] == 0.0 and learner.optimizer.updates == 0
     assert all(torch.equal(value, before[name]) for name, value in learner.policy.state_dict().items())
 
 
@@ -157,9 +156,9 @@ def test_the_reference_is_the_start_and_the_policy_comes_back(lora):
         apply_lora(policy, LoraConfig(rank=4))
         moved(policy, seed=3)  # an adapter that has been trained before belongs to the start
     start = {name: value.clone() for name, value in policy.model.state_dict().items()}
-    reference = Reference(list(policy.backbone_parameters()))
+    reference = ReferenceWeights(list(policy.backbone_parameters()))
     now = {name: value.clone() for name, value in moved(policy).model.state_dict().items()}
-    with reference.in_place():
+    with reference.applied():
         assert all(torch.equal(value, start[name]) for name, value in policy.model.state_dict().items())
     assert all(torch.equal(value, now[name]) for name, value in policy.model.state_dict().items())
     assert any(not torch.equal(now[name], start[name]) for name in now)
@@ -178,5 +177,5 @@ def test_mistakes_are_one_line():
         DpoConfig(group=1)
     with pytest.raises(RlvlaError, match=r"dpo\.beta must be positive, got 0"):
         DpoConfig(beta=0.0)
-    with pytest.raises(RlvlaError, match=r"dpo\.group 8 does not divide a rank's 4 worlds"):
+    with pytest.raises(RlvlaError, match=r"dpo\.group 8 does not divide a rank's 4 environments"):
         make_learner(replace(DPO, group=8, num_envs=4), Ranks())

@@ -32,19 +32,19 @@ def test_the_first_step_is_reinforce_with_the_groups_advantages():
     twin = make_learner(ONE_STEP, Ranks()).policy
     metrics = learner.update(batch, 1)
     total, count = torch.zeros(()), 0
-    for world in [*range(4), *range(12, 16)]:
-        group = torch.tensor(OUTCOMES[world // 4 * 4 : world // 4 * 4 + 4])
-        advantage = (OUTCOMES[world] - group.mean()) / (group.std(correction=0) + 1e-5)
-        taken = batch.valid[:, world].nonzero().squeeze(-1)
-        words = [batch.instructions[world]] * len(taken)
-        score = twin.score(batch.images[taken, world], words, batch.tokens[taken, world])
+    for env in [*range(4), *range(12, 16)]:
+        group = torch.tensor(OUTCOMES[env // 4 * 4 : env // 4 * 4 + 4])
+        advantage = (OUTCOMES[env] - group.mean()) / (group.std(correction=0) + 1e-5)
+        taken = batch.valid[:, env].nonzero().squeeze(-1)
+        words = [batch.instructions[env]] * len(taken)
+        score = twin.score(batch.images[taken, env], words, batch.tokens[taken, env])
         total = total - advantage * score.logprobs.sum()
         count += len(taken)
     (total / count).backward()
     expected = torch.cat([p.grad.flatten() for p in twin.backbone_parameters() if p.grad is not None])
     torch.testing.assert_close(gradients(learner), expected, atol=1e-6, rtol=1e-4)
     assert metrics["informative_starts"] == 0.5
-    assert metrics["first_ratio_error"] < 1e-3 and learner.descent.updates == 1
+    assert metrics["first_ratio_error"] < 1e-3 and learner.optimizer.updates == 1
 
 
 def test_groups_without_spread_contribute_nothing():
@@ -53,18 +53,18 @@ def test_groups_without_spread_contribute_nothing():
     before = {name: value.clone() for name, value in learner.policy.state_dict().items()}
     metrics = learner.update(with_outcomes(batch, [0.0] * 8 + [1.0] * 8), 1)
     assert metrics["informative_starts"] == 0.0 and metrics["gradient_norm"] == 0.0 and metrics["lr"] == 0.0
-    assert learner.descent.updates == 0
+    assert learner.optimizer.updates == 0
     assert all(torch.equal(value, before[name]) for name, value in learner.policy.state_dict().items())
 
 
 @pytest.mark.parametrize(("variant", "starts"), [("grouped", 4), ("flat", 16), ("flat_same_start", 1)])
-def test_which_worlds_share_a_start(variant, starts):
+def test_which_environments_share_a_start(variant, starts):
     config = replace(GRPO, variant=variant)
     batch = play(make_learner(config, Ranks()).policy, config, 0, 1)
     first = batch.images[0].flatten(1)
     assert len(first.unique(dim=0)) == starts
     assert len({image.numpy().tobytes() for image in first[: 16 // starts]}) == 1
-    assert not torch.equal(batch.tokens[0, 0], batch.tokens[0, 1])  # but each world its own actions
+    assert not torch.equal(batch.tokens[0, 0], batch.tokens[0, 1])  # but each env its own actions
 
 
 def test_flat_advantages_reach_the_update(tmp_path):
@@ -75,10 +75,10 @@ def test_flat_advantages_reach_the_update(tmp_path):
     twin = make_learner(config, Ranks()).policy
     learner.update(batch, 1)
     total = torch.zeros(())
-    for world, advantage in ((0, 1.0), (15, -1.0)):
-        taken = batch.valid[:, world].nonzero().squeeze(-1)
-        words = [batch.instructions[world]] * len(taken)
-        score = twin.score(batch.images[taken, world], words, batch.tokens[taken, world])
+    for env, advantage in ((0, 1.0), (15, -1.0)):
+        taken = batch.valid[:, env].nonzero().squeeze(-1)
+        words = [batch.instructions[env]] * len(taken)
+        score = twin.score(batch.images[taken, env], words, batch.tokens[taken, env])
         total = total - advantage * score.logprobs.sum()
     (total / batch.steps).backward()
     expected = torch.cat([p.grad.flatten() for p in twin.backbone_parameters() if p.grad is not None])
@@ -94,7 +94,7 @@ def two_rank_gradients(ranks, folder):
             (folder / variant).write_text(json.dumps(gradients(learner).tolist()))
 
 
-def test_two_ranks_compute_the_gradient_of_one_with_their_worlds_together(tmp_path):
+def test_two_ranks_compute_the_gradient_of_one_with_their_environments_together(tmp_path):
     launch(two_rank_gradients, (tmp_path,), ranks=2)
     for variant in ("grouped", "flat"):
         config = replace(ONE_STEP, variant=variant)
@@ -110,5 +110,5 @@ def test_mistakes_are_one_line():
         GrpoConfig(group=1)
     with pytest.raises(RlvlaError, match=r"grpo\.minibatch must be positive, got 0"):
         GrpoConfig(minibatch=0)
-    with pytest.raises(RlvlaError, match=r"grpo\.group 8 does not divide a rank's 12 worlds.*of 16"):
+    with pytest.raises(RlvlaError, match=r"grpo\.group 8 does not divide a rank's 12 environments.*of 16"):
         make_learner(replace(GRPO, group=8, num_envs=24), Ranks(0, 2))

@@ -42,11 +42,11 @@ def test_a_likelier_good_action_after_the_step_and_none_touched_in_value_warm_up
     before = {name: p.clone() for name, p in learner.policy.named_parameters()}
     learner.config = replace(learner.config, value_warmup_iterations=1)
     metrics = learner.update(batch, 1)
-    assert metrics["kl"] == 0.0 and learner.descent.updates == 0
+    assert metrics["kl"] == 0.0 and learner.optimizer.updates == 0
     changed = {name for name, p in learner.policy.named_parameters() if not torch.equal(p, before[name])}
     assert changed and all(name.startswith("value_head") for name in changed)
     metrics = learner.update(batch, 2)
-    assert learner.descent.updates == 1
+    assert learner.optimizer.updates == 1
     assert metrics["first_ratio_error"] < 1e-3
     advantage = batch.rewards.sum(0) - batch.rewards.sum(0).mean()
     rows = batch.valid[0].nonzero().squeeze(-1)
@@ -63,12 +63,12 @@ def test_towers_can_be_left_as_they_are():
         assert torch.equal(value, before[name]) == name.startswith("vision_backbone."), name
 
 
-def test_annealed_rates_fall_linearly_to_one_iterations_share():
+def test_annealed_rates_fall_linearly_to_one_iterations_fraction():
     learner, batch = learner_and_batch(one_big_step(anneal=True, iterations=10, lr_warmup_updates=1))
-    for iteration, share in ((1, 1.0), (6, 0.5), (10, 0.1)):
+    for iteration, fraction in ((1, 1.0), (6, 0.5), (10, 0.1)):
         metrics = learner.update(batch, iteration)
-        assert metrics["lr"] == pytest.approx(PPO.lr * share)
-        assert learner.descent.optimizer.param_groups[1]["lr"] == pytest.approx(PPO.value_lr * share)
+        assert metrics["lr"] == pytest.approx(PPO.lr * fraction)
+        assert learner.optimizer.adamw.param_groups[1]["lr"] == pytest.approx(PPO.value_lr * fraction)
         learner, batch = learner_and_batch(learner.config)
 
 
@@ -79,7 +79,7 @@ def two_rank_gradients(ranks, path):
         path.write_text(json.dumps(gradients(learner).tolist()))
 
 
-def test_two_ranks_compute_the_gradient_of_one_with_their_worlds_together(tmp_path):
+def test_two_ranks_compute_the_gradient_of_one_with_their_environments_together(tmp_path):
     launch(two_rank_gradients, (tmp_path / "gradients",), ranks=2)
     two = torch.tensor(json.loads((tmp_path / "gradients").read_text()))
     config = one_big_step(critic="privileged")
@@ -119,13 +119,13 @@ def test_a_number_that_is_not_finite_stops_the_run_before_it_spoils_the_weights(
 
 def test_a_run_that_turns_nan_leaves_its_last_checkpoint(tmp_path, monkeypatch):
     run_training(Ranks(), tmp_path / "run", replace(PPO, iterations=2))
-    original = PpoLearner._parts
+    original = PpoLearner._losses
 
     def poisoned(self, steps, targets, *rest):
         targets.returns.fill_(float("inf"))
         return original(self, steps, targets, *rest)
 
-    monkeypatch.setattr(PpoLearner, "_parts", poisoned)
+    monkeypatch.setattr(PpoLearner, "_losses", poisoned)
     with pytest.raises(RlvlaError, match="iteration 3: the value loss is not a finite number"):
         run_training(Ranks(), tmp_path / "run", replace(PPO, iterations=4))
     latest = RunDirectory.open_read_only(tmp_path / "run").checkpoints.latest()

@@ -33,7 +33,7 @@ def assert_same(left, right):
 def undisturbed(tmp_path_factory):
     path = tmp_path_factory.mktemp("runs") / "undisturbed"
     summary = run_training(Ranks(), path, LONGER)
-    assert summary.iterations == 8 and summary.gate_success is not None
+    assert summary.iterations == 8 and summary.verified_success is not None
     assert [record["iteration"] for record in journal(path)] == list(range(1, 9))
     return path
 
@@ -68,14 +68,14 @@ def _lines(path):
 
 def test_checkpoints_that_are_further_apart_cost_repeated_work_not_another_curve(undisturbed, tmp_path):
     sparse = replace(LONGER, checkpoint_every=3)
-    run_training(Ranks(), tmp_path / "run", replace(sparse, iterations=4, gate_episodes=0))
+    run_training(Ranks(), tmp_path / "run", replace(sparse, iterations=4, verify_episodes=0))
     assert RunDirectory.open_read_only(tmp_path / "run").checkpoints.steps() == [3, 4]
     run_training(Ranks(), tmp_path / "run", sparse)
     assert_same(tmp_path / "run", undisturbed)
 
 
 def whole_and_in_parts(ranks, folder):
-    config = replace(PPO, iterations=3, critic="privileged", gate_episodes=0, average_fraction=0.5)
+    config = replace(PPO, iterations=3, critic="privileged", verify_episodes=0, average_fraction=0.5)
     run_training(ranks, folder / "whole", config)
     run_training(ranks, folder / "parts", replace(config, iterations=1))
     run_training(ranks, folder / "parts", config)

@@ -68,14 +68,14 @@ def test_only_a_truncated_episode_has_a_value_after_its_end():
     assert torch.equal(following[:-1][inside], batch.values[1:][inside])
 
 
-def test_two_ranks_of_four_worlds_meet_what_one_rank_of_eight_meets():
+def test_two_ranks_of_four_environments_meet_what_one_rank_of_eight_meets():
     together = seeds.episode_ids(5, 3, 0, 8, 1000)
     apart = torch.cat([seeds.episode_ids(5, 3, first, 4, 1000) for first in (0, 4)])
     assert torch.equal(together, apart)
     assert not torch.equal(together, seeds.episode_ids(5, 4, 0, 8, 1000))
 
 
-def test_neighbouring_worlds_share_a_start_over_all_ranks():
+def test_neighbouring_environments_share_a_start_over_all_ranks():
     ids = seeds.episode_ids(5, 3, 0, 12, 1000, envs_per_start=4)
     assert [len(set(group)) for group in ids.view(3, 4).tolist()] == [1, 1, 1]
     assert len(set(ids.tolist())) == 3

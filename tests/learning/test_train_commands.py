@@ -43,7 +43,7 @@ def warm(data, tmp_path_factory):
     return run
 
 
-PPO = PpoConfig(iterations=1, num_envs=8, minibatch=16, value_warmup_iterations=0, gate_episodes=8)
+PPO = PpoConfig(iterations=1, num_envs=8, minibatch=16, value_warmup_iterations=0, verify_episodes=8)
 
 
 def test_from_a_dataset_to_an_improved_bundle(warm, tmp_path, capsys):
@@ -80,7 +80,7 @@ def test_the_other_algorithms_are_commands_of_the_same_kind(name, options, warm,
             "1",
         ]
         words += ["--toy.max-steps", str(TOY.max_steps), "--toy.image-size", str(TOY.image_size)]
-        words += [f"--{name}.worlds", "8", f"--{name}.gate-episodes", "8", f"--{name}.iterations", str(iterations)]
+        words += [f"--{name}.num-envs", "8", f"--{name}.verify-episodes", "8", f"--{name}.iterations", str(iterations)]
         return cli.main(["train", name, *words, *options, *more])
 
     assert train(1) == 0
@@ -143,7 +143,7 @@ def test_mistakes_are_one_line(warm, data, tmp_path):
         ppo(policy="tinny")
     with pytest.raises(RlvlaError, match="3 ranks"):
         ppo(ranks=3)
-    with pytest.raises(RlvlaError, match=r"grpo\.group 8 does not divide a rank's 12 worlds"):
+    with pytest.raises(RlvlaError, match=r"grpo\.group 8 does not divide a rank's 12 environments"):
         settings = {"policy": str(warm / "policy"), "directory": tmp_path / "z", "world": "toy", "toy": TOY, "ranks": 1}
         TrainGrpo(**settings, grpo=GrpoConfig(num_envs=12)).run()
     assert not (tmp_path / "z").exists()

@@ -1,10 +1,10 @@
-"""Where are things? A training-only loss that teaches vision towers from nothing to localise.
+"""Localisation loss: teaches vision towers that start from nothing where things are; used in training only.
 
-OpenVLA's towers come from the web and already see; `tiny` starts from random numbers, and imitation alone hardly ever
-teaches it where the object lies. The simulator knows. Each named point (gripper, object, receptacle) has a pixel, and
-a linear head on the projected patch features must put its probability on the patches around that pixel. The label is
-spread over the four nearest patch centres by bilinear weights, so that the expected position is exact, not rounded to
-a patch. The head is thrown away: the deployed graph stays OpenVLA's.
+OpenVLA's towers were pretrained on images from the web; `tiny` starts from random numbers, and imitation alone hardly
+ever teaches it where the object lies. The simulator knows. Each named point (gripper, object, receptacle) has a pixel,
+and a linear head on the projected patch features must put its probability on the patches around that pixel. The label
+is spread over the four nearest patch centres by bilinear weights, so that the expected position is exact, not rounded
+to a patch. The head is thrown away after training: the deployed graph stays OpenVLA's.
 """
 
 from typing import Protocol
@@ -19,28 +19,28 @@ from rlvla_core.geometry.projection import project
 
 
 class PixelLabels(Protocol):
-    """Says where K named points are in the images of a batch."""
+    """Gives the pixels of K named points in the images of a batch."""
 
     names: tuple[str, ...]
-    """K names."""
+    """The K names of the points."""
     width: int
-    """Of the images, pixels."""
+    """Width of the images, pixels."""
     height: int
-    """Of the images, pixels."""
+    """Height of the images, pixels."""
 
     def pixels(self, frames: FrameBatch) -> torch.Tensor:
-        """float32 [B, K, 2]: u right, v down; NaN for a point that is not in the scene."""
+        """Pixels float32 [B, K, 2] of the points: u to the right, v down; NaN for a point that is not in the scene."""
         ...
 
 
 class ProjectedPoints:
-    """The points that a world names in its privileged state, projected by its camera."""
+    """Pixel labels from the points that an environment names in its privileged state, projected by its camera."""
 
     def __init__(self, spec: EnvSpec) -> None:
-        """Raises RlvlaError for a world that names no points."""
+        """Raises RlvlaError for an environment that names no points."""
         if not spec.state_points:
             raise RlvlaError(
-                "sft.localisation_weight needs data of a world that names points in its state: set the weight to 0"
+                "sft.localisation_weight needs an environment that names points in its state: set the weight to 0"
             )
         self.camera = spec.camera
         self.names = tuple(name for name, _ in spec.state_points)
@@ -48,7 +48,7 @@ class ProjectedPoints:
         self._columns = [first for _, first in spec.state_points]
 
     def pixels(self, frames: FrameBatch) -> torch.Tensor:
-        """See PixelLabels. Raises RlvlaError for frames without a privileged state."""
+        """Pixels float32 [B, K, 2] of the points. Raises RlvlaError for frames without a privileged state."""
         if frames.state is None:
             raise RlvlaError("the dataset has no privileged state: set sft.localisation_weight to 0")
         points = torch.stack([frames.state[:, first : first + 3] for first in self._columns], 1)  # [B, K, 3]
@@ -56,10 +56,10 @@ class ProjectedPoints:
 
 
 def patch_targets(pixels: torch.Tensor, width: int, height: int, grid: int) -> torch.Tensor:
-    """Bilinear label distributions [..., grid*grid] over square patches (row-major) of pixels [..., 2].
+    """Label distributions [..., grid*grid] over the patches (row-major) of a square grid, for pixels [..., 2].
 
-    Weights sum to 1 and their mean patch centre is the pixel itself; pixels outside the outermost patch centres are
-    moved to the nearest one.
+    A label is spread over the four nearest patch centres by bilinear weights: they sum to 1, and their mean patch
+    centre is the pixel itself. Pixels outside the outermost patch centres are moved to the nearest one.
     """
     size = torch.tensor([width, height], dtype=pixels.dtype, device=pixels.device)
     centred = (pixels / size * grid - 0.5).clamp(0, grid - 1)  # in patches, 0 = centre of the first
@@ -77,7 +77,7 @@ def patch_targets(pixels: torch.Tensor, width: int, height: int, grid: int) -> t
 
 
 class LocalisationHead(nn.Module):
-    """A linear score of every patch for every named point; training only."""
+    """Scores every patch for every named point by one linear layer; used in training only."""
 
     def __init__(self, hidden_size: int, labels: PixelLabels) -> None:
         super().__init__()
@@ -85,11 +85,11 @@ class LocalisationHead(nn.Module):
         self.score = nn.Linear(hidden_size, len(labels.names))
 
     def loss(self, patches: torch.Tensor, frames: FrameBatch) -> torch.Tensor:
-        """Mean cross-entropy [scalar, nats] of projected patch features [B, P, D] over the points that are there."""
+        """Mean cross-entropy (scalar, nats) over all points that are in the scene, from patch features [B, P, D]."""
         grid = int(patches.shape[1] ** 0.5)
         pixels = self.labels.pixels(frames).to(patches.device)
-        there = pixels.isfinite().all(-1)  # [B, K]
+        present = pixels.isfinite().all(-1)  # [B, K]
         target = patch_targets(pixels.nan_to_num(), self.labels.width, self.labels.height, grid)  # [B, K, P]
         logprobs = self.score(patches).float().transpose(1, 2).log_softmax(-1)  # [B, K, P]
         losses = -(target * logprobs).sum(-1)
-        return (losses * there).sum() / there.sum().clamp_min(1)
+        return (losses * present).sum() / present.sum().clamp_min(1)

@@ -1,7 +1,13 @@
-"""Supervised warm-up: cross-entropy on the expert's action tokens, with a loss that teaches the towers to localise.
+"""Supervised fine-tuning (SFT), the warm-up before reinforcement learning: cross-entropy on the expert's action tokens.
 
-With softened labels the tokens that the model reads are drawn from the same softened distribution as the labels, so
-that sampling never leads it to inputs it has not seen in training.
+Departures from the paper (Liu et al. 2025: LoRA, constant rate 5e-4, batch 32, 2,000 steps), for a model of a few
+million weights and minutes on a CPU:
+
+- the learning rate rises linearly and then falls along a cosine, and gradients are clipped;
+- labels may be softened over neighbouring bins (`label_sigma`). The tokens that the model reads are then drawn from the
+  same softened distribution, so that sampling never leads it to inputs that it has not seen in training;
+- a training-only loss may teach the vision towers to localise (`localisation_weight`);
+- there is no end-of-sentence token, and brightness and colour are the only augmentation (`colour_jitter`).
 """
 
 import contextlib
@@ -11,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import nn
 
 from rlvla_core import seeds
 from rlvla_core.data.frames import Frames, epoch_order, jitter, split
@@ -18,49 +25,54 @@ from rlvla_core.errors import RlvlaError
 from rlvla_core.learning import losses, trainer_state
 from rlvla_core.learning.algorithms.localisation import LocalisationHead, PixelLabels
 from rlvla_core.learning.distributed import Ranks
+from rlvla_core.learning.optimizer import sum_and_clip_gradients
 from rlvla_core.policy.policy import VLAPolicy
 from rlvla_core.runs import Progress, RunDirectory
 
 LOG_EVERY = 20
-"""Optimiser steps per line of the journal."""
+"""Optimiser steps from one line of the journal to the next."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SftConfig:
-    """The warm-up. Defaults suit `tiny` from nothing; the paper's for 7B: lr 5e-4 constant, batch 32, 2000 steps."""
+    """Options of the supervised warm-up; the defaults suit `tiny` from nothing."""
 
     epochs: float = 10.0
-    """Passes over the training frames."""
+    """Passes over the training frames; may be a fraction."""
     minutes: float = 0.0
-    """Stop after this many minutes, with the learning rate brought down in time; 0: no limit."""
+    """Stop after this many minutes of training at the latest, with the learning rate brought down by then; 0 = no
+    limit."""
     batch: int = 64
     """Frames in one optimiser step, over all ranks."""
     micro_batch: int = 64
-    """Frames in one forward and backward pass of one rank: memory, not learning."""
+    """Frames in one forward and backward pass of one rank; changes memory and speed, not what is learned."""
     lr: float = 1e-3
-    """Peak learning rate."""
+    """Learning rate at its peak, after the linear rise."""
     lr_warmup_steps: int = 100
-    """The rate rises linearly over the first steps, then falls along a cosine to a hundredth."""
+    """First optimiser steps over which the learning rate rises linearly; it then falls along a cosine to 1 %."""
     weight_decay: float = 0.01
-    """AdamW's decoupled decay."""
+    """Decoupled weight decay of AdamW."""
     max_grad_norm: float = 1.0
-    """Gradients are scaled down to this norm."""
+    """Largest norm of the gradient of all trained parameters; a larger gradient is scaled down to it."""
     label_sigma: float = 0.0
-    """Width of the Gaussian around each label, in bins; the gripper stays hard. Wider labels explore more under PPO."""
+    """Standard deviation, in bins, of the Gaussian that softens each action label but the gripper's; 0 = hard labels. A
+    policy taught with wider labels explores more under PPO."""
     colour_jitter: float = 0.0
-    """Random brightness and colour gain of each image, as a fraction. (Shifts bring nothing: docs/results.)"""
+    """Largest random change of each image's brightness and colour gains, as a fraction; 0 = none. (Shifted images
+    were tried and bring nothing.)"""
     localisation_weight: float = 0.0
-    """Weight of the training-only loss that predicts where the world's named points are; needs a privileged state."""
+    """Weight of the training-only loss that finds the environment's named points (gripper, object, receptacle) in the
+    image; 0 = none. Needs data with a privileged state."""
     train_vision: bool = True
-    """False: the towers stay as they are, for pretrained ones and few demonstrations."""
+    """Train the vision towers, too. Without it they stay as they are: for pretrained towers and few demonstrations."""
     holdout: float = 0.02
-    """Fraction of episodes kept for the held-out loss and token accuracy."""
+    """Fraction of the episodes that are held out of training, to measure loss and token accuracy on."""
     holdout_every: int = 500
-    """Steps between measurements on the held-out frames."""
+    """Optimiser steps from one measurement on the held-out frames to the next."""
     checkpoint_every: int = 200
-    """Steps between checkpoints, a multiple of the journal's interval of 20."""
+    """Optimiser steps from one checkpoint to the next; a multiple of 20, the journal's interval."""
     seed: int = 0
-    """Seed of shuffling, label draws, jitter and the localisation head."""
+    """Seed of the held-out episodes, of shuffling, label draws, jitter and the localisation head."""
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch", "micro_batch", "lr", "max_grad_norm", "holdout_every", "checkpoint_every"):
@@ -77,16 +89,19 @@ class SftConfig:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SftSummary:
-    """What a finished warm-up says in one line."""
+    """Totals of a finished warm-up, and the last measurement on held-out frames."""
 
     steps: int
+    """Optimiser steps, over all starts of the run."""
     seconds: float
+    """Training time in seconds, summed over all starts of the run."""
     holdout_loss: float | None
+    """Cross-entropy on held-out frames, nats per token; None where no frames were held out."""
     holdout_accuracy: float | None
-    """Fraction of the seven tokens that the most likely bin hits."""
+    """Fraction of the held-out frames' action tokens whose most likely bin is the label; None as above."""
 
     def to_json(self) -> dict[str, float | None]:
-        """For a command's last line."""
+        """The summary for a command's last line, with the time in minutes."""
         return {
             "steps": self.steps,
             "minutes": round(self.seconds / 60, 2),
@@ -104,15 +119,18 @@ def train_sft(
     *,
     labels: PixelLabels | None,
 ) -> SftSummary:
-    """Train `policy` in place on `dataset`; `labels` says where things are (for the localisation loss).
+    """Train `policy` in place on `dataset`. labels: where named points are in the images, for the localisation loss.
 
     Goes on from the newest checkpoint of `run`. Without `minutes`, a CPU run that was interrupted writes the same
-    journal as one that was not, bit for bit, timings apart.
+    journal as one that was not, bit for bit, timings apart. Raises RlvlaError for data that does not fill a batch, a
+    localisation loss without labels, and a loss that is not finite.
     """
     return _Warmup(policy, dataset, config, run, ranks, labels).run()
 
 
 class _Warmup:
+    """One start of a warm-up run: the data split, the parameters that are trained, and the loop."""
+
     def __init__(
         self,
         policy: VLAPolicy,
@@ -125,14 +143,14 @@ class _Warmup:
         self.policy, self.dataset, self.config = policy, dataset, config
         self.run_directory, self.ranks = run, ranks
         self.training, self.held_out = split(dataset.episode_index, config.holdout, config.seed)
-        ranks.share(config.batch, "frames of a batch")
+        ranks.per_rank(config.batch, "frames of a batch")
         self.steps_per_epoch = len(self.training) // config.batch
         if self.steps_per_epoch == 0:
             raise RlvlaError(f"{len(self.training)} training frames do not fill a batch of {config.batch}")
         self.total = max(1, round(config.epochs * self.steps_per_epoch))
         if not config.train_vision:
             policy.model.vision_backbone.requires_grad_(False)
-        self.modules: dict[str, torch.nn.Module] = {"policy": policy}
+        self.modules: dict[str, nn.Module] = {"policy": policy}
         if config.localisation_weight:
             self.modules["localisation"] = self._localisation_head(labels)
         parameters = [p for module in self.modules.values() for p in module.parameters() if p.requires_grad]
@@ -180,7 +198,7 @@ class _Warmup:
         return SftSummary(steps=step, seconds=elapsed, holdout_loss=loss, holdout_accuracy=accuracy)
 
     def _step(self, step: int, lr: float) -> dict[str, float]:
-        """One optimiser step on this rank's share of batch `step`. Returns means over the whole batch."""
+        """One optimiser step on this rank's frames of batch `step`. Returns means over the whole batch."""
         config = self.config
         epoch, position = divmod(step, self.steps_per_epoch)
         order = epoch_order(len(self.training), config.seed, epoch)
@@ -190,8 +208,8 @@ class _Warmup:
         noise = seeds.generator(config.seed, "sft", step, self.ranks.rank, device=device)
         self.optimizer.zero_grad(set_to_none=True)
         sums = torch.zeros(3, dtype=torch.float64, device=device)  # read once, at the end: a GPU never waits
-        for part in mine.split(config.micro_batch):
-            frames = self.dataset.frames(part)
+        for micro in mine.split(config.micro_batch):
+            frames = self.dataset.frames(micro)
             images = jitter(frames.images.to(device), config.colour_jitter, noise)
             bins = self.policy.codec.bin_of(self.policy.codec.encode(frames.actions.to(device)))
             labels = losses.soft_labels(bins, sigma=config.label_sigma, num_bins=self.policy.config.n_action_bins)
@@ -203,11 +221,11 @@ class _Warmup:
             sums[0] += token_losses.detach().sum()
             sums[1] += (score.logits.argmax(-1) == labels.argmax(-1)).float().mean(-1).sum()
             if isinstance(head := self.modules.get("localisation"), LocalisationHead):
-                localisation = head.loss(score.patches.float(), frames) * len(part)
+                localisation = head.loss(score.patches.float(), frames) * len(micro)
                 loss = loss + config.localisation_weight * localisation
                 sums[2] += localisation.detach()
             (loss / config.batch).backward()
-        norm = trainer_state.reduce_and_clip(self.parameters, self.ranks, config.max_grad_norm)
+        norm = sum_and_clip_gradients(self.parameters, self.ranks, config.max_grad_norm)
         total_loss, accuracy, localisation_loss = (self.ranks.sum(sums) / config.batch).tolist()
         if not (math.isfinite(norm) and math.isfinite(total_loss)):
             name = "gradient norm" if math.isfinite(total_loss) else "loss"
@@ -231,22 +249,22 @@ class _Warmup:
 
     @torch.no_grad()
     def measure(self, limit: int = 512) -> tuple[float, float]:
-        """(cross-entropy in nats per token against hard labels, token accuracy) on held-out frames of all ranks."""
+        """(cross-entropy in nats per token against hard labels, token accuracy) on at most `limit` held-out frames."""
         chosen = self.held_out[:: max(1, len(self.held_out) // limit)][:limit]
         sums = torch.zeros(3, dtype=torch.float64)
         mine = chosen[self.ranks.rank :: self.ranks.size]
-        for part in mine.split(self.config.micro_batch) if len(mine) else ():
-            frames = self.dataset.frames(part)
+        for micro in mine.split(self.config.micro_batch) if len(mine) else ():
+            frames = self.dataset.frames(micro)
             tokens = self.policy.codec.encode(frames.actions).to(self.ranks.device)
             score = self.policy.score(frames.images, frames.instructions, tokens)
             hits = score.logits.argmax(-1) == self.policy.codec.bin_of(tokens)
-            here = [-score.logprobs.mean(-1).sum(), hits.float().mean(-1).sum(), torch.tensor(float(len(part)))]
+            here = [-score.logprobs.mean(-1).sum(), hits.float().mean(-1).sum(), torch.tensor(float(len(micro)))]
             sums += torch.stack([value.double().cpu() for value in here])
         loss, accuracy, count = self.ranks.sum(sums).tolist()
         return loss / count, accuracy / count
 
     def _done(self, step: int, seconds: float) -> float:
-        """Fraction of the budget that is used; the same number on every rank."""
+        """Fraction of the training, by steps or by time, that is over; the same number on every rank."""
         by_steps = step / self.total
         if not self.config.minutes:
             return by_steps
@@ -255,6 +273,7 @@ class _Warmup:
         return max(by_steps, seconds / (60.0 * self.config.minutes))
 
     def _lr(self, step: int, done: float) -> float:
+        """Learning rate of optimiser step `step` (from 0), when the fraction `done` of the training is over."""
         warm = min(1.0, (step + 1) / max(1, self.config.lr_warmup_steps))
         return self.config.lr * warm * (0.01 + 0.99 * 0.5 * (1.0 + math.cos(math.pi * min(done, 1.0))))
 
@@ -263,6 +282,7 @@ class _Warmup:
         self.run_directory.checkpoints.save(step, tensors, state | {"seconds": seconds})
 
     def _resume(self) -> tuple[int, float]:
+        """Load the newest checkpoint, if any. Returns (optimiser steps, seconds) done so far."""
         checkpoint = self.run_directory.checkpoints.latest()
         step, seconds = 0, 0.0
         if checkpoint is not None:

@@ -1,4 +1,4 @@
-"""The clipped surrogate objective, which PPO and GRPO share: they differ only in where the advantages come from."""
+"""The clipped surrogate objective of PPO, which GRPO shares: they differ only in where the advantages come from."""
 
 from dataclasses import dataclass
 
@@ -7,12 +7,8 @@ import torch
 from rlvla_core.errors import RlvlaError
 from rlvla_core.learning import losses
 from rlvla_core.learning.config import TrainingConfig
-from rlvla_core.learning.optimizer import Part
-from rlvla_core.learning.ratio import worst_ratio_error
+from rlvla_core.learning.optimizer import MicroBatchLoss, worst_ratio_error
 from rlvla_core.policy.policy import TokenScore
-
-METRICS = ("policy_loss", "entropy", "kl", "clip_fraction")
-"""What `surrogate` says for the journal."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -20,11 +16,12 @@ class SurrogateConfig(TrainingConfig):
     """Options of the clipped surrogate."""
 
     clip: float = 0.2
-    """ε of the policy ratio (and, in PPO, of the value change)."""
+    """ε: the probability ratio of an action counts only within 1 ± ε (in PPO, the change of a value within ± ε)."""
     policy_loss_scale: float = 1.0
-    """1: the loss of the formula. 7: what the released code computes by summing seven equal columns."""
+    """Factor of the policy loss. 1 = the published formula; 7 = the paper's released code, which sums seven equal
+    columns."""
     entropy_coefficient: float = 0.0
-    """Weight of the mean token entropy."""
+    """Weight of the entropy bonus (mean entropy per action token, nats); 0 = none, as in the paper."""
 
     def __post_init__(self) -> None:
         TrainingConfig.__post_init__(self)  # super() does not work in a dataclass with slots before Python 3.14
@@ -34,16 +31,19 @@ class SurrogateConfig(TrainingConfig):
 
 def surrogate(
     score: TokenScore, old_logprobs: torch.Tensor, advantages: torch.Tensor, count: float, config: SurrogateConfig
-) -> Part:
-    """The policy's part of the loss of b steps: `score` of the taken actions now, their float32 [b] log-probabilities
-    in the rollout and their advantages [b]; `count` steps are in the whole minibatch."""
+) -> MicroBatchLoss:
+    """The policy's loss on a micro-batch of b steps.
+
+    score: what the policy says now about the actions taken. old_logprobs, advantages: float32 [b], the actions'
+    log-probabilities in the rollout and their advantages. count: steps in the whole minibatch, over all ranks.
+    """
     logprobs, entropies = score.logprobs.sum(-1), score.entropies.mean(-1)
     policy_losses = losses.ppo_policy_loss(logprobs, old_logprobs, advantages, clip=config.clip)
     loss = config.policy_loss_scale * policy_losses.sum() / count
     if config.entropy_coefficient:
         loss = loss - config.entropy_coefficient * entropies.sum() / count
     now = logprobs.detach()
-    return Part(
+    return MicroBatchLoss(
         loss=loss,
         metrics={
             "policy_loss": policy_losses,
