@@ -17,7 +17,7 @@ from rlvla_core.errors import RlvlaError
 from rlvla_core.policy.bundle import load_bundle
 from rlvla_core.policy.openvla.presets import TINY_BASE
 from rlvla_sim.config import WorldConfig
-from rlvla_sim.pretraining.questions import stretched
+from rlvla_sim.pretraining.questions import unsqueezed
 from rlvla_sim.pretraining.scenes import Scenes
 
 SEED = 987
@@ -38,7 +38,7 @@ def answers(bundle: Path, source: Scenes, count: int) -> tuple[np.ndarray, np.nd
         said.append(policy.act(images, [scene.instruction for scene in part], temperature=0.0).actions.numpy())
     told, true = (np.asarray(rows, dtype=float) for rows in (np.concatenate(said), [scene.answer for scene in scenes]))
     for array in (told, true):
-        array[:, :5] = stretched(array[:, :5])
+        array[:, :5] = unsqueezed(array[:, :5])
     return told, true
 
 

@@ -15,7 +15,7 @@ from rlvla_core.errors import RlvlaError
 from rlvla_core.evaluation import wilson
 from rlvla_sim import WorldConfig, make_env
 from rlvla_sim.expert import ExpertConfig, collect_episodes
-from rlvla_sim.ood_episodes import frozen_episodes
+from rlvla_sim.ood_episodes import ood_episodes
 from rlvla_sim.shifts import shifts
 from rlvla_sim.vec_env import CpuVecEnv
 
@@ -27,7 +27,7 @@ def play(config: WorldConfig, episodes: int) -> tuple[list[int], list[int]]:
     env = make_env(config, min(WORLDS, episodes))
     assert isinstance(env, CpuVecEnv)
     lengths, failed = [], []
-    for batch in frozen_episodes(config.episode_set, episodes).batches(env.num_envs):
+    for batch in ood_episodes(config.episode_set, episodes).batches(env.num_envs):
         if len(batch) < env.num_envs:
             env = make_env(config, len(batch))
             assert isinstance(env, CpuVecEnv)

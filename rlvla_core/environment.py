@@ -11,29 +11,13 @@ from typing import Protocol
 import torch
 
 from rlvla_core.errors import RlvlaError
+from rlvla_core.geometry.camera import CameraSpec
 
 ACTION_DIM = 7
 """Δxyz [m], Δrotation [rad] (XYZ Euler), gripper (+1 open, -1 closed)."""
 
 ACTION_SPACE = "delta_target_xyz_euler_gripper/base"
 """Deltas in the base frame, applied to the previous *commanded* target pose: p ← p + Δp, R ← R(Δeuler)·R."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class CameraSpec:
-    """A pinhole camera: intrinsics in pixels and its pose in the robot base frame."""
-
-    name: str
-    width: int
-    height: int
-    fx: float
-    fy: float
-    cx: float
-    cy: float
-    position_in_base: tuple[float, float, float]
-    """Metres."""
-    quaternion_in_base: tuple[float, float, float, float]
-    """Unit quaternion wxyz of the mount frame: x forward, y left, z up (SAPIEN's camera convention)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -117,4 +101,6 @@ def check_episode_ids(episode_ids: torch.Tensor, spec: EnvSpec, num_envs: int) -
     low, high = int(episode_ids.min()), int(episode_ids.max())
     if low < 0 or high >= spec.num_episodes:
         bad = low if low < 0 else high
-        raise RlvlaError(f"episode id {bad} is outside the grid `{spec.episode_set}`: use 0 .. {spec.num_episodes - 1}")
+        raise RlvlaError(
+            f"episode id {bad} is outside the episode set `{spec.episode_set}`: use 0 .. {spec.num_episodes - 1}"
+        )

@@ -12,8 +12,8 @@ import numpy as np
 import sapien
 from sapien import render
 
-from rlvla_core.environment import CameraSpec
 from rlvla_core.errors import RlvlaError
+from rlvla_core.geometry.camera import CameraSpec
 from rlvla_sim.assets.asset import Mesh
 from rlvla_sim.robots import RobotSpec
 from rlvla_sim.texture_overlay import TextureOverlay, foreground_box, with_texture

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+import tyro
+
 from rlvla_core.errors import RlvlaError
 from rlvla_sim.episode_sets import episode_set
 from rlvla_sim.episodes import EpisodeSet
@@ -25,14 +27,14 @@ class WorldConfig:
     view: View = "whole"
     """How much of the paper's camera image there is: all of it, or the window around the workspace. An arm without
     such a window has the whole."""
-    supersampling: int = 2
+    supersampling: tyro.conf.Suppress[int] = 2
     """Each pixel is the mean of this many rendered ones in each direction."""
     max_steps: int = 80
     """Time limit of an episode, control steps."""
     episode_set: str = "train"
     """Grid that episode ids index: `train`, `test`, `single`, one of the sixteen tests (docs/tests.md), e.g.
     `unseen-tables`, or several of those joined by `+`."""
-    as_released: bool = False
+    as_released: tyro.conf.Suppress[bool] = False
     """Run the tests with the mistakes of the paper's released code, where it has any (docs/tests.md); the grid's name
     then ends in `/as-released`. Only for comparisons with published numbers."""
     end_on_success: bool = False
@@ -54,8 +56,8 @@ class WorldConfig:
             raise RlvlaError(f"physics_hz {self.physics_hz}: use a multiple of {CONTROL_HZ:g} that is at least 30")
 
     @property
-    def grid(self) -> EpisodeSet:
-        """The grid of this world's episodes. Raises RlvlaError for a name that there is not."""
+    def episodes(self) -> EpisodeSet:
+        """The set of this world's episodes; raises RlvlaError for an unknown name."""
         return episode_set(self.episode_set, self.as_released)
 
     @property

@@ -4,7 +4,7 @@ from dataclasses import replace
 from functools import cache
 
 from rlvla_core.errors import RlvlaError
-from rlvla_sim.episodes import EpisodeSet, training_grid
+from rlvla_sim.episodes import EpisodeSet, training_episodes
 from rlvla_sim.shifts import combine, shifts
 
 
@@ -23,9 +23,9 @@ def episode_set(name: str, as_released: bool = False) -> EpisodeSet:
     """
     known = {shift.name: shift for shift in shifts()}
     if name == "train":
-        return training_grid()
+        return training_episodes()
     if name == "single":
-        return replace(training_grid(), name=name, objects=(0,), tables=(0,))
+        return replace(training_episodes(), name=name, objects=(0,), tables=(0,))
     if name == "test":
         return replace(combine([known["unseen-objects"], known["unseen-tables"]]), name=name)
     parts = name.split("+")

@@ -12,11 +12,11 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from rlvla_core.errors import RlvlaError
+from rlvla_sim.robots.spec import WORKSPACE_CENTRE
 from rlvla_sim.texture_overlay import TextureOverlay
 
-CENTRE = (-0.16, 0.0)
-"""Middle of the workspace, world frame, metres."""
 HALF_WIDTH = 0.075
+"""Metres from the middle of the workspace to the centre of an outermost cell, along x and y."""
 CELLS_PER_SIDE = 6
 MIN_DISTANCE = 0.070
 """Object and receptacle start further apart than this, metres."""
@@ -42,7 +42,7 @@ class Distractor:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Episode:
+class EpisodeStart:
     """Everything that a start depends on."""
 
     episode_id: int
@@ -125,7 +125,7 @@ class EpisodeSet:
     the place that the object is moved to in the middle of the episode."""
     yaws: tuple[float, ...]
     joint_offsets: tuple[tuple[float, ...], ...] = ((),)
-    """See `Episode.joint_offset`."""
+    """See `EpisodeStart.joint_offset`."""
     distractor_rule: DistractorRule | None = None
     textures: tuple[int, ...] = ()
     """Indices in the catalogue's textures, blended in by `texture_overlay`."""
@@ -164,7 +164,9 @@ class EpisodeSet:
     def digits(self, episode_id: int) -> Digits:
         """The choices that an id stands for; raises RlvlaError for an id outside the set."""
         if not 0 <= episode_id < len(self):
-            raise RlvlaError(f"episode id {episode_id} is outside the grid `{self.name}`: use 0 .. {len(self) - 1}")
+            raise RlvlaError(
+                f"episode id {episode_id} is outside the episode set `{self.name}`: use 0 .. {len(self) - 1}"
+            )
         digits, rest = [], episode_id
         for radix in reversed(self.radices):
             rest, digit = divmod(rest, radix)
@@ -176,11 +178,11 @@ class EpisodeSet:
         episode_id = 0
         for digit, radix in zip(digits, self.radices, strict=True):
             if not 0 <= digit < radix:
-                raise RlvlaError(f"{digits} is outside the grid `{self.name}` of radices {tuple(self.radices)}")
+                raise RlvlaError(f"{digits} is outside the episode set `{self.name}` of radices {tuple(self.radices)}")
             episode_id = episode_id * radix + digit
         return episode_id
 
-    def decode(self, episode_id: int) -> Episode:
+    def decode(self, episode_id: int) -> EpisodeStart:
         """The episode of an id; raises RlvlaError for an id outside the set."""
         at = self.digits(episode_id)
         target, receptacle, yaw = self.objects[at.object], self.receptacles[at.receptacle], self.yaws[at.yaw]
@@ -195,7 +197,7 @@ class EpisodeSet:
             else:
                 # Only as released: the second body is the target itself, which then stands at the second place alone.
                 object_xy = third[0]
-        return Episode(
+        return EpisodeStart(
             episode_id=episode_id,
             object=target,
             receptacle=receptacle,
@@ -221,7 +223,7 @@ def grid_line(first: int = 0, last: int = CELLS_PER_SIDE - 1) -> list[float]:
 def cells() -> list[Position]:
     """The 36 cells of the grid, x slowest."""
     line = grid_line()
-    return [(CENTRE[0] + x, CENTRE[1] + y) for x in line for y in line]
+    return [(WORKSPACE_CENTRE[0] + x, WORKSPACE_CENTRE[1] + y) for x in line for y in line]
 
 
 def position_pairs(grid: list[Position]) -> tuple[tuple[Position, Position], ...]:
@@ -229,7 +231,7 @@ def position_pairs(grid: list[Position]) -> tuple[tuple[Position, Position], ...
     return tuple((a, b) for a in grid for b in grid if math.dist(a, b) > MIN_DISTANCE)
 
 
-def training_grid() -> EpisodeSet:
+def training_episodes() -> EpisodeSet:
     """The grid `train`: 16 objects, one receptacle, 16 tables, 784 pairs of places, 4 yaws (802,816 episodes)."""
     return EpisodeSet(
         name="train",

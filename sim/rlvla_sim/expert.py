@@ -14,10 +14,9 @@ import torch
 
 from rlvla_core.data.episode import Episode
 from rlvla_core.errors import RlvlaError
-from rlvla_core.geometry.rotations import euler_xyz_of_matrix, matrix_of_rotation_vector
-from rlvla_core.geometry.transforms import rotation_about_z
+from rlvla_core.geometry.rotations import euler_xyz_of_matrix, matrix_of_rotation_vector, rotation_about_z
+from rlvla_core.geometry.transforms import pose_error
 from rlvla_sim.grasp import Grasp, interior_points, plan_grasp
-from rlvla_sim.kinematics import pose_error
 from rlvla_sim.physics import TABLE_HEIGHT
 from rlvla_sim.vec_env import CpuVecEnv
 from rlvla_sim.world import World
@@ -70,7 +69,7 @@ class Phase(Enum):
     DONE = auto()
 
 
-NOISE_SHARE = {Phase.REACH: 1.0, Phase.DESCEND: 0.3, Phase.LIFT: 0.5, Phase.CARRY: 1.0, Phase.LOWER: 0.3}
+NOISE_FRACTION = {Phase.REACH: 1.0, Phase.DESCEND: 0.3, Phase.LIFT: 0.5, Phase.CARRY: 1.0, Phase.LOWER: 0.3}
 """Part of the configured noise in each phase; none in the others."""
 
 
@@ -140,7 +139,7 @@ class Expert:
         match self.phase:
             case Phase.REACH if self.grasp is not None:
                 error = tool[:3, 3] - self.grasp.position - [0.0, 0.0, self.config.hover]
-                turn = pose_error(tool[None], self._pose(self.grasp.position)[None])[0, 3:]
+                turn = pose_error(tool, self._pose(self.grasp.position))[3:]
                 if math.hypot(error[0], error[1]) < 0.010 and abs(error[2]) < 0.025 and np.linalg.norm(turn) < 0.12:
                     self._enter(Phase.DESCEND)
             case Phase.DESCEND if self.grasp is not None:
@@ -187,14 +186,14 @@ class Expert:
     def _towards(self, commanded: np.ndarray, position: np.ndarray, gripper: float) -> np.ndarray:
         """One action from the commanded pose towards a downward pose at `position`."""
         config = self.config
-        error = pose_error(commanded[None], self._pose(position)[None])[0] * config.gain
+        error = pose_error(commanded, self._pose(position)) * config.gain
         move = error[:3] * min(1.0, config.speed / max(float(np.linalg.norm(error[:3])), 1e-9))
         turn = error[3:] * min(1.0, config.turn / max(float(np.linalg.norm(error[3:])), 1e-9))
         return np.concatenate([move, euler_xyz_of_matrix(matrix_of_rotation_vector(turn)), [gripper]])
 
     def noise(self, rng: np.random.Generator) -> np.ndarray:
         """What is added to the action that is executed, float64 [7]."""
-        share = NOISE_SHARE.get(self.phase, 0.0)
+        share = NOISE_FRACTION.get(self.phase, 0.0)
         sigma = [self.config.noise_position] * 3 + [self.config.noise_rotation] * 3 + [0.0]
         return rng.normal(size=7) * np.array(sigma) * share
 
@@ -216,7 +215,7 @@ def collect_episodes(env: CpuVecEnv, episode_ids: torch.Tensor, config: ExpertCo
     """Play the episodes (int64 [N], one an environment of `env`): what was seen and what the expert answered.
 
     An episode ends when the expert is done or at the time limit; `success` is the task's own test after its last step.
-    The noise of an episode depends on (seed, id) alone. Raises RlvlaError for ids outside the grid.
+    The noise of an episode depends on (seed, id) alone. Raises RlvlaError for ids outside the episode set.
     """
     observation = env.reset(episode_ids)
     experts = [Expert(world, config) for world in env.worlds]

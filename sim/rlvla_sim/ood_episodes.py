@@ -21,13 +21,13 @@ from rlvla_sim.episodes import EpisodeSet
 from rlvla_sim.shifts import shifts
 
 VERSION = 1
-FROZEN = 256
+KEPT = 256
 """Episodes kept of each test."""
 DATA = Path(__file__).parent / "data" / f"tests_v{VERSION}.json"
 """Grid name -> `size` and `digest` of the grid, and `ids`."""
 
 
-def frozen_episodes(test: str, n: int = 128, *, as_released: bool = False) -> EpisodeList:
+def ood_episodes(test: str, n: int = 128, *, as_released: bool = False) -> EpisodeList:
     """The first n episodes of a test; a shorter list is the start of a longer one.
 
     `as_released`: of the grid with the mistakes of the paper's released code (`WorldConfig.as_released`).
@@ -41,8 +41,8 @@ def frozen_episodes(test: str, n: int = 128, *, as_released: bool = False) -> Ep
             f"no frozen episodes of `{grid.name}`: use one of {', '.join(lists)}, "
             "or add a new test's with `python -m rlvla_sim.ood_episodes`"
         )
-    if not 1 <= n <= FROZEN:
-        raise RlvlaError(f"{n} frozen episodes of `{grid.name}`: use 1 .. {FROZEN}")
+    if not 1 <= n <= KEPT:
+        raise RlvlaError(f"{n} frozen episodes of `{grid.name}`: use 1 .. {KEPT}")
     kept = lists[grid.name]
     check_unchanged(grid, kept)
     return EpisodeList(episode_set=grid.name, num_episodes=len(grid), ids=tuple(kept["ids"][:n]))
@@ -73,7 +73,7 @@ def _rounded(value: Any) -> Any:
     return round(value, 9) + 0.0 if isinstance(value, float) else value
 
 
-def freeze(path: Path) -> list[str]:
+def add_missing_lists(path: Path) -> list[str]:
     """Draw the lists that a file lacks and write it; returns the names of the new ones.
 
     Raises RlvlaError where the grid of a list that is there has changed.
@@ -89,7 +89,7 @@ def freeze(path: Path) -> list[str]:
                 check_unchanged(grid, lists[grid.name])
                 continue
             spec = env_spec(WorldConfig(episode_set=shift.name, as_released=as_released))
-            drawn = EpisodeList.draw(spec, FROZEN)
+            drawn = EpisodeList.draw(spec, KEPT)
             lists[grid.name] = {"size": len(grid), "digest": digest(grid), "ids": drawn.ids}
             added.append(grid.name)
     lines = [f" {json.dumps(name)}: {json.dumps(kept)}" for name, kept in lists.items()]
@@ -99,7 +99,7 @@ def freeze(path: Path) -> list[str]:
 
 def main() -> int:
     """Add what is missing and say so."""
-    added = freeze(DATA)
+    added = add_missing_lists(DATA)
     print(f"{DATA.name}: {', '.join(added) or 'nothing to add'}")
     return 0
 

@@ -10,7 +10,7 @@ import numpy as np
 import sapien
 from sapien import physx
 
-from rlvla_core.geometry.transforms import quaternion_about_z
+from rlvla_core.geometry.rotations import quaternion_about_z
 from rlvla_sim.assets.asset import ObjectAsset
 from rlvla_sim.robots import RobotSpec
 
@@ -61,12 +61,12 @@ def rigid_body(asset: ObjectAsset) -> physx.PhysxRigidDynamicComponent:
 def drop_pose(asset: ObjectAsset, xy: tuple[float, float], yaw: float) -> sapien.Pose:
     """Start pose of an asset: its lowest point just above the table."""
     bottom = min(float(part[:, 2].min()) for part in asset.collision)
-    return sapien.Pose([*xy, TABLE_HEIGHT + DROP - bottom], list(quaternion_about_z(yaw)))
+    return sapien.Pose([*xy, TABLE_HEIGHT + DROP - bottom], quaternion_about_z(yaw))
 
 
 def move_pose(xy: tuple[float, float], yaw: float) -> sapien.Pose:
     """Pose at which an object appears that is moved in the middle of the episode."""
-    return sapien.Pose([*xy, MOVE_HEIGHT], list(quaternion_about_z(yaw)))
+    return sapien.Pose([*xy, MOVE_HEIGHT], quaternion_about_z(yaw))
 
 
 class Physics:

@@ -14,18 +14,17 @@ class SimRobot:
 
     def __init__(self, config: WorldConfig) -> None:
         self.config = config
-        self.episodes = config.grid
+        self.episodes = config.episodes
         self.world = World(config, catalogue(config.assets))
         self.robot = self.world.spec
         self.camera = self.world.renderer.camera
         self.reset(0)
 
     def reset(self, episode_id: int) -> None:
-        """Start an episode. Raises RlvlaError for an id outside the grid."""
+        """Start an episode. Raises RlvlaError for an id outside the episode set."""
         if not 0 <= episode_id < len(self.episodes):
-            raise RlvlaError(
-                f"episode id {episode_id} is outside the grid `{self.episodes.name}`: use 0 .. {len(self.episodes) - 1}"
-            )
+            name, last = self.episodes.name, len(self.episodes) - 1
+            raise RlvlaError(f"episode id {episode_id} is outside the episode set `{name}`: use 0 .. {last}")
         self.world.start(self.episodes.decode(episode_id))
         self.episode_id = episode_id
         self.success_once = False

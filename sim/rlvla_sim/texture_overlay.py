@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from rlvla_core.geometry.transforms import array_module
+from rlvla_core.geometry.backend import array_module
 from rlvla_sim.assets.asset import IMAGE_SIZE, TextureAsset
 
 

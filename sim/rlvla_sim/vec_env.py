@@ -7,7 +7,7 @@ from rlvla_core.environment import ACTION_DIM, EnvSpec, Observation, StepResult,
 from rlvla_core.errors import RlvlaError
 from rlvla_sim.assets import catalogue
 from rlvla_sim.config import CONTROL_HZ, WorldConfig
-from rlvla_sim.kinematics import Chain, DeltaPoseController
+from rlvla_sim.kinematics import DeltaPoseController, KinematicChain
 from rlvla_sim.robots import RobotSpec, robot
 from rlvla_sim.world import STATE_DIM, STATE_SLICES, World
 
@@ -21,8 +21,8 @@ def env_spec(config: WorldConfig) -> EnvSpec:
         camera=robot(config.robot).seen(config.view, config.image_width, config.image_height),
         control_hz=CONTROL_HZ,
         max_steps=config.max_steps,
-        episode_set=config.grid.name,
-        num_episodes=len(config.grid),
+        episode_set=config.episodes.name,
+        num_episodes=len(config.episodes),
         state_dim=STATE_DIM,
         state_points=tuple((name.removesuffix("_position"), STATE_SLICES[name].start) for name in STATE_POINTS),
     )
@@ -53,11 +53,11 @@ class CpuVecEnv:
         self.config = config
         self.num_envs = num_envs
         self.spec = env_spec(config)
-        self.episodes = config.grid
+        self.episodes = config.episodes
         self.robot = robot(config.robot, config.assets)
         assets = catalogue(config.assets)
         self.worlds = [World(config, assets) for _ in range(num_envs)]
-        self.chain = Chain.from_urdf(self.robot.urdf(), self.robot.tcp_link, self.robot.arm_joints)
+        self.chain = KinematicChain.from_urdf(self.robot.urdf(), self.robot.tcp_link, self.robot.arm_joints)
         size = (num_envs, config.image_height, config.image_width, 3)
         self._images = torch.zeros(size, dtype=torch.uint8)
         self._state = torch.zeros((num_envs, STATE_DIM), dtype=torch.float32)

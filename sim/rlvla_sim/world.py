@@ -7,12 +7,13 @@ import numpy as np
 import sapien
 from sapien import physx
 
-from rlvla_core.geometry.transforms import matrix_of_quaternion, rigid, rigid_inverse
+from rlvla_core.geometry.rotations import matrix_of_quaternion
+from rlvla_core.geometry.transforms import rigid, rigid_inverse
 from rlvla_sim import reward
 from rlvla_sim.assets.asset import Catalogue, Mesh, ObjectAsset
 from rlvla_sim.camera_renderer import CameraRenderer
 from rlvla_sim.config import WorldConfig
-from rlvla_sim.episodes import Distractor, Episode, Position
+from rlvla_sim.episodes import Distractor, EpisodeStart, Position
 from rlvla_sim.physics import MOVE_SECONDS, MOVE_STEP, Physics, move_pose
 from rlvla_sim.robots import RobotSpec, robot
 
@@ -68,9 +69,9 @@ class World:
         self.spec: RobotSpec = robot(config.robot, config.assets)
         camera = self.spec.seen(config.view, config.image_width, config.image_height)
         self.renderer = CameraRenderer(self.spec, camera, config.supersampling)
-        self.base_from_world = rigid_inverse(self.spec.world_from_base)
+        self.base_T_world = rigid_inverse(self.spec.world_T_base)
 
-    def start(self, episode: Episode) -> None:
+    def start(self, episode: EpisodeStart) -> None:
         """Build the episode's world and let the bodies settle."""
         self.episode = episode
         self.object: ObjectAsset = self.assets.objects[episode.object]
@@ -97,7 +98,7 @@ class World:
         self.score = 0.0
         self.grasped = self.grasped_firmly = self.grasped_now = self.success = False
 
-    def _dress(self, episode: Episode, meshes: list[Mesh]) -> None:
+    def _dress(self, episode: EpisodeStart, meshes: list[Mesh]) -> None:
         size = (self.renderer.camera.width, self.renderer.camera.height)
         texture = None
         if episode.texture_overlay is not None and episode.texture is not None:
@@ -189,7 +190,7 @@ class World:
 
     def in_base(self, pose: sapien.Pose) -> np.ndarray:
         """A world pose as a transform [4, 4] in the base frame."""
-        return self.base_from_world @ rigid(matrix_of_quaternion(pose.q.astype(np.float64)), pose.p)
+        return self.base_T_world @ rigid(matrix_of_quaternion(pose.q.astype(np.float64)), pose.p)
 
 
 def distractor_asset(assets: Catalogue, distractor: Distractor) -> ObjectAsset:

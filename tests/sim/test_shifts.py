@@ -156,8 +156,8 @@ def test_as_released_an_eighth_of_the_unseen_pairs_is_one_object_alone() -> None
 
 def test_as_released_grids_have_another_name_where_they_differ_and_only_there() -> None:
     for name in set_names():
-        ours = WorldConfig(episode_set=name).grid
-        theirs = WorldConfig(episode_set=name, as_released=True).grid
+        ours = WorldConfig(episode_set=name).episodes
+        theirs = WorldConfig(episode_set=name, as_released=True).episodes
         if name in RELEASED_OTHERWISE:
             assert theirs.name == f"{name}/as-released" and theirs != ours
         else:
@@ -193,7 +193,7 @@ def test_a_seventeenth_test_is_one_file(tmp_path: Path, monkeypatch: pytest.Monk
         for cache in caches:
             cache.cache_clear()
         assert [shift.name for shift in shifts()] == [*PAPER, "one-table"]
-        assert len(WorldConfig(episode_set="one-table").grid) == 802_816 // 16
+        assert len(WorldConfig(episode_set="one-table").episodes) == 802_816 // 16
         (tmp_path / "another.py").write_text((tmp_path / "one_table.py").read_text())
         shifts.cache_clear()
         with pytest.raises(RlvlaError, match="two shifts have the same name one-table"):

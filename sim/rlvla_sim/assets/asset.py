@@ -114,18 +114,3 @@ class Catalogue:
     num_train_objects: int = 16
     num_train_receptacles: int = 1
     num_train_tables: int = 16
-
-    @property
-    def num_test_objects(self) -> int:
-        """Objects that training never shows."""
-        return len(self.objects) - self.num_train_objects
-
-    @property
-    def num_test_receptacles(self) -> int:
-        """Receptacles that training never shows."""
-        return len(self.receptacles) - self.num_train_receptacles
-
-    @property
-    def num_test_tables(self) -> int:
-        """Tables that training never shows."""
-        return len(self.tables) - self.num_train_tables

@@ -11,7 +11,7 @@ from mani_skill.agents.controllers.base_controller import BaseController, Contro
 from mani_skill.agents.registration import register_agent
 
 from rlvla_core.environment import ACTION_DIM
-from rlvla_sim.kinematics import Chain, DeltaPoseController
+from rlvla_sim.kinematics import DeltaPoseController, KinematicChain
 from rlvla_sim.robots import ROBOTS, RobotSpec, robot
 
 CONTROL_MODE = "delta_target_pose"
@@ -31,7 +31,7 @@ class DeltaTargetPoseController(BaseController):
         super()._initialize_joints()
         spec = self.config.spec
         self.num_arm = len(spec.arm_joints)
-        self.chain = Chain.from_urdf(spec.urdf(), spec.tcp_link, spec.arm_joints).to_torch(self.device)
+        self.chain = KinematicChain.from_urdf(spec.urdf(), spec.tcp_link, spec.arm_joints).to_torch(self.device)
 
     def set_drive_property(self) -> None:
         spec = self.config.spec
@@ -66,7 +66,7 @@ class DeltaTargetPoseConfig(ControllerConfig):
     controller_cls = DeltaTargetPoseController
 
 
-class Arm(BaseAgent):
+class ArmAgent(BaseAgent):
     """An arm of ours in ManiSkill; one subclass each, made by `register`."""
 
     spec: RobotSpec
@@ -97,7 +97,7 @@ def agent_uid(name: str, assets: str) -> str:
     return f"rlvla_{name}_{assets}"
 
 
-def register(name: str, assets: str) -> type[Arm]:
+def register(name: str, assets: str) -> type[ArmAgent]:
     """Make and register the agent class of an arm."""
     spec, uid = robot(name, assets), agent_uid(name, assets)
     friction = {"static_friction": spec.finger_friction, "dynamic_friction": spec.finger_friction, "restitution": 0.0}
@@ -108,7 +108,7 @@ def register(name: str, assets: str) -> type[Arm]:
         "urdf_config": {"_materials": {"rubber": friction}, "link": dict.fromkeys(spec.finger_links, grip)},
         "__module__": __name__,
     }
-    return register_agent()(type(f"Arm_{uid}", (Arm,), members))
+    return register_agent()(type(f"ArmAgent_{uid}", (ArmAgent,), members))
 
 
 AGENTS = [register(name, assets) for name in ROBOTS for assets in ("procedural", "paper")]

@@ -18,13 +18,14 @@ from mani_skill.utils.structs.pose import Pose
 from mani_skill.utils.structs.types import SceneConfig, SimConfig
 from sapien import physx
 
-from rlvla_core.geometry.transforms import matrix_of_quaternion, rigid, rigid_inverse
+from rlvla_core.geometry.rotations import matrix_of_quaternion
+from rlvla_core.geometry.transforms import rigid, rigid_inverse
 from rlvla_sim import reward
 from rlvla_sim.assets import catalogue
 from rlvla_sim.assets.asset import ObjectAsset
 from rlvla_sim.camera_renderer import AMBIENT, FAR, LIGHTS, NEAR, asset_visual
 from rlvla_sim.config import CONTROL_HZ, WorldConfig
-from rlvla_sim.maniskill.agent import AGENTS, CONTROL_MODE, Arm, agent_uid
+from rlvla_sim.maniskill.agent import AGENTS, CONTROL_MODE, ArmAgent, agent_uid
 from rlvla_sim.maniskill.overlay import overlay_batch
 from rlvla_sim.physics import (
     MOVE_SECONDS,
@@ -77,18 +78,18 @@ class PutOnEnv(BaseEnv):
 
     SUPPORTED_ROBOTS = [agent.uid for agent in AGENTS]  # noqa: RUF012 (ManiSkill reads a list)
     SUPPORTED_REWARD_MODES = ("dense", "none")
-    agent: Arm
+    agent: ArmAgent
 
     def __init__(self, *args: Any, config: WorldConfig, **kwargs: Any) -> None:
         self.config = config
         self.spec_robot = robot(config.robot, config.assets)
         self.camera = self.spec_robot.seen(config.view, config.image_width, config.image_height)
-        self.episodes = config.grid
+        self.episodes = config.episodes
         self.assets = catalogue(config.assets)
         base = rigid(
             matrix_of_quaternion(np.array(self.spec_robot.base_quaternion)), np.array(self.spec_robot.base_position)
         )
-        self.base_from_world_np = rigid_inverse(base)
+        self.base_T_world_np = rigid_inverse(base)
         kwargs = {"obs_mode": "rgb+segmentation", "reward_mode": "dense", "control_mode": CONTROL_MODE} | kwargs
         super().__init__(*args, robot_uids=agent_uid(config.robot, config.assets), reconfiguration_freq=1, **kwargs)
 
@@ -161,7 +162,7 @@ class PutOnEnv(BaseEnv):
         if texture_overlay := self.episodes.texture_overlay:
             textures = [self.assets.textures[start.texture] for start in self.starts if start.texture is not None]
             self.textures = self._images([texture_overlay.texture(texture, *size) for texture in textures])
-        self.base_from_world = torch.as_tensor(self.base_from_world_np, dtype=torch.float32, device=self.device)
+        self.base_T_world = torch.as_tensor(self.base_T_world_np, dtype=torch.float32, device=self.device)
 
     def _images(self, images: list[np.ndarray]) -> torch.Tensor:
         return torch.from_numpy(np.stack(images)).to(self.device, torch.float32)
@@ -294,4 +295,4 @@ class PutOnEnv(BaseEnv):
 
     def in_base(self, pose: Any) -> torch.Tensor:
         """World poses as transforms [N, 4, 4] in the base frame."""
-        return self.base_from_world @ pose.to_transformation_matrix()
+        return self.base_T_world @ pose.to_transformation_matrix()

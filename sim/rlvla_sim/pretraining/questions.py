@@ -37,6 +37,6 @@ def squeezed(metres: np.ndarray) -> np.ndarray:
     return metres / (np.abs(metres) + NEAR)
 
 
-def stretched(answer: np.ndarray) -> np.ndarray:
+def unsqueezed(answer: np.ndarray) -> np.ndarray:
     """Metres; inverse of `squeezed`."""
     return NEAR * answer / (1 - np.abs(answer))

@@ -11,28 +11,22 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import sapien
-import torch
 
-from rlvla_core.environment import CameraSpec
-from rlvla_core.geometry.projection import project
-from rlvla_core.geometry.transforms import (
-    matrix_of_quaternion,
-    quaternion_product,
-    rigid,
-    rigid_inverse,
-    rotation_about_z,
-)
+from rlvla_core.geometry.camera import CameraSpec, project
+from rlvla_core.geometry.rotations import matrix_of_quaternion, quaternion_product, rotation_about_z
+from rlvla_core.geometry.transforms import rigid, rigid_inverse
 from rlvla_sim.assets import catalogue
 from rlvla_sim.assets.asset import Mesh, ObjectAsset
 from rlvla_sim.camera_renderer import CameraRenderer
 from rlvla_sim.config import WorldConfig
-from rlvla_sim.episodes import CENTRE, HALF_WIDTH, YAWS
+from rlvla_sim.episodes import HALF_WIDTH, YAWS
 from rlvla_sim.expert import closing_yaw, downward
 from rlvla_sim.grasp import Grasp, interior_points, plan_grasp
-from rlvla_sim.kinematics import Chain
+from rlvla_sim.kinematics import KinematicChain
 from rlvla_sim.physics import DROP, TABLE_HEIGHT, Physics, drop_pose
 from rlvla_sim.pretraining.questions import QUESTIONS, squeezed
 from rlvla_sim.robots import robot
+from rlvla_sim.robots.spec import WORKSPACE_CENTRE
 
 MODES = {"reaching": 0.5, "holding": 0.35, "placed": 0.15}
 """What the hand is doing, and in which share of the scenes."""
@@ -96,13 +90,13 @@ class Scenes:
         self.renderer = CameraRenderer(self.spec, self.camera, config.supersampling)
         self.physics = Physics(self.spec, 1.0 / config.physics_hz)
         self.shown_links = [link for link in self.physics.links if link.name in self.renderer.links]
-        self.chain = Chain.from_urdf(self.spec.urdf(), self.spec.tcp_link, self.spec.arm_joints)
+        self.chain = KinematicChain.from_urdf(self.spec.urdf(), self.spec.tcp_link, self.spec.arm_joints)
         self.start = np.array(self.spec.arm_start)
         self.start_hand = self.chain.forward(self.start[None])[0]
         self.start_yaw = closing_yaw(self.start_hand, self.spec.closing_axis)
-        self.base_from_world = rigid_inverse(self.spec.world_from_base)
+        self.base_T_world = rigid_inverse(self.spec.world_T_base)
         self.table_in_base = TABLE_HEIGHT - self.spec.base_position[2]
-        at_rest = [self._rest(thing, np.array(CENTRE), 0.0)[:3, :3] for thing in self.objects]
+        at_rest = [self._rest(thing, np.array(WORKSPACE_CENTRE), 0.0)[:3, :3] for thing in self.objects]
         self.half_lengths = [_half_length(*pair) for pair in zip(self.objects, at_rest, strict=True)]
 
     def draw(self, seed: int, number: int) -> Scene:
@@ -153,7 +147,7 @@ class Scenes:
     def _rest(self, asset: ObjectAsset, xy: np.ndarray, yaw: float) -> np.ndarray:
         """Pose [4, 4] of an asset at rest on the table, base frame."""
         pose = drop_pose(asset, (float(xy[0]), float(xy[1])), yaw)
-        place = self.base_from_world @ rigid(matrix_of_quaternion(pose.q.astype(np.float64)), pose.p)
+        place = self.base_T_world @ rigid(matrix_of_quaternion(pose.q.astype(np.float64)), pose.p)
         place[2, 3] -= DROP
         return place
 
@@ -212,7 +206,7 @@ class Scenes:
         size = np.array([self.config.image_width, self.config.image_height])
         while True:
             camera = self._camera_nearby(rng)
-            pixels = project(torch.from_numpy(points), camera).float().numpy()
+            pixels = project(points, camera).astype(np.float32)
             there = pixels[np.isfinite(pixels).all(-1)] / size
             if there.min() > MARGIN and there.max() < 1 - MARGIN:
                 self.renderer.place_camera(camera)
@@ -220,19 +214,14 @@ class Scenes:
 
     def _camera_nearby(self, rng: np.random.Generator) -> CameraSpec:
         shift, angle = CAMERAS[rng.integers(len(CAMERAS))]
-        position = np.array(self.camera.position_in_base) + rng.normal(size=3) * shift
-        half = 0.5 * rng.normal(size=3) * angle
-        turn = np.array([1.0, *half])
-        w, x, y, z = turn / np.linalg.norm(turn)
-        quaternion = quaternion_product(self.camera.quaternion_in_base, (w, x, y, z))
-        return replace(
-            self.camera,
-            position_in_base=(float(position[0]), float(position[1]), float(position[2])),
-            quaternion_in_base=(float(quaternion[0]), float(quaternion[1]), float(quaternion[2]), float(quaternion[3])),
-        )
+        x, y, z = (np.array(self.camera.position_in_base) + rng.normal(size=3) * shift).tolist()
+        turn = np.array([1.0, *(0.5 * rng.normal(size=3) * angle)])
+        turned = quaternion_product(np.array(self.camera.quaternion_in_base), turn / np.linalg.norm(turn))
+        w, i, j, k = turned.tolist()
+        return replace(self.camera, position_in_base=(x, y, z), quaternion_in_base=(w, i, j, k))
 
     def _in_world(self, pose: np.ndarray) -> sapien.Pose:
-        return sapien.Pose(self.spec.world_from_base @ pose)
+        return sapien.Pose(self.spec.world_T_base @ pose)
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,7 +252,7 @@ def _dyed(mesh: Mesh, rng: np.random.Generator) -> Mesh:
 def _places(rng: np.random.Generator, count: int) -> np.ndarray:
     """World xy [count, 2] in the training workspace, no two closer than MIN_DISTANCE."""
     while True:
-        places = np.array(CENTRE) + rng.uniform(-HALF_WIDTH, HALF_WIDTH, size=(count, 2))
+        places = np.array(WORKSPACE_CENTRE) + rng.uniform(-HALF_WIDTH, HALF_WIDTH, size=(count, 2))
         apart = np.linalg.norm(places[:, None] - places[None], axis=-1) + np.eye(count)
         if apart.min() > MIN_DISTANCE:
             return places

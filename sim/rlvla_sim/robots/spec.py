@@ -8,11 +8,13 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from rlvla_core.environment import CameraSpec
 from rlvla_core.errors import RlvlaError
-from rlvla_core.geometry.camera import WHOLE, Window, seen_through, window_of
-from rlvla_core.geometry.transforms import matrix_of_quaternion, rigid
+from rlvla_core.geometry.camera import WHOLE, CameraSpec, Window, seen_through, window_of
+from rlvla_core.geometry.rotations import matrix_of_quaternion
+from rlvla_core.geometry.transforms import rigid
 
+WORKSPACE_CENTRE = (-0.16, 0.0)
+"""Middle of the part of the table in which things start, world frame, metres; arms and cameras are placed around it."""
 View = Literal["whole", "workspace"]
 """How much of the camera's image is drawn."""
 SAME_WINDOW = 1e-3
@@ -96,6 +98,6 @@ class RobotSpec:
         )
 
     @property
-    def world_from_base(self) -> np.ndarray:
+    def world_T_base(self) -> np.ndarray:
         """Transform [4, 4] of base coordinates into world coordinates."""
         return rigid(matrix_of_quaternion(np.array(self.base_quaternion)), np.array(self.base_position))

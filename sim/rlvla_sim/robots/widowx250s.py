@@ -8,9 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
-from rlvla_core.environment import CameraSpec
 from rlvla_core.errors import RlvlaError
-from rlvla_core.geometry.camera import Window
+from rlvla_core.geometry.camera import CameraSpec, Window
 from rlvla_sim.robots.spec import Drive, RobotSpec
 
 BASE_POSITION = (0.147, 0.028, 0.870)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, TypedDict
 
 from rlvla_core.errors import RlvlaError
-from rlvla_sim.episodes import DistractorRule, EpisodeSet, Position, training_grid
+from rlvla_sim.episodes import DistractorRule, EpisodeSet, Position, training_episodes
 from rlvla_sim.texture_overlay import TextureOverlay
 
 Axis = Literal["in-distribution", "vision", "semantics", "execution"]
@@ -58,4 +58,4 @@ def combine(shifts: Sequence[Shift], *, as_released: bool = False) -> EpisodeSet
         whole, name = {**whole, **change}, f"{name}+{shift.name}" if name else shift.name
     if as_released and any(shift.as_released for shift in shifts):
         name += AS_RELEASED
-    return replace(training_grid(), name=name, **whole)
+    return replace(training_episodes(), name=name, **whole)
