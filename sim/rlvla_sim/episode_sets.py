@@ -1,4 +1,4 @@
-"""Every grid of episodes by its name."""
+"""All episode sets by their names: the training sets and the sixteen out-of-distribution tests."""
 
 from dataclasses import replace
 from functools import cache
@@ -9,17 +9,17 @@ from rlvla_sim.shifts import combine, shifts
 
 
 def set_names() -> tuple[str, ...]:
-    """The names that `episode_set` knows: three grids for training, then the tests in the order of their numbers."""
+    """The names that `episode_set` knows: `train`, `test`, `single`, then the tests in the order of their numbers."""
     return ("train", "test", "single", *(shift.name for shift in shifts()))
 
 
 @cache
 def episode_set(name: str, as_released: bool = False) -> EpisodeSet:
-    """The grid of this name: `train`; `test`, unseen objects and tables together; `single`, one object and one table;
-    a shift; or several shifts joined by `+`.
+    """The episode set of this name: `train`; `test`, unseen objects and tables together; `single`, one object and one
+    table; a shift; or several shifts joined by `+`.
 
-    `as_released`: with the mistakes of the paper's released code, where the shift has any; the grid's name then ends in
-    `/as-released`. Raises RlvlaError that lists the names there are, and for shifts that exclude one another.
+    `as_released`: with the mistakes of the paper's released code, where the shift has any; the set's name then ends in
+    `/as-released`. Raises RlvlaError for an unknown name, and for shifts that exclude one another.
     """
     known = {shift.name: shift for shift in shifts()}
     if name == "train":

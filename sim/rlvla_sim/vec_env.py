@@ -1,4 +1,4 @@
-"""N worlds of one process behind the VecEnv contract: stepped one after another, controlled as one batch."""
+"""VecEnv of N CPU worlds in one process: stepped one after another, their arms controlled as one batch."""
 
 import numpy as np
 import torch
@@ -12,10 +12,12 @@ from rlvla_sim.robots import RobotSpec, robot
 from rlvla_sim.world import STATE_DIM, STATE_SLICES, World
 
 STATE_POINTS = ("tcp_position", "object_position", "receptacle_position")
+"""Fields of the privileged state that are points, see `EnvSpec.state_points`."""
 
 
 def env_spec(config: WorldConfig) -> EnvSpec:
-    """What a policy must know about this world; raises RlvlaError for an unknown robot or episode set."""
+    """The environment specification of this world, as bundles record it; raises RlvlaError for an unknown robot or
+    episode set."""
     return EnvSpec(
         robot=config.robot,
         camera=robot(config.robot).seen(config.view, config.image_width, config.image_height),
@@ -40,8 +42,8 @@ def check_actions(actions: torch.Tensor, num_envs: int) -> None:
 
 def finger_targets(spec: RobotSpec, gripper: np.ndarray) -> np.ndarray:
     """Finger joint targets [m] of gripper actions in [-1 closed, +1 open] (clipped)."""
-    share = 0.5 * (np.clip(gripper, -1.0, 1.0) + 1.0)
-    return spec.finger_closed + share * (spec.finger_open - spec.finger_closed)
+    fraction = 0.5 * (np.clip(gripper, -1.0, 1.0) + 1.0)
+    return spec.finger_closed + fraction * (spec.finger_open - spec.finger_closed)
 
 
 class CpuVecEnv:

@@ -69,9 +69,9 @@ def test_a_changed_grid_is_refused() -> None:
 @pytest.mark.parametrize(
     ("name", "n", "says"),
     [
-        ("unseen-tables", 257, r"257 frozen episodes of `unseen-tables`: use 1 \.\. 256"),
-        ("unseen-tables", 0, r"0 frozen episodes"),
-        ("train", 5, "no frozen episodes of `train`"),
+        ("unseen-tables", 257, r"257 episodes of the list of `unseen-tables`: use 1 \.\. 256"),
+        ("unseen-tables", 0, r"0 episodes of the list"),
+        ("train", 5, "no list of episodes of `train`"),
         ("unseen-smells", 5, "unknown episode set `unseen-smells`"),
     ],
 )

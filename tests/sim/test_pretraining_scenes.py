@@ -29,7 +29,7 @@ def test_a_scene_depends_on_its_number_alone(scenes, some):
     for number in (37, 4):
         scene = again.draw(0, number)
         assert np.array_equal(scene.image, some[number].image)
-        assert np.array_equal(scene.answer, some[number].answer)
+        assert np.array_equal(scene.target, some[number].answer)
         assert np.array_equal(scene.pixels, some[number].pixels, equal_nan=True)
         assert scene.instruction == some[number].instruction
     assert not np.array_equal(again.draw(1, 4).image, some[4].image)
@@ -76,11 +76,11 @@ def test_answers_are_precise_where_the_hand_is_near():
 
 def test_the_answer_fits_its_scale_and_says_who_holds_what(some):
     for scene in some:
-        assert (scene.answer[:6] >= ANSWER.q01[:6]).all()
-        assert (scene.answer[:6] <= ANSWER.q99[:6]).all()
-        if scene.answer[6] < 0:  # held: the object is in the hand
-            assert np.linalg.norm(unsqueezed(scene.answer[:3])) < 0.04
-    held = np.mean([scene.answer[6] < 0 for scene in some])
+        assert (scene.target[:6] >= ANSWER.q01[:6]).all()
+        assert (scene.target[:6] <= ANSWER.q99[:6]).all()
+        if scene.target[6] < 0:  # held: the object is in the hand
+            assert np.linalg.norm(unsqueezed(scene.target[:3])) < 0.04
+    held = np.mean([scene.target[6] < 0 for scene in some])
     assert 0.15 < held < 0.6
 
 

@@ -9,7 +9,7 @@ from rlvla_sim.assets.asset import HULL_LIMIT, Mesh, ObjectAsset
 from rlvla_sim.assets.shapes import MeshPart, stack
 
 CREASE = np.cos(np.radians(50.0))
-"""Faces that meet at less than this angle are shaded as one smooth surface."""
+"""Cosine of the crease angle: faces that meet at less than 50 degrees are shaded as one smooth surface."""
 
 
 FOOT = 2e-4

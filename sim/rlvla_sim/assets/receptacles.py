@@ -282,5 +282,5 @@ TEST: tuple[Callable[[], ObjectAsset], ...] = (
 
 
 def receptacles() -> tuple[ObjectAsset, ...]:
-    """All 17, built anew."""
+    """All 17 procedural receptacles, built anew; the training plate comes first."""
     return tuple(make() for make in TRAIN + TEST)

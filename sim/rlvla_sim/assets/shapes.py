@@ -12,12 +12,12 @@ import numpy as np
 from rlvla_sim.assets import paint
 
 Skin = np.ndarray | paint.Colour
-"""A part's look: a float image [h, w, 3] or one colour."""
+"""The look of a mesh part: a float image [h, w, 3] or one colour."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
 class MeshPart:
-    """A closed surface with its own image."""
+    """A closed textured surface: one building block of an asset's mesh."""
 
     vertices: np.ndarray
     """float64 [V, 3]."""
@@ -31,11 +31,11 @@ class MeshPart:
     """Whether the hull of this part collides; decoration does not."""
 
     def moved(self, x: float = 0.0, y: float = 0.0, z: float = 0.0) -> "MeshPart":
-        """Translated by metres."""
+        """The part, translated by these metres."""
         return replace(self, vertices=self.vertices + np.array([x, y, z]))
 
     def turned(self, axis: str, degrees: float) -> "MeshPart":
-        """Rotated about the `x`, `y` or `z` axis through the origin."""
+        """The part, rotated about the `x`, `y` or `z` axis through the origin."""
         a, b = {"x": (1, 2), "y": (2, 0), "z": (0, 1)}[axis]
         c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
         vertices = self.vertices.copy()
@@ -44,11 +44,12 @@ class MeshPart:
         return replace(self, vertices=vertices)
 
     def scaled(self, x: float = 1.0, y: float = 1.0, z: float = 1.0) -> "MeshPart":
-        """Stretched along the axes by positive factors."""
+        """The part, scaled along the axes by positive factors."""
         return replace(self, vertices=self.vertices * np.array([x, y, z]))
 
     def flattened(self, below: float) -> "MeshPart":
-        """Everything under z = `below` is pressed up to it: a facet to rest on, so that round things do not roll."""
+        """The part with everything under z = `below` metres raised to it: a facet to rest on keeps round objects from
+        rolling."""
         vertices = self.vertices.copy()
         vertices[:, 2] = np.maximum(vertices[:, 2], below)
         return replace(self, vertices=vertices)

@@ -24,7 +24,7 @@ TABLE_EDGE = 0.03
 
 @dataclass(frozen=True, eq=False, slots=True)
 class View:
-    """Where each pixel of a 640 x 480 image looks; all float32 [480, 640]."""
+    """The point of the table that each pixel of a 640 x 480 image looks at, and masks; all float32 [480, 640]."""
 
     x: np.ndarray
     """Forward from the robot base on the table's plane, metres."""
@@ -40,7 +40,7 @@ class View:
 
 @lru_cache(maxsize=1)
 def view() -> View:
-    """The camera's view, computed once."""
+    """What the pixels of the paper's camera look at, computed once a process."""
     width, height = IMAGE_SIZE
     columns, rows = np.meshgrid(np.arange(width, dtype=float), np.arange(height, dtype=float))
     # The paper's quaternion is rounded (its norm is 1 + 2.5e-8); the table images are drawn with a unit one.

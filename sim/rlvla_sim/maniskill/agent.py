@@ -18,7 +18,8 @@ CONTROL_MODE = "delta_target_pose"
 
 
 class DeltaTargetPoseController(BaseController):
-    """Seven numbers an arm: deltas on the commanded tool pose and the gripper."""
+    """ManiSkill controller of our actions: six deltas on the commanded tool pose and one gripper number for each
+    arm."""
 
     config: "DeltaTargetPoseConfig"
     sets_target_qpos = True
@@ -40,7 +41,7 @@ class DeltaTargetPoseController(BaseController):
             joint.set_friction(0.0)
 
     def reset(self) -> None:
-        """Make the pose the arms are in the commanded one."""
+        """Make the present pose of the arms the commanded one."""
         q = self.qpos
         self.arms = DeltaPoseController(self.chain, q[:, : self.num_arm].double())
         self._drive(q)
@@ -50,8 +51,8 @@ class DeltaTargetPoseController(BaseController):
         spec = self.config.spec
         action = self._preprocess_action(action)
         arm = self.arms.step(slice(None), action[:, :6].double())
-        share = 0.5 * (action[:, 6:].clamp(-1.0, 1.0) + 1.0)
-        finger = spec.finger_closed + share * (spec.finger_open - spec.finger_closed)
+        fraction = 0.5 * (action[:, 6:].clamp(-1.0, 1.0) + 1.0)
+        finger = spec.finger_closed + fraction * (spec.finger_open - spec.finger_closed)
         self._drive(torch.cat([arm.float(), finger, finger], dim=1))
 
     def _drive(self, targets: torch.Tensor) -> None:
@@ -60,14 +61,14 @@ class DeltaTargetPoseController(BaseController):
 
 @dataclass
 class DeltaTargetPoseConfig(ControllerConfig):
-    """The controller of one arm."""
+    """Configuration of the `DeltaTargetPoseController` of one arm."""
 
     spec: RobotSpec
     controller_cls = DeltaTargetPoseController
 
 
 class ArmAgent(BaseAgent):
-    """An arm of ours in ManiSkill; one subclass each, made by `register`."""
+    """One of our arms as a ManiSkill agent; `register` makes one subclass for each arm."""
 
     spec: RobotSpec
     disable_self_collisions = True

@@ -19,7 +19,7 @@ from mani_skill.utils.structs.types import SceneConfig, SimConfig
 from sapien import physx
 
 from rlvla_core.geometry.rotations import matrix_of_quaternion
-from rlvla_core.geometry.transforms import rigid, rigid_inverse
+from rlvla_core.geometry.transforms import rigid_inverse
 from rlvla_sim import reward
 from rlvla_sim.assets import catalogue
 from rlvla_sim.assets.asset import ObjectAsset
@@ -86,10 +86,7 @@ class PutOnEnv(BaseEnv):
         self.camera = self.spec_robot.seen(config.view, config.image_width, config.image_height)
         self.episodes = config.episodes
         self.assets = catalogue(config.assets)
-        base = rigid(
-            matrix_of_quaternion(np.array(self.spec_robot.base_quaternion)), np.array(self.spec_robot.base_position)
-        )
-        self.base_T_world_np = rigid_inverse(base)
+        self.base_T_world_np = rigid_inverse(self.spec_robot.world_T_base)
         kwargs = {"obs_mode": "rgb+segmentation", "reward_mode": "dense", "control_mode": CONTROL_MODE} | kwargs
         super().__init__(*args, robot_uids=agent_uid(config.robot, config.assets), reconfiguration_freq=1, **kwargs)
 
@@ -168,7 +165,7 @@ class PutOnEnv(BaseEnv):
         return torch.from_numpy(np.stack(images)).to(self.device, torch.float32)
 
     def _build(self, name: str, assets: list[ObjectAsset], places: list, yaws: list[float]) -> Actor:
-        """One actor an environment, seen as one batched actor."""
+        """One actor for each environment, merged into one batched actor."""
         actors = []
         for i, (asset, place, yaw) in enumerate(zip(assets, places, yaws, strict=True)):
             actors.append(self._build_one(f"{name}-{i}", i, asset, drop_pose(asset, place, yaw)))
@@ -187,7 +184,8 @@ class PutOnEnv(BaseEnv):
         return actor
 
     def _build_distractors(self) -> None:
-        """The second bodies, of the environments that have one: nothing is ever asked of them, so they stay single."""
+        """Build the distractors of the environments that have one; nothing reads their state, so they are not
+        merged."""
         for i, start in enumerate(self.starts):
             if start.distractor is not None:
                 asset = distractor_asset(self.assets, start.distractor)
@@ -214,7 +212,7 @@ class PutOnEnv(BaseEnv):
         self.judged_steps = 0
 
     def _run_physics(self, seconds: float) -> None:
-        """Apply what was set, let time pass, read what became of it."""
+        """Run the physics for `seconds`: poses that were set are applied before, results fetched after."""
         if self.gpu_sim_enabled:
             self.scene._gpu_apply_all()
         for _ in range(round(seconds * self.config.physics_hz)):
@@ -250,7 +248,7 @@ class PutOnEnv(BaseEnv):
         }
 
     def _move_objects(self) -> None:
-        """Drop the objects somewhere else where the episodes say so; all episodes of a grid do, or none."""
+        """Drop the objects at `move_to` where the episodes say so: all episodes of a set do, or none."""
         poses = [move_pose(start.move_to, start.object_yaw) for start in self.starts if start.move_to is not None]
         if poses:
             self.object.set_pose(Pose.create(poses, device=self.device))

@@ -17,7 +17,9 @@ from rlvla_sim.robots.spec import WORKSPACE_CENTRE, Drive, RobotSpec
 BASE_POSITION = (0.455, 0.0, 0.8695)
 BASE_QUATERNION = (0.0, 0.0, 0.0, 1.0)
 FACES_PER_LINK = 800
+"""Faces of each light visual mesh."""
 CAMERA_TURN = math.radians(120.0)
+"""Turn of the camera about the middle of the workspace against the WidowX's, radians."""
 
 
 def stock_urdf() -> Path:

@@ -32,7 +32,8 @@ CAMERA = CameraSpec(
 )
 
 WORKSPACE = Window(left=70 / 640, top=50 / 480, width=460 / 640, height=380 / 480)
-"""Every place where a test puts a thing, and most of the thing; the hand at its start."""
+"""The window that shows every start place of every episode set, most of each object there, and the hand at its
+start."""
 
 
 def urdf() -> Path:
