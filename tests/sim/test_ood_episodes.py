@@ -1,4 +1,4 @@
-"""Frozen episode lists: the same everywhere, drawn as every list is, and refused once their grid has changed."""
+"""Episode lists of the tests: the same everywhere, drawn like every list, and refused once their set has changed."""
 
 import json
 from dataclasses import replace
@@ -33,7 +33,7 @@ def test_lists_of_the_released_mistakes_cannot_be_mixed_with_ours() -> None:
     assert ood_episodes("unseen-tables", 64, as_released=True) == ood_episodes("unseen-tables", 64)
 
 
-def test_in_distribution_is_the_training_grid() -> None:
+def test_in_distribution_is_the_training_episodes() -> None:
     drawn = EpisodeList.draw(env_spec(WorldConfig()), 128, seed=0)
     assert ood_episodes("in-distribution").ids == drawn.ids
     assert digest(episode_set("in-distribution")) == digest(episode_set("train"))
@@ -51,18 +51,18 @@ def test_the_file_can_be_made_again_and_grows_only_by_new_tests(tmp_path: Path) 
 
 
 def test_a_changed_grid_is_refused() -> None:
-    grid = episode_set("unseen-tables")
-    kept = json.loads(DATA.read_text())[grid.name]
-    check_unchanged(grid, kept)
-    reordered = replace(grid, tables=grid.tables[::-1])
-    fewer = replace(grid, tables=grid.tables[:-1])
-    nudged = replace(grid, yaws=(grid.yaws[0] + 1e-6, *grid.yaws[1:]))
+    episodes = episode_set("unseen-tables")
+    kept = json.loads(DATA.read_text())[episodes.name]
+    check_unchanged(episodes, kept)
+    reordered = replace(episodes, tables=episodes.tables[::-1])
+    fewer = replace(episodes, tables=episodes.tables[:-1])
+    nudged = replace(episodes, yaws=(episodes.yaws[0] + 1e-6, *episodes.yaws[1:]))
     for changed in (reordered, fewer, nudged):
         with pytest.raises(RlvlaError, match="`unseen-tables` has changed") as error:
             check_unchanged(changed, kept)
         assert "\n" not in str(error.value)
-    rounded = replace(grid, yaws=(grid.yaws[0] + 1e-12, *grid.yaws[1:]))
-    assert digest(rounded) == digest(grid)
+    rounded = replace(episodes, yaws=(episodes.yaws[0] + 1e-12, *episodes.yaws[1:]))
+    assert digest(rounded) == digest(episodes)
     assert len({digest(episode_set(name)) for name in NAMES}) == 16
 
 

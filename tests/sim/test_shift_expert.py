@@ -21,7 +21,7 @@ SMALL = {"image_width": 16, "image_height": 16, "supersampling": 1}
 
 
 def play(config: WorldConfig, n: int) -> list[Episode]:
-    """The first n frozen episodes of the configuration's test."""
+    """The first n episodes of the configuration's test."""
     env = make_env(config, n)
     assert isinstance(env, CpuVecEnv)
     episodes = ood_episodes(config.episode_set, n, as_released=config.as_released)

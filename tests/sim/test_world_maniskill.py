@@ -35,8 +35,8 @@ def test_a_demonstration_replays_alike() -> None:
         total += result.rewards.item()
     assert result.success.item() and result.info["grasped_firmly"].item()
     assert total == pytest.approx(1.2, abs=1e-5)
-    frozen = theirs.step(torch.zeros(1, 7), torch.tensor([False]))
-    assert torch.equal(frozen.observation.images, result.observation.images)
+    held = theirs.step(torch.zeros(1, 7), torch.tensor([False]))
+    assert torch.equal(held.observation.images, result.observation.images)
     theirs.close()
 
 
