@@ -1,4 +1,4 @@
-"""What does a pretrained base see? Its greedy answers about new scenes, against the truth and a guess at the mean.
+"""How well does a pretrained base locate objects? Its greedy answers about new scenes, against the truth and the mean.
 
     python benchmarks/base_sight.py [BUNDLE] [--robot widowx250s] [--scenes 512]
 
@@ -17,17 +17,17 @@ from rlvla_core.errors import RlvlaError
 from rlvla_core.policy.bundle import load_bundle
 from rlvla_core.policy.openvla.presets import TINY_BASE
 from rlvla_sim.config import WorldConfig
-from rlvla_sim.pretraining.questions import stretched
+from rlvla_sim.pretraining.questions import unsqueezed
 from rlvla_sim.pretraining.scenes import Scenes
 
 SEED = 987
 BATCH = 64
 TURNED = 0.2
-"""Radians: a hand that is turned less than this from the grasp says little about whether turns are seen."""
+"""Radians: only scenes whose hand is turned further than this from the grasp count for the error of the turn."""
 
 
 def answers(bundle: Path, source: Scenes, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """(what the policy says, what is true), float [count, 7] each, in metres and radians."""
+    """Answers of the policy and true answers, float [count, 7] each, in metres and radians."""
     torch.set_num_threads(1)
     policy = load_bundle(bundle)
     scenes = [source.draw(SEED, number) for number in range(count)]
@@ -36,14 +36,15 @@ def answers(bundle: Path, source: Scenes, count: int) -> tuple[np.ndarray, np.nd
         part = scenes[first : first + BATCH]
         images = torch.from_numpy(np.stack([scene.image for scene in part]))
         said.append(policy.act(images, [scene.instruction for scene in part], temperature=0.0).actions.numpy())
-    told, true = (np.asarray(rows, dtype=float) for rows in (np.concatenate(said), [scene.answer for scene in scenes]))
+    told, true = (np.asarray(rows, dtype=float) for rows in (np.concatenate(said), [scene.target for scene in scenes]))
     for array in (told, true):
-        array[:, :5] = stretched(array[:, :5])
+        array[:, :5] = unsqueezed(array[:, :5])
     return told, true
 
 
 def metrics(told: np.ndarray, true: np.ndarray) -> dict[str, object]:
-    """Median errors, of the base and of a guess at the mean."""
+    """Median errors of the answers `told` [count, 7] and of always guessing the mean of `true`, and how many scenes
+    count."""
     away = np.linalg.norm(true[:, :2], axis=1) > 0.02
     turned = np.abs(true[:, 5]) > TURNED
     error, guess = np.abs(told - true), np.abs(true.mean(0) - true)

@@ -1,4 +1,4 @@
-"""How fast are the sixteen tests, with workers that outlive a test and with a process launch for every test?
+"""How fast are the sixteen out-of-distribution tests: one pool of workers for all, or a process launch for each?
 
     python benchmarks/evaluation_throughput.py [BUNDLE] [--episodes 128] [--max-steps 80] [--apart 3]
 
@@ -25,7 +25,7 @@ from rlvla_sim.vec_env import env_spec
 
 
 def base_bundle(folder: Path) -> Path:
-    """The shipped base as a bundle of our world."""
+    """Write the shipped base into `folder` as a policy bundle of our world; returns its path."""
     policy = load_bundle(TINY_BASE)
     bundle = folder / "policy"
     deploy = DeploySpec.from_env(env_spec(WorldConfig()), policy)
@@ -34,7 +34,7 @@ def base_bundle(folder: Path) -> Path:
 
 
 def seconds_of(bundle: Path, folder: Path, tests: list[str], options: list[str]) -> float:
-    """Wall time of one `rlvla study tests`, its start included."""
+    """Wall time in seconds of one `rlvla study tests`, its start included."""
     command = [sys.executable, "-m", "rlvla", "study", "tests", str(bundle), "--directory", str(folder), *options]
     began = time.perf_counter()
     code = subprocess.run([*command, "--tests", *tests], check=False).returncode
@@ -46,7 +46,7 @@ def seconds_of(bundle: Path, folder: Path, tests: list[str], options: list[str])
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("bundle", type=Path, nargs="?", help="policy bundle; default: the shipped base")
-    parser.add_argument("--episodes", type=int, default=128, help="of each test")
+    parser.add_argument("--episodes", type=int, default=128, help="episodes of each test")
     parser.add_argument("--max-steps", type=int, default=80, help="time limit of an episode")
     parser.add_argument("--apart", type=int, default=3, help="tests that also run in a process of their own")
     given = parser.parse_args()

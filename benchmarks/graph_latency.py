@@ -24,8 +24,8 @@ from PIL import Image
 from rich.console import Console
 from running_graph import running
 
-from rlvla_core.environment import CameraSpec
 from rlvla_core.errors import RlvlaError
+from rlvla_core.geometry.camera import CameraSpec
 from rlvla_nodes.graph import GraphSettings
 from rlvla_sim import WorldConfig
 from rlvla_sim.sim_robot import SimRobot

@@ -21,7 +21,8 @@ from safety_modes import mode_storm
 
 from rlvla_core.control import ArmConfig, ArmModel, Command, SafetyFilter
 from rlvla_core.errors import RlvlaError
-from rlvla_sim.kinematics import Chain, pose_error
+from rlvla_core.geometry.transforms import pose_error
+from rlvla_sim.kinematics import KinematicChain
 from rlvla_sim.robots import robot
 
 ARMS = Path(__file__).resolve().parents[1] / "config" / "arms"
@@ -82,7 +83,7 @@ class Judge:
     def __init__(self, config: ArmConfig) -> None:
         self.config = config
         spec = robot(config.name)
-        self.chain = Chain.from_urdf(spec.urdf(), config.tcp_link, config.joints)
+        self.chain = KinematicChain.from_urdf(spec.urdf(), config.tcp_link, config.joints)
         self.tips = np.array([(0.0, 0.0, 0.0), *config.hand.fingertips])
         self.hand = np.array([*self.tips, *config.hand.palm])
 

@@ -2,8 +2,8 @@
 
     OMP_NUM_THREADS=1 LP_NUM_THREADS=0 python benchmarks/startup_time.py
 
-One process: a new world's first images as the stage draws them, then the same of a second world whose camera is not
-given a table. CPU seconds, the cost of starting the driver on the side of the stage. The images must be the same.
+One process: a new world's first images as `CameraRenderer` draws them, then the same of a second world whose camera is
+not given a table. CPU seconds, the cost of starting the driver counted with the former. The images must be the same.
 Ends with one line of JSON.
 """
 

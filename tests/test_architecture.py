@@ -6,6 +6,7 @@ import itertools
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -169,3 +170,45 @@ def test_every_option_of_a_command_is_explained(command: Command) -> None:
     }
     own = {ast.unparse(field.target) for field in body if isinstance(field, ast.AnnAssign)}
     assert own == explained, f"write a line under {sorted(own - explained)}"
+
+
+def imports_at_import_time(body: list[ast.stmt]) -> Iterator[ast.Import | ast.ImportFrom]:
+    """Import statements that run when a module is imported: not those in functions, nor those for type checkers."""
+    for statement in body:
+        if isinstance(statement, ast.Import | ast.ImportFrom):
+            yield statement
+        elif isinstance(statement, ast.If) and "TYPE_CHECKING" in ast.unparse(statement.test):
+            yield from imports_at_import_time(statement.orelse)
+        elif not isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
+            for part in ("body", "orelse", "handlers", "finalbody"):
+                yield from imports_at_import_time(getattr(statement, part, []))
+
+
+def test_no_module_imports_itself_through_others() -> None:
+    """An edge leads to the imported module and to the packages above it, whose `__init__` runs first."""
+    files = dict(modules())
+    edges: dict[str, set[str]] = {}
+    for name, path in files.items():
+        found: set[str] = set()
+        for node in imports_at_import_time(ast.parse(path.read_text()).body):
+            if isinstance(node, ast.Import):
+                targets = {alias.name for alias in node.names}
+            else:
+                within_it = {f"{node.module}.{alias.name}" for alias in node.names}
+                # `from package import module` needs the package's own names only where they are no modules.
+                targets = {t for t in within_it if t in files} | (
+                    {str(node.module)} if within_it - set(files) else set()
+                )
+            for target in targets:
+                words = target.split(".")
+                above = {".".join(words[:i]) for i in range(1, len(words))}
+                found |= {target} | {package for package in above if not within(name, package)}
+        edges[name] = (found & set(files)) - {name}
+    left = dict(edges)
+    while ready := [name for name, needs in left.items() if not needs & set(left)]:
+        for name in ready:
+            del left[name]
+    way = [min(left)] if left else []
+    while way and way[-1] not in way[:-1]:
+        way.append(min(edges[way[-1]] & set(left)))
+    assert not way, f"import circle: {' -> '.join(way[way.index(way[-1]) :])}"

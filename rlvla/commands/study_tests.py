@@ -19,7 +19,7 @@ from rlvla_core.evaluation.study import TestRecord, World, read_record, record_p
 from rlvla_core.learning.distributed import default_ranks
 from rlvla_core.policy.bundle import identity, load_deploy
 from rlvla_core.runs.progress import Progress
-from rlvla_sim.ood_episodes import frozen_episodes
+from rlvla_sim.ood_episodes import ood_episodes
 from rlvla_sim.shifts import Shift, shifts
 
 
@@ -84,7 +84,7 @@ class StudyTests:
         self, test: Shift, temperature: float, pool: EvaluationPool | None, progress: Callable[[int], None]
     ) -> TestRecord:
         """The result of one test: the one that is there if it is of this bundle, world and list, else a new one."""
-        episodes = frozen_episodes(test.name, self.episodes)
+        episodes = ood_episodes(test.name, self.episodes)
         bundle = identity(self.bundle)
         world = World(robot=load_deploy(self.bundle).robot, assets=self.assets, max_steps=self.max_steps)
         path = record_path(self.directory, self.method, self.training_seed, test.name, temperature)

@@ -10,7 +10,7 @@ from scipy.linalg.lapack import dposv
 
 from rlvla_core.control.arm import ArmConfig
 from rlvla_core.errors import RlvlaError
-from rlvla_core.geometry.rotations import pose_error
+from rlvla_core.geometry.transforms import pose_error
 
 POSITION_TOLERANCE = 1e-4
 """Metres: inverse kinematics has converged below this and ROTATION_TOLERANCE."""

@@ -13,7 +13,8 @@ from rlvla_core.control.kinematics import ArmModel
 from rlvla_core.control.plan import JointState, Plan, Planner, Refused
 from rlvla_core.control.workspace import Workspace
 from rlvla_core.errors import RlvlaError
-from rlvla_core.geometry.rotations import matrix_of_euler_xyz, matrix_of_rotation_vector, pose_error, rotation_vector
+from rlvla_core.geometry.rotations import matrix_of_euler_xyz, matrix_of_rotation_vector, rotation_vector
+from rlvla_core.geometry.transforms import pose_error
 
 SYNC_BEYOND_MARGIN = 0.05
 """Radians: how far beyond the limits with margin a measured joint may be."""

@@ -11,8 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from rlvla_core.data import layout
-from rlvla_core.environment import ACTION_DIM, CameraSpec, EnvSpec
+from rlvla_core.environment import ACTION_DIM, EnvSpec
 from rlvla_core.errors import RlvlaError
+from rlvla_core.geometry.camera import CameraSpec
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)

@@ -1,79 +1,41 @@
-"""Rotations and rigid transforms on arrays with leading batch dimensions.
-
-Quaternions are wxyz and unit; matrices act on column vectors; `XYZ` Euler angles (a, b, c) mean Rx(a) Ry(b) Rz(c), the
-convention of BridgeData actions. Angles are radians, lengths metres.
-"""
-
-import math
-from types import ModuleType
-from typing import Any
+"""Rigid transforms as homogeneous matrices [..., 4, 4]: the pose `a_T_b` of frame b in frame a."""
 
 import numpy as np
-import torch
+
+from rlvla_core.geometry.backend import Array, array_module
+from rlvla_core.geometry.rotations import rotation_vector
 
 
-def array_module(x: Any) -> ModuleType:
-    """`torch` for a tensor, else `numpy`: the two name what is used here alike."""
-    return torch if isinstance(x, torch.Tensor) else np
+def rigid(rotation: Array, translation: Array) -> Array:
+    """Transforms [..., 4, 4] of rotations [..., 3, 3] and translations [..., 3], metres."""
+    xp = array_module(rotation)
+    top = xp.concatenate([rotation, translation[..., None]], -1)
+    bottom = xp.zeros_like(top[..., :1, :])
+    bottom[..., 3] = 1
+    return xp.concatenate([top, bottom], -2)
 
 
-def matrix_of_quaternion(q: Any) -> Any:
-    """Rotation matrix [..., 3, 3] of unit quaternions [..., 4], numpy or torch."""
-    xp = array_module(q)
-    w, x, y, z = xp.moveaxis(q, -1, 0)
-    rows = [
-        [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
-        [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
-        [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
-    ]
-    return xp.stack([xp.stack(row, -1) for row in rows], -2)
+def rigid_inverse(a_T_b: Array) -> Array:
+    """Inverses `b_T_a` [..., 4, 4] of rigid transforms."""
+    rotation = a_T_b[..., :3, :3].swapaxes(-1, -2)
+    return rigid(rotation, (-rotation @ a_T_b[..., :3, 3:])[..., 0])
 
 
-def rotation_about_z(angle: float) -> np.ndarray:
-    """Rotation matrix [3, 3] by `angle` about z."""
-    c, s = math.cos(angle), math.sin(angle)
-    return np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
+def transformed(a_T_b: Array, points_in_b: Array) -> Array:
+    """Points [..., P, 3] in frame a, of points [..., P, 3] in frame b; metres."""
+    return points_in_b @ a_T_b[..., :3, :3].swapaxes(-1, -2) + a_T_b[..., None, :3, 3]
 
 
-def quaternion_about_z(angle: float) -> tuple[float, float, float, float]:
-    """Unit quaternion of a rotation by `angle` about z."""
-    return (math.cos(angle / 2), 0.0, 0.0, math.sin(angle / 2))
+def pose_error(pose: Array, target: Array) -> Array:
+    """Translation [m] and rotation vector [rad] [..., 6] that take `pose` to `target` (both [..., 4, 4] in one frame).
 
-
-def quaternion_product(
-    a: tuple[float, float, float, float], b: tuple[float, float, float, float]
-) -> tuple[float, float, float, float]:
-    """Hamilton product: the rotation b, then a."""
-    (aw, ax, ay, az), (bw, bx, by, bz) = a, b
-    return (
-        aw * bw - ax * bx - ay * by - az * bz,
-        aw * bx + ax * bw + ay * bz - az * by,
-        aw * by - ax * bz + ay * bw + az * bx,
-        aw * bz + ax * by - ay * bx + az * bw,
-    )
-
-
-def matrix_of_euler_xyz(angles: Any) -> Any:
-    """Rx(a) Ry(b) Rz(c) [..., 3, 3] of angles [..., 3], numpy or torch."""
-    xp = array_module(angles)
-    (ca, cb, cc), (sa, sb, sc) = xp.moveaxis(xp.cos(angles), -1, 0), xp.moveaxis(xp.sin(angles), -1, 0)
-    rows = [
-        [cb * cc, -cb * sc, sb],
-        [ca * sc + sa * sb * cc, ca * cc - sa * sb * sc, -sa * cb],
-        [sa * sc - ca * sb * cc, sa * cc + ca * sb * sc, ca * cb],
-    ]
-    return xp.stack([xp.stack(row, -1) for row in rows], -2)
-
-
-def rigid(rotation: np.ndarray, translation: np.ndarray) -> np.ndarray:
-    """Homogeneous transform [4, 4] of a rotation [3, 3] and a translation [3]."""
-    transform = np.eye(4)
-    transform[:3, :3] = rotation
-    transform[:3, 3] = translation
-    return transform
-
-
-def rigid_inverse(transform: np.ndarray) -> np.ndarray:
-    """Inverse [4, 4] of a rigid transform."""
-    rotation = transform[:3, :3].T
-    return rigid(rotation, -rotation @ transform[:3, 3])
+    Both parts are in the axes of that frame: target = pose moved by the translation and turned by the rotation.
+    """
+    turn = rotation_vector(target[..., :3, :3] @ pose[..., :3, :3].swapaxes(-1, -2))
+    if turn.ndim == 1 and type(turn) is np.ndarray:
+        # One pose of a control loop: filling an array is quicker than concatenating two.
+        error = np.empty(6)
+        error[:3] = target[:3, 3] - pose[:3, 3]
+        error[3:] = turn
+        return error
+    return array_module(pose).concatenate([target[..., :3, 3] - pose[..., :3, 3], turn], -1)

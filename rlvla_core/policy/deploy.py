@@ -3,8 +3,9 @@
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from rlvla_core.environment import CameraSpec, EnvSpec
+from rlvla_core.environment import EnvSpec
 from rlvla_core.errors import RlvlaError
+from rlvla_core.geometry.camera import CameraSpec
 
 if TYPE_CHECKING:
     from rlvla_core.policy.policy import VLAPolicy

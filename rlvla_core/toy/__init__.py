@@ -1,4 +1,4 @@
-"""Small image worlds with the contract of the real ones: they prove in minutes that the learner learns."""
+"""Small image environments with the contract of the real ones: they show in minutes whether the learner learns."""
 
 from rlvla_core.toy.world import ToyConfig, make_toy_env
 

@@ -1,4 +1,4 @@
-"""Toy demonstrations in memory, in the shape that the warm-up reads."""
+"""Toy demonstrations in memory, with the interface of a dataset that supervised learning reads."""
 
 import numpy as np
 import torch
@@ -13,11 +13,11 @@ TOY_NORM_STATS = NormStats(
     q99=(MAX_STEP, MAX_STEP, MAX_STEP, 0.1, 0.1, 0.1, 1.0),
     mask=(True, True, True, True, True, True, False),
 )
-"""Fixed, not measured: the toy worlds' actions have known limits."""
+"""Action normalisation of the toy worlds; fixed, not measured, since their actions have known limits."""
 
 
 class Demonstrations:
-    """All frames of some episodes."""
+    """All frames of some episodes, as a dataset in memory."""
 
     def __init__(self, episodes: list[Episode]) -> None:
         self._images = torch.from_numpy(np.concatenate([episode.images for episode in episodes]))

@@ -11,17 +11,18 @@ from rlvla_core.toy.world import MAX_STEP, POINTER_RADIUS, PUCK_RADIUS, ToyWorld
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ToyExpertConfig:
-    """How the demonstrator moves."""
+    """How the scripted toy expert moves."""
 
     speed: float = 0.02
-    """Metres per step; at most MAX_STEP."""
+    """Speed in metres per step; at most MAX_STEP."""
     noise: float = 0.0
-    """Standard deviation of a random push added to what is executed, metres. What is recorded is the intention, so
-    that the policy learns how to come back from a mistake, not how to make one."""
+    """Standard deviation of a random push added to the executed action, metres. The recorded action is without it, so
+    that a policy learns to recover from mistakes and not to make them."""
 
 
 def expert_actions(world: ToyWorld, config: ToyExpertConfig) -> torch.Tensor:
-    """float32 [N, 7] for the worlds as they stand: a straight line (reach), or round the puck and then push."""
+    """The expert's actions, float32 [N, 7], for the present state: a straight line (reach), or round the puck and then
+    push."""
     pointer = world.points[:, 0]
     target = _push_target(world) if world.config.task == "push" else world.goals
     apart = target - pointer

@@ -2,7 +2,7 @@
 
 import torch
 
-from rlvla_core.environment import CameraSpec
+from rlvla_core.geometry.camera import CameraSpec
 
 HALF_VIEW = 0.12
 """Half the side of the square that the image shows, metres."""

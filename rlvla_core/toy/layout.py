@@ -1,4 +1,4 @@
-"""Where things start: an episode id turned into positions, by hashing, so that ids need no stored list."""
+"""Start positions of the toy worlds, hashed from the episode id, so that no list of episodes is stored."""
 
 import numpy as np
 import numpy.typing as npt

@@ -28,18 +28,18 @@ _WHITE, _GREEN = (250, 250, 250), (40, 190, 70)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ToyConfig:
-    """Which toy world."""
+    """Configuration of a toy world."""
 
     task: Literal["reach", "push"] = "reach"
-    """reach: move the pointer onto the named disc. push: push the green puck onto it."""
+    """Task: `reach` moves the pointer onto the named disc, `push` pushes the green puck onto it."""
     image_size: int = 64
     """Side of the square image, pixels."""
     max_steps: int = 16
-    """Time limit of an episode."""
+    """Time limit of an episode, in steps."""
     num_episodes: int = NUM_EPISODES
-    """Size of the grid. A few episodes make it a small memory problem: quick, for tests."""
+    """Number of episodes in the set. A few make a small memory problem, which is quick to learn in tests."""
     end_on_success: bool = True
-    """Whether an episode terminates at its first success; otherwise it always lasts `max_steps`."""
+    """End an episode at its first success; otherwise it always lasts `max_steps`."""
 
 
 class ToyWorld:

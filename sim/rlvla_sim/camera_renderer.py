@@ -1,4 +1,4 @@
-"""The image of one world: a SAPIEN scene with visuals only, drawn by the paper's camera over a table image.
+"""Renders the camera image of one world: a SAPIEN scene with visuals only, drawn over a table image.
 
 Nothing here is simulated: bodies are put where the physics has them. Robot, objects and receptacles are all there
 is to draw; what the renderer leaves transparent is the table image (the green screen of the paper, section 1.2).
@@ -12,16 +12,18 @@ import numpy as np
 import sapien
 from sapien import render
 
-from rlvla_core.environment import CameraSpec
 from rlvla_core.errors import RlvlaError
+from rlvla_core.geometry.camera import CameraSpec
 from rlvla_sim.assets.asset import Mesh
 from rlvla_sim.robots import RobotSpec
 from rlvla_sim.texture_overlay import TextureOverlay, foreground_box, with_texture
 
 AMBIENT = 0.3
+"""Strength of the ambient light."""
 LIGHTS = (((0.0, 0.0, -1.0), 1.5), ((-1.0, -0.5, -1.0), 0.6), ((1.0, 1.0, -1.0), 0.6))
 """Direction and strength of the lights: the paper's directions, a little dimmer so that pale things keep shades."""
 NEAR, FAR = 0.01, 10.0
+"""Metres: what is nearer to the camera or further away is not drawn."""
 SHADER = str(Path(sapien.__file__).parent / "vulkan_shader" / "minimal")
 """SAPIEN's one-pass shader pack: colour with alpha 0 where nothing is drawn."""
 
@@ -78,7 +80,7 @@ def no_reflections() -> render.RenderTexture:
 
 
 class CameraRenderer:
-    """Draws uint8 images [height, width, 3] of one world."""
+    """Renders the camera images of one world, uint8 [height, width, 3]."""
 
     def __init__(self, spec: RobotSpec, camera: CameraSpec, supersampling: int) -> None:
         self.camera = camera
@@ -115,7 +117,7 @@ class CameraRenderer:
         return eye
 
     def place_camera(self, camera: CameraSpec) -> None:
-        """Look from this camera's pose; its intrinsics must be the renderer's own."""
+        """Move the camera to the pose of `camera`, whose intrinsics must be the renderer's own."""
         pose = sapien.Pose(list(camera.position_in_base), list(camera.quaternion_in_base))
         self.eye.entity.set_pose(self.base * pose)
 
@@ -131,19 +133,20 @@ class CameraRenderer:
         self.texture = texture
 
     def pose(self, links: list[tuple[str, sapien.Pose]], props: list[sapien.Pose]) -> None:
-        """Put links and props at these world poses."""
+        """Put the named links and all props at these poses in the world frame."""
         for name, pose in links:
             self.links[name].set_pose(pose)
         for entity, pose in zip(self.props, props, strict=True):
             entity.set_pose(pose)
 
     def draw(self, links: list[tuple[str, sapien.Pose]], props: list[sapien.Pose]) -> np.ndarray:
-        """The image, uint8 [height, width, 3], with links and props at these world poses."""
+        """The camera image, uint8 [height, width, 3], with links and props at these poses in the world frame."""
         self.pose(links, props)
         return self.compose(self.render())
 
     def render(self) -> np.ndarray:
-        """Robot and props alone, uint8 [s height, s width, 4], alpha 0 where there is nothing."""
+        """Rendered robot and props without background, uint8 [s height, s width, 4] for s-fold supersampling; alpha is
+        0 where nothing was drawn."""
         self.scene.update_render()
         self.eye.take_picture()
         return self.eye.get_picture("Color")

@@ -1,7 +1,9 @@
-"""What a world is made of: one frozen configuration."""
+"""Configuration of the simulated put-X-on-Y world."""
 
 from dataclasses import dataclass
 from typing import Literal
+
+import tyro
 
 from rlvla_core.errors import RlvlaError
 from rlvla_sim.episode_sets import episode_set
@@ -9,39 +11,42 @@ from rlvla_sim.episodes import EpisodeSet
 from rlvla_sim.robots.spec import View
 
 CONTROL_HZ = 5.0
-"""Actions a second (paper, section 1.1)."""
+"""Control rate: actions per second (paper, section 1.1)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WorldConfig:
-    """The put-X-on-Y world."""
+    """The simulated put-X-on-Y world: robot, camera image, episodes and physics."""
 
     robot: str = "widowx250s"
-    """`widowx250s` or `panda`."""
+    """Which arm: `widowx250s` or `panda`."""
     image_width: int = 64
-    """Pixels."""
+    """Width of the camera image, pixels."""
     image_height: int = 64
-    """Pixels. The view is the same at every image shape: a square image of 4:3 is squeezed."""
+    """Height of the camera image, pixels. Every aspect ratio shows the same view: a square image is the 4:3 one
+    squeezed."""
     view: View = "whole"
-    """How much of the paper's camera image there is: all of it, or the window around the workspace. An arm without
-    such a window has the whole."""
-    supersampling: int = 2
-    """Each pixel is the mean of this many rendered ones in each direction."""
+    """Part of the paper's camera image to show: `whole`, or `workspace`, the window around the workspace (the Panda has
+    no such window and shows the whole)."""
+    supersampling: tyro.conf.Suppress[int] = 2
+    """Rendered pixels per image pixel in each direction; an image pixel is their mean. Not a command-line option."""
     max_steps: int = 80
-    """Time limit of an episode, control steps."""
+    """Time limit of an episode, in control steps."""
     episode_set: str = "train"
-    """Grid that episode ids index: `train`, `test`, `single`, one of the sixteen tests (docs/tests.md), e.g.
+    """Episode set that episode ids index: `train`, `test`, `single`, one of the sixteen tests (docs/tests.md), e.g.
     `unseen-tables`, or several of those joined by `+`."""
-    as_released: bool = False
-    """Run the tests with the mistakes of the paper's released code, where it has any (docs/tests.md); the grid's name
-    then ends in `/as-released`. Only for comparisons with published numbers."""
+    as_released: tyro.conf.Suppress[bool] = False
+    """Use the out-of-distribution episode sets with the mistakes of the paper's released code, where it has any
+    (docs/tests.md); the set's name then ends in `/as-released`. Only for comparisons with published numbers, and so not
+    a command-line option."""
     end_on_success: bool = False
-    """Terminate an episode once the object, grasped before, is on the receptacle. The paper does not: all episodes run
-    to the time limit."""
+    """End an episode as soon as the object, once grasped, is on the receptacle; otherwise every episode runs to the
+    time limit, as in the paper."""
     assets: Literal["procedural", "paper"] = "procedural"
-    """Whose objects, receptacles, tables and WidowX; `paper` reads the folder that RLVLA_ASSETS names."""
+    """Which assets to use: `procedural` (generated, shipped) or `paper` (RL4VLA's, from the folder in
+    $RLVLA_ASSETS)."""
     physics_hz: int = 120
-    """Physics steps a second; a multiple of the 5 Hz control rate."""
+    """Physics steps per second; a multiple of the 5 Hz control rate."""
 
     def __post_init__(self) -> None:
         if min(self.image_width, self.image_height) < 8 or max(self.image_width, self.image_height) > 2048:
@@ -54,8 +59,8 @@ class WorldConfig:
             raise RlvlaError(f"physics_hz {self.physics_hz}: use a multiple of {CONTROL_HZ:g} that is at least 30")
 
     @property
-    def grid(self) -> EpisodeSet:
-        """The grid of this world's episodes. Raises RlvlaError for a name that there is not."""
+    def episodes(self) -> EpisodeSet:
+        """The set of this world's episodes; raises RlvlaError for an unknown name."""
         return episode_set(self.episode_set, self.as_released)
 
     @property

@@ -1,8 +1,8 @@
-"""The grid of episodes: one integer describes one start completely (paper, section 1.4).
+"""Episode sets: finite sets of starts, in which one integer describes one start completely (paper, section 1.4).
 
 An id is decoded by mixed radix, most significant first: object, receptacle, distractor, texture, template, table,
-places, yaw, start pose (`Digits`). Most grids have one choice only for most of them. Positions are in the world frame,
-metres; they are the cells of a 6 x 6 grid around (-0.16, 0), and object and receptacle never start closer than 0.070 m.
+places, yaw, start pose (`Digits`). Most sets have a single choice for most of them. Positions are in the world frame,
+metres: the cells of a 6 x 6 grid around (-0.16, 0), and object and receptacle never start closer than 0.070 m.
 """
 
 import math
@@ -12,11 +12,11 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from rlvla_core.errors import RlvlaError
+from rlvla_sim.robots.spec import WORKSPACE_CENTRE
 from rlvla_sim.texture_overlay import TextureOverlay
 
-CENTRE = (-0.16, 0.0)
-"""Middle of the workspace, world frame, metres."""
 HALF_WIDTH = 0.075
+"""Metres from the middle of the workspace to the centre of an outermost cell, along x and y."""
 CELLS_PER_SIDE = 6
 MIN_DISTANCE = 0.070
 """Object and receptacle start further apart than this, metres."""
@@ -42,11 +42,11 @@ class Distractor:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Episode:
-    """Everything that a start depends on."""
+class EpisodeStart:
+    """Everything that the start of an episode depends on."""
 
     episode_id: int
-    """Index in the set that it came from."""
+    """Id of the episode in the set that it came from."""
     object: int
     """Index in the catalogue's objects."""
     receptacle: int
@@ -60,19 +60,20 @@ class Episode:
     receptacle_xy: Position
     """Metres, world frame."""
     template: str = TEMPLATE
-    """Sentence with `{object}` and `{receptacle}`."""
+    """Instruction with `{object}` and `{receptacle}` in place of the names."""
     joint_offset: tuple[float, ...] = ()
     """Radians added to the start angles of the arm's first five joints and of its last; empty for none."""
     distractor: Distractor | None = None
-    """A second object or receptacle."""
+    """The second object or receptacle of the episode, if it has one."""
     texture: int | None = None
     """Index in the catalogue's textures; blended into the images by `texture_overlay`."""
     texture_overlay: TextureOverlay | None = None
+    """How `texture` is blended into the images."""
     move_to: Position | None = None
     """Where the object is put in the middle of the episode, metres, world frame."""
 
     def instruction(self, object_name: str, receptacle_name: str) -> str:
-        """The sentence that the policy hears."""
+        """The instruction that the policy gets, with these names filled in."""
         return self.template.format(object=object_name, receptacle=receptacle_name)
 
     def start_joints(self, arm_start: tuple[float, ...]) -> np.ndarray:
@@ -84,7 +85,7 @@ class Episode:
 
 
 class Digits(NamedTuple):
-    """Which of its set's choices an episode has, or how many there are; the most significant digit first."""
+    """The digits of an episode id (which choice of each list), or the radices of a set; most significant first."""
 
     object: int = 0
     receptacle: int = 0
@@ -99,33 +100,33 @@ class Digits(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DistractorRule:
-    """How a set chooses the second body of its episodes: `steps` places after the target in a ring of assets."""
+    """Rule that chooses the distractor of an episode: the asset `steps` places after the target in a ring of assets."""
 
     kind: Kind
     ring: tuple[int, ...]
     """Catalogue indices; every target of the set is among them."""
     steps: tuple[int, ...]
-    """One digit of the id chooses among these."""
+    """Steps around the ring; one digit of the episode id chooses among them."""
 
     def of(self, target: int, choice: int) -> int:
-        """Catalogue index of the second body."""
+        """Catalogue index of the distractor for a target with this catalogue index and this digit of the id."""
         return self.ring[(self.ring.index(target) + self.steps[choice]) % len(self.ring)]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EpisodeSet:
-    """A finite grid of episodes: the product of its lists."""
+    """A finite set of episodes: every combination of the choices in its lists, each with an id."""
 
     name: str
     objects: tuple[int, ...]
     receptacles: tuple[int, ...]
     tables: tuple[int, ...]
     positions: tuple[tuple[Position, ...], ...]
-    """(object, receptacle) or (object, receptacle, third): the third place is the distractor's, or, without one,
-    the place that the object is moved to in the middle of the episode."""
+    """Places (object, receptacle) or (object, receptacle, third): the third is the distractor's place or, without a
+    distractor rule, where the object is moved to in the middle of the episode."""
     yaws: tuple[float, ...]
     joint_offsets: tuple[tuple[float, ...], ...] = ((),)
-    """See `Episode.joint_offset`."""
+    """Offsets of the start pose, see `EpisodeStart.joint_offset`."""
     distractor_rule: DistractorRule | None = None
     textures: tuple[int, ...] = ()
     """Indices in the catalogue's textures, blended in by `texture_overlay`."""
@@ -135,13 +136,12 @@ class EpisodeSet:
     def __post_init__(self) -> None:
         """Raises RlvlaError where the lists do not fit one another."""
         if bool(self.textures) != (self.texture_overlay is not None):
-            raise RlvlaError(f"the grid `{self.name}` needs both textures and a texture overlay, or neither")
+            raise RlvlaError(f"the episode set `{self.name}` needs both textures and a texture overlay, or neither")
         if self.distractor_rule is not None:
             targets = self.objects if self.distractor_rule.kind == "object" else self.receptacles
             if not set(targets) <= set(self.distractor_rule.ring) or any(len(places) != 3 for places in self.positions):
-                raise RlvlaError(
-                    f"the grid `{self.name}` lacks a distractor for some {self.distractor_rule.kind}, or a third place"
-                )
+                kind = self.distractor_rule.kind
+                raise RlvlaError(f"the episode set `{self.name}` lacks a distractor for some {kind}, or a third place")
 
     @property
     def radices(self) -> Digits:
@@ -162,9 +162,11 @@ class EpisodeSet:
         return math.prod(self.radices)
 
     def digits(self, episode_id: int) -> Digits:
-        """The choices that an id stands for; raises RlvlaError for an id outside the set."""
+        """The choices that an episode id stands for; raises RlvlaError for an id outside the set."""
         if not 0 <= episode_id < len(self):
-            raise RlvlaError(f"episode id {episode_id} is outside the grid `{self.name}`: use 0 .. {len(self) - 1}")
+            raise RlvlaError(
+                f"episode id {episode_id} is outside the episode set `{self.name}`: use 0 .. {len(self) - 1}"
+            )
         digits, rest = [], episode_id
         for radix in reversed(self.radices):
             rest, digit = divmod(rest, radix)
@@ -172,16 +174,17 @@ class EpisodeSet:
         return Digits(*reversed(digits))
 
     def encode(self, digits: Digits) -> int:
-        """The id of these choices; inverse of `digits`. Raises RlvlaError for a choice that there is not."""
+        """The episode id of these choices; inverse of `digits`. Raises RlvlaError for a choice outside the set's
+        lists."""
         episode_id = 0
         for digit, radix in zip(digits, self.radices, strict=True):
             if not 0 <= digit < radix:
-                raise RlvlaError(f"{digits} is outside the grid `{self.name}` of radices {tuple(self.radices)}")
+                raise RlvlaError(f"{digits} is outside the episode set `{self.name}` of radices {tuple(self.radices)}")
             episode_id = episode_id * radix + digit
         return episode_id
 
-    def decode(self, episode_id: int) -> Episode:
-        """The episode of an id; raises RlvlaError for an id outside the set."""
+    def decode(self, episode_id: int) -> EpisodeStart:
+        """The start of the episode with this id; raises RlvlaError for an id outside the set."""
         at = self.digits(episode_id)
         target, receptacle, yaw = self.objects[at.object], self.receptacles[at.receptacle], self.yaws[at.yaw]
         object_xy, receptacle_xy, *third = self.positions[at.places]
@@ -195,7 +198,7 @@ class EpisodeSet:
             else:
                 # Only as released: the second body is the target itself, which then stands at the second place alone.
                 object_xy = third[0]
-        return Episode(
+        return EpisodeStart(
             episode_id=episode_id,
             object=target,
             receptacle=receptacle,
@@ -221,7 +224,7 @@ def grid_line(first: int = 0, last: int = CELLS_PER_SIDE - 1) -> list[float]:
 def cells() -> list[Position]:
     """The 36 cells of the grid, x slowest."""
     line = grid_line()
-    return [(CENTRE[0] + x, CENTRE[1] + y) for x in line for y in line]
+    return [(WORKSPACE_CENTRE[0] + x, WORKSPACE_CENTRE[1] + y) for x in line for y in line]
 
 
 def position_pairs(grid: list[Position]) -> tuple[tuple[Position, Position], ...]:
@@ -229,8 +232,9 @@ def position_pairs(grid: list[Position]) -> tuple[tuple[Position, Position], ...
     return tuple((a, b) for a in grid for b in grid if math.dist(a, b) > MIN_DISTANCE)
 
 
-def training_grid() -> EpisodeSet:
-    """The grid `train`: 16 objects, one receptacle, 16 tables, 784 pairs of places, 4 yaws (802,816 episodes)."""
+def training_episodes() -> EpisodeSet:
+    """The episode set `train`: 16 objects, one receptacle, 16 tables, 784 pairs of places, 4 yaws (802,816
+    episodes)."""
     return EpisodeSet(
         name="train",
         objects=tuple(range(16)),

@@ -1,8 +1,8 @@
 """A scripted expert: waypoints to the grasp and beyond, followed in closed loop through the environment's own step.
 
-It reads the simulator's state (which a policy never sees) and speaks the policy's language: 7 numbers, deltas on the
-commanded pose. Noise may be added to what is executed while what is recorded stays the expert's own answer, so that
-the demonstrations show how to come back from small errors.
+It reads the simulator's state (which a policy never sees) and returns actions like a policy: 7 numbers, deltas on the
+commanded pose. Noise may be added to the executed action while the recorded one stays the expert's own, so that the
+demonstrations show how to recover from small errors.
 """
 
 import math
@@ -14,10 +14,9 @@ import torch
 
 from rlvla_core.data.episode import Episode
 from rlvla_core.errors import RlvlaError
-from rlvla_core.geometry.rotations import euler_xyz_of_matrix, matrix_of_rotation_vector
-from rlvla_core.geometry.transforms import rotation_about_z
+from rlvla_core.geometry.rotations import euler_xyz_of_matrix, matrix_of_rotation_vector, rotation_about_z
+from rlvla_core.geometry.transforms import pose_error
 from rlvla_sim.grasp import Grasp, interior_points, plan_grasp
-from rlvla_sim.kinematics import pose_error
 from rlvla_sim.physics import TABLE_HEIGHT
 from rlvla_sim.vec_env import CpuVecEnv
 from rlvla_sim.world import World
@@ -29,22 +28,22 @@ MOVED = 0.05
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ExpertConfig:
-    """How the expert moves."""
+    """How the scripted expert moves, and how much noise is added to what it executes."""
 
     speed: float = 0.04
     """Longest translation of one action, metres."""
     turn: float = 0.3
     """Largest rotation of one action, radians."""
     gain: float = 0.8
-    """Share of the way to the waypoint that one action goes, within the two limits."""
+    """Fraction of the way to the waypoint that one action covers, within the limits `speed` and `turn`."""
     hover: float = 0.05
-    """Height above the object at which the hand arrives, and of the object above the receptacle, metres."""
+    """Height of the hand above the object on arrival, and of a carried object above the receptacle, metres."""
     noise_position: float = 0.003
     """Standard deviation of the executed translation's error per axis, metres."""
     noise_rotation: float = 0.02
     """Standard deviation of the executed rotation's error per axis, radians."""
     retreat_steps: int = 3
-    """Steps upwards after the release."""
+    """Number of upward steps after the release."""
 
     def __post_init__(self) -> None:
         if (
@@ -57,7 +56,7 @@ class ExpertConfig:
 
 
 class Phase(Enum):
-    """What the expert is doing."""
+    """What the expert is doing, in the order of a successful episode."""
 
     REACH = auto()
     DESCEND = auto()
@@ -70,8 +69,8 @@ class Phase(Enum):
     DONE = auto()
 
 
-NOISE_SHARE = {Phase.REACH: 1.0, Phase.DESCEND: 0.3, Phase.LIFT: 0.5, Phase.CARRY: 1.0, Phase.LOWER: 0.3}
-"""Part of the configured noise in each phase; none in the others."""
+NOISE_FRACTION = {Phase.REACH: 1.0, Phase.DESCEND: 0.3, Phase.LIFT: 0.5, Phase.CARRY: 1.0, Phase.LOWER: 0.3}
+"""Fraction of the configured noise that each phase has; the other phases have none."""
 
 
 class Expert:
@@ -129,7 +128,7 @@ class Expert:
         return float((self.points @ thing[2, :3]).min() + thing[2, 3])
 
     def _travel_height(self, thing: np.ndarray, plate: np.ndarray) -> float:
-        """Metres by which the object's lowest point has to rise for this phase."""
+        """Metres by which the object's lowest point has to rise to the height of this phase."""
         top = plate[2] + 2 * self.world.receptacle_half[2]
         height = top - 0.004 if self.phase is Phase.LOWER else top + self.config.hover
         return height - self._lowest(thing)
@@ -140,7 +139,7 @@ class Expert:
         match self.phase:
             case Phase.REACH if self.grasp is not None:
                 error = tool[:3, 3] - self.grasp.position - [0.0, 0.0, self.config.hover]
-                turn = pose_error(tool[None], self._pose(self.grasp.position)[None])[0, 3:]
+                turn = pose_error(tool, self._pose(self.grasp.position))[3:]
                 if math.hypot(error[0], error[1]) < 0.010 and abs(error[2]) < 0.025 and np.linalg.norm(turn) < 0.12:
                     self._enter(Phase.DESCEND)
             case Phase.DESCEND if self.grasp is not None:
@@ -187,16 +186,16 @@ class Expert:
     def _towards(self, commanded: np.ndarray, position: np.ndarray, gripper: float) -> np.ndarray:
         """One action from the commanded pose towards a downward pose at `position`."""
         config = self.config
-        error = pose_error(commanded[None], self._pose(position)[None])[0] * config.gain
+        error = pose_error(commanded, self._pose(position)) * config.gain
         move = error[:3] * min(1.0, config.speed / max(float(np.linalg.norm(error[:3])), 1e-9))
         turn = error[3:] * min(1.0, config.turn / max(float(np.linalg.norm(error[3:])), 1e-9))
         return np.concatenate([move, euler_xyz_of_matrix(matrix_of_rotation_vector(turn)), [gripper]])
 
     def noise(self, rng: np.random.Generator) -> np.ndarray:
-        """What is added to the action that is executed, float64 [7]."""
-        share = NOISE_SHARE.get(self.phase, 0.0)
+        """Random error to add to the action that is executed, float64 [7]."""
+        fraction = NOISE_FRACTION.get(self.phase, 0.0)
         sigma = [self.config.noise_position] * 3 + [self.config.noise_rotation] * 3 + [0.0]
-        return rng.normal(size=7) * np.array(sigma) * share
+        return rng.normal(size=7) * np.array(sigma) * fraction
 
 
 def closing_yaw(tool: np.ndarray, closing_axis: tuple[float, float, float]) -> float:
@@ -213,10 +212,10 @@ def downward(approach: tuple[float, float, float], closing: tuple[float, float, 
 
 
 def collect_episodes(env: CpuVecEnv, episode_ids: torch.Tensor, config: ExpertConfig, *, seed: int) -> list[Episode]:
-    """Play the episodes (int64 [N], one an environment of `env`): what was seen and what the expert answered.
+    """Demonstrations of these episodes (int64 [N], one for each environment of `env`), played by the expert.
 
     An episode ends when the expert is done or at the time limit; `success` is the task's own test after its last step.
-    The noise of an episode depends on (seed, id) alone. Raises RlvlaError for ids outside the grid.
+    The noise of an episode depends on (seed, id) alone. Raises RlvlaError for ids outside the episode set.
     """
     observation = env.reset(episode_ids)
     experts = [Expert(world, config) for world in env.worlds]

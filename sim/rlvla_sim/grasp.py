@@ -6,26 +6,28 @@ from functools import cache
 import numpy as np
 from scipy.spatial import ConvexHull
 
+from rlvla_core.geometry.transforms import transformed
 from rlvla_sim.assets.asset import ObjectAsset
 from rlvla_sim.robots import RobotSpec
 
 PITCH = 0.0045
 """Metres between the sample points of an object."""
 ANGLES = np.radians(np.arange(-45, 135, 7.5))
-"""Directions of closing that are tried, from the one at the start: each direction once. A half circle must be cut
-somewhere; here the cut is far from where training's things lie (0, 45, 90, -45), so that two things that look alike are
-never grasped with opposite turns."""
+"""Closing directions that are tried, relative to the one at the start, radians: half a circle, each direction once.
+
+A parallel gripper closes alike after half a turn, so the circle must be cut somewhere. The cut is far from the yaws of
+the training objects (0, 45, 90, -45 degrees), so that objects that look alike are never grasped with opposite turns."""
 OFFSETS = np.array([0.0, -0.01, 0.01, -0.02, 0.02, -0.03, 0.03])
 """Metres along the object from its centre of mass at which a grasp is tried."""
 FEWEST = 4
-"""Sample points that have to lie between the fingers."""
+"""Smallest number of sample points between the fingers that counts as a grasp."""
 TABLE_CLEARANCE = 0.004
 """Metres between finger tips and table."""
 
 
 @dataclass(frozen=True, slots=True)
 class Grasp:
-    """A grasp from straight above, base frame."""
+    """A grasp from straight above, in the base frame."""
 
     position: np.ndarray
     """Tool point [3], metres."""
@@ -51,9 +53,9 @@ def plan_grasp(
     asset: ObjectAsset, pose: np.ndarray, spec: RobotSpec, table_height: float, *, start_yaw: float, yaw: float
 ) -> Grasp:
     """The grasp of an asset at `pose` [4, 4] that closes along its shorter side, near its centre of mass, with little
-    turning from the current closing direction `yaw`; the turn from `start_yaw` is one of ANGLES, however the hand got
-    where it is. All in the base frame; `table_height` is its z there."""
-    points = interior_points(asset) @ pose[:3, :3].T + pose[:3, 3]
+    turning from the current closing direction `yaw`. Its turn from `start_yaw` is one of ANGLES, wherever the hand is
+    now. Poses and yaws are in the base frame; `table_height` is the z of the table there, metres."""
+    points = transformed(pose, interior_points(asset))
     centre, top = points.mean(axis=0), points[:, 2].max()
     height = max(centre[2], table_height + spec.finger_reach + TABLE_CLEARANCE, top - spec.palm_clearance)
     points = points[np.abs(points[:, 2] - height) <= max(spec.finger_reach, spec.palm_clearance)]

@@ -1,34 +1,34 @@
 """Forward and inverse kinematics of a serial arm, and the delta-pose controller that rides on them.
 
-The chain is read from a URDF, so simulator and controller share one file. Every function takes a leading batch
-dimension N: one call serves all worlds of a process. On numpy, row i of a result depends on row i of the arguments
-alone, bit for bit, whatever N is (products and solves are done per row, rows that have converged are frozen). The same
-code runs on torch tensors for batched GPU worlds: a chain made by `to_torch` takes and gives tensors.
+The chain is read from a URDF, so simulator and controller share one file. Arrays are float64. Every function takes a
+leading batch dimension N: one call serves all environments of a process. On numpy, row i of a result depends on row i
+of the arguments alone, bit for bit, whatever N is (products and solves are done per row, rows that have converged stay
+as they are). The same code runs on torch tensors for batched GPU simulation: a chain made by `to_torch` takes and gives
+tensors.
 """
 
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
 import torch
 
 from rlvla_core.errors import RlvlaError
-from rlvla_core.geometry.transforms import array_module, matrix_of_euler_xyz, rigid, rotation_about_z
+from rlvla_core.geometry.backend import Array, array_module
+from rlvla_core.geometry.rotations import matrix_of_euler_xyz, rotation_about_z
+from rlvla_core.geometry.transforms import pose_error, rigid
 
 POSITION_TOLERANCE = 1e-4
 """Metres: inverse kinematics has converged below this and ROTATION_TOLERANCE."""
 ROTATION_TOLERANCE = 1e-3
 """Radians."""
 MAX_ITERATIONS = 24
-
-Array = Any
-"""A float64 numpy array or torch tensor."""
+"""Inverse kinematics gives up after this many steps."""
 
 
 @dataclass(frozen=True, slots=True)
-class Chain:
+class KinematicChain:
     """A serial chain of d revolute joints from a base link to a tool link.
 
     Joint i contributes F_i (1 + sin(q_i) K_i + (1 - cos(q_i)) K_i^2), Rodrigues' formula after a fixed transform F_i.
@@ -50,7 +50,7 @@ class Chain:
     """Upper joint limits, radians, [d]."""
 
     @classmethod
-    def from_urdf(cls, path: Path, tool_link: str, joint_names: tuple[str, ...]) -> "Chain":
+    def from_urdf(cls, path: Path, tool_link: str, joint_names: tuple[str, ...]) -> "KinematicChain":
         """The chain that ends in `tool_link`; raises RlvlaError where its moving joints are not `joint_names`."""
         parent_joint = {}
         for joint in ElementTree.parse(path).getroot().iter("joint"):
@@ -89,7 +89,7 @@ class Chain:
         return cls.build(np.array(fixed[::-1]), np.array(axes[::-1]), tool, np.array(limits[::-1]))
 
     @classmethod
-    def build(cls, fixed: np.ndarray, axes: np.ndarray, tool: np.ndarray, limits: np.ndarray) -> "Chain":
+    def build(cls, fixed: np.ndarray, axes: np.ndarray, tool: np.ndarray, limits: np.ndarray) -> "KinematicChain":
         """A chain from its fixed transforms [d, 4, 4], axes [d, 3], tool [4, 4] and limits [d, 2]."""
         cross = np.zeros_like(fixed)
         x, y, z = axes.T
@@ -97,9 +97,9 @@ class Chain:
         cross[:, 1, 0], cross[:, 2, 0], cross[:, 2, 1] = z, -y, x
         return cls(fixed, fixed @ cross, fixed @ cross @ cross, axes, tool, limits[:, 0], limits[:, 1])
 
-    def to_torch(self, device: torch.device | str) -> "Chain":
-        """The same chain for float64 tensors on a device."""
-        return Chain(*(torch.as_tensor(getattr(self, f.name), device=device) for f in fields(self)))
+    def to_torch(self, device: torch.device | str) -> "KinematicChain":
+        """This chain with float64 tensors on `device` in place of numpy arrays."""
+        return KinematicChain(*(torch.as_tensor(getattr(self, f.name), device=device) for f in fields(self)))
 
     def joint_frames(self, q: Array) -> tuple[Array, Array]:
         """Joint frames [N, d, 4, 4] and tool poses [N, 4, 4] in the base frame at joint angles q [N, d]."""
@@ -161,19 +161,6 @@ class Chain:
         return xp.concatenate([linear, axes.swapaxes(-1, -2)], -2)
 
 
-def pose_error(pose: Array, target: Array) -> Array:
-    """Translation [m] and rotation vector [rad] [N, 6] that take `pose` to `target` (both [N, 4, 4]), base frame."""
-    xp = array_module(pose)
-    turn = target[:, :3, :3] @ pose[:, :3, :3].swapaxes(-1, -2)
-    vector = 0.5 * xp.stack(
-        [turn[:, 2, 1] - turn[:, 1, 2], turn[:, 0, 2] - turn[:, 2, 0], turn[:, 1, 0] - turn[:, 0, 1]], -1
-    )
-    sine = _norm(vector)
-    angle = xp.arctan2(sine, 0.5 * (turn[:, 0, 0] + turn[:, 1, 1] + turn[:, 2, 2] - 1))
-    scale = xp.where(sine > 1e-9, angle / xp.clip(sine, 1e-9, None), xp.ones_like(sine))
-    return xp.concatenate([target[:, :3, 3] - pose[:, :3, 3], scale[:, None] * vector], -1)
-
-
 class DeltaPoseController:
     """Turns deltas of N arms into joint targets: p <- p + dp, R <- R(dEuler XYZ) R, on the last *commanded* pose.
 
@@ -181,7 +168,7 @@ class DeltaPoseController:
     pose becomes theirs: the target never runs away from what the arm can do.
     """
 
-    def __init__(self, chain: Chain, joints: Array) -> None:
+    def __init__(self, chain: KinematicChain, joints: Array) -> None:
         self.chain = chain
         self.joints = joints + 0.0
         """Commanded joint angles, [N, d]."""
@@ -209,7 +196,7 @@ def _numbers(element: ElementTree.Element | None, key: str) -> np.ndarray:
 
 
 def _origin(element: ElementTree.Element | None) -> np.ndarray:
-    """URDF origin: translation, and fixed-axis roll, pitch, yaw = Rz(y) Ry(p) Rx(r)."""
+    """Transform [4, 4] of a URDF origin: translation, and fixed-axis roll, pitch, yaw = Rz(y) Ry(p) Rx(r)."""
     roll, pitch, yaw = _numbers(element, "rpy")
     tilt = matrix_of_euler_xyz(np.array([0.0, pitch, 0.0])) @ matrix_of_euler_xyz(np.array([roll, 0.0, 0.0]))
     return rigid(rotation_about_z(yaw) @ tilt, _numbers(element, "xyz"))

@@ -1,9 +1,9 @@
-"""The episodes that every method and every machine runs for a test: drawn once, kept as data.
+"""The episodes of the out-of-distribution tests, the same for every method and machine: drawn once, kept as data.
 
     python -m rlvla_sim.ood_episodes
 
-adds lists for the tests that have none yet (a new shift). A list that is there is never drawn again: where a grid has
-changed, its ids mean other worlds, and results of before and after must not meet under one name.
+adds lists for the tests that have none yet (a new shift). An existing list is never drawn again: where an episode set
+has changed, its ids mean other starts, and results from before and after must not share one name.
 """
 
 import hashlib
@@ -21,47 +21,50 @@ from rlvla_sim.episodes import EpisodeSet
 from rlvla_sim.shifts import shifts
 
 VERSION = 1
-FROZEN = 256
-"""Episodes kept of each test."""
+KEPT = 256
+"""Number of episodes in the list of each test."""
 DATA = Path(__file__).parent / "data" / f"tests_v{VERSION}.json"
-"""Grid name -> `size` and `digest` of the grid, and `ids`."""
+"""Name of an episode set -> its `size` and `digest`, and the `ids` of its list."""
 
 
-def frozen_episodes(test: str, n: int = 128, *, as_released: bool = False) -> EpisodeList:
-    """The first n episodes of a test; a shorter list is the start of a longer one.
+def ood_episodes(test: str, n: int = 128, *, as_released: bool = False) -> EpisodeList:
+    """The first n episodes of a test's fixed list; a shorter list is the start of a longer one.
 
-    `as_released`: of the grid with the mistakes of the paper's released code (`WorldConfig.as_released`).
-    Raises RlvlaError for a test without a list, for n outside 1 .. 256, and where the grid is not the one that the
-    list was drawn from.
+    `as_released`: of the episode set with the mistakes of the paper's released code (`WorldConfig.as_released`).
+    Raises RlvlaError for a test without a list, for n outside 1 .. 256, and where the episode set has changed since the
+    list was drawn.
     """
-    grid = episode_set(test, as_released)
+    episodes = episode_set(test, as_released)
     lists = json.loads(DATA.read_text())
-    if grid.name not in lists:
+    if episodes.name not in lists:
         raise RlvlaError(
-            f"no frozen episodes of `{grid.name}`: use one of {', '.join(lists)}, "
+            f"no list of episodes of `{episodes.name}`: use one of {', '.join(lists)}, "
             "or add a new test's with `python -m rlvla_sim.ood_episodes`"
         )
-    if not 1 <= n <= FROZEN:
-        raise RlvlaError(f"{n} frozen episodes of `{grid.name}`: use 1 .. {FROZEN}")
-    kept = lists[grid.name]
-    check_unchanged(grid, kept)
-    return EpisodeList(episode_set=grid.name, num_episodes=len(grid), ids=tuple(kept["ids"][:n]))
+    if not 1 <= n <= KEPT:
+        raise RlvlaError(f"{n} episodes of the list of `{episodes.name}`: use 1 .. {KEPT}")
+    kept = lists[episodes.name]
+    check_unchanged(episodes, kept)
+    return EpisodeList(episode_set=episodes.name, num_episodes=len(episodes), ids=tuple(kept["ids"][:n]))
 
 
-def check_unchanged(grid: EpisodeSet, kept: dict[str, Any]) -> None:
-    """Raise RlvlaError unless the grid has the size and content that a list was drawn from."""
-    if (len(grid), digest(grid)) != (kept["size"], kept["digest"]):
+def check_unchanged(episodes: EpisodeSet, kept: dict[str, Any]) -> None:
+    """Raise RlvlaError unless the episode set has the size and content that the list `kept` was drawn from."""
+    if (len(episodes), digest(episodes)) != (kept["size"], kept["digest"]):
         raise RlvlaError(
-            f"the grid `{grid.name}` has changed since its episodes were frozen (from {kept['size']} to {len(grid)}, "
-            f"digest from {kept['digest'][:8]} to {digest(grid)[:8]}): undo that, or give the new grid a new name"
+            f"the episode set `{episodes.name}` has changed since its list was drawn (from {kept['size']} to "
+            f"{len(episodes)} episodes, digest from {kept['digest'][:8]} to {digest(episodes)[:8]}): undo that, or "
+            "give the new set a new name"
         )
 
 
-def digest(grid: EpisodeSet) -> str:
-    """SHA-256 of what ids mean: every field that is not at its default, but not the name. Numbers count to a nanometre,
-    so that no rounding of a machine's arithmetic matters."""
-    default = {field.name: field.default for field in fields(grid)}
-    content = {name: value for name, value in asdict(grid).items() if name != "name" and value != default[name]}
+def digest(episodes: EpisodeSet) -> str:
+    """SHA-256 of what the ids of an episode set mean: every field that is not at its default, except the name.
+
+    Numbers are rounded to 1e-9 (a nanometre), so that a machine's rounding does not matter.
+    """
+    default = {field.name: field.default for field in fields(episodes)}
+    content = {name: value for name, value in asdict(episodes).items() if name != "name" and value != default[name]}
     return hashlib.sha256(json.dumps(_rounded(content), sort_keys=True).encode()).hexdigest()
 
 
@@ -73,10 +76,10 @@ def _rounded(value: Any) -> Any:
     return round(value, 9) + 0.0 if isinstance(value, float) else value
 
 
-def freeze(path: Path) -> list[str]:
-    """Draw the lists that a file lacks and write it; returns the names of the new ones.
+def add_missing_lists(path: Path) -> list[str]:
+    """Draw the lists that the file at `path` lacks and write it; returns the names of the new ones.
 
-    Raises RlvlaError where the grid of a list that is there has changed.
+    Raises RlvlaError where the episode set of an existing list has changed.
     """
     from rlvla_sim.vec_env import env_spec
 
@@ -84,22 +87,22 @@ def freeze(path: Path) -> list[str]:
     added = []
     for as_released in (False, True):
         for shift in shifts():
-            grid = episode_set(shift.name, as_released)
-            if grid.name in lists:
-                check_unchanged(grid, lists[grid.name])
+            episodes = episode_set(shift.name, as_released)
+            if episodes.name in lists:
+                check_unchanged(episodes, lists[episodes.name])
                 continue
             spec = env_spec(WorldConfig(episode_set=shift.name, as_released=as_released))
-            drawn = EpisodeList.draw(spec, FROZEN)
-            lists[grid.name] = {"size": len(grid), "digest": digest(grid), "ids": drawn.ids}
-            added.append(grid.name)
+            drawn = EpisodeList.draw(spec, KEPT)
+            lists[episodes.name] = {"size": len(episodes), "digest": digest(episodes), "ids": drawn.ids}
+            added.append(episodes.name)
     lines = [f" {json.dumps(name)}: {json.dumps(kept)}" for name, kept in lists.items()]
     path.write_text("{\n" + ",\n".join(lines) + "\n}\n")
     return added
 
 
 def main() -> int:
-    """Add what is missing and say so."""
-    added = freeze(DATA)
+    """Add the missing lists and print their names."""
+    added = add_missing_lists(DATA)
     print(f"{DATA.name}: {', '.join(added) or 'nothing to add'}")
     return 0
 

@@ -10,7 +10,7 @@ import numpy as np
 import sapien
 from sapien import physx
 
-from rlvla_core.geometry.transforms import quaternion_about_z
+from rlvla_core.geometry.rotations import quaternion_about_z
 from rlvla_sim.assets.asset import ObjectAsset
 from rlvla_sim.robots import RobotSpec
 
@@ -19,19 +19,21 @@ TABLE_HEIGHT = 0.8695
 TABLE_HALF_SIZE = (0.6, 0.6, 0.05)
 TABLE_CENTRE_XY = (-0.1, 0.0)
 OBJECT_FRICTION = 1.0
-"""Static and dynamic; restitution is 0 (paper, section 1.1)."""
+"""Static and dynamic friction coefficient of objects and table; restitution is 0 (paper, section 1.1)."""
 DROP = 0.002
 """Metres of air below object and receptacle at the start."""
 SETTLE_SECONDS = 0.5
+"""Bodies settle at least this long before an episode starts."""
 MAX_SETTLE_SECONDS = 2.0
+"""... and at most this long, whether they rest or not."""
 REST_SPEED = 0.005
-"""Metres and radians per second below which the object rests."""
+"""A body whose speeds are below this many metres and radians per second is at rest."""
 MOVE_STEP = 5
 """Control step after which an object that is moved in the middle of the episode is taken away (paper, section 2)."""
 MOVE_HEIGHT = 1.0
-"""Metres, world frame: where its origin appears; 0.13 m above the table."""
+"""Metres, world frame: z of a moved object's origin when it appears, 0.13 m above the table."""
 MOVE_SECONDS = 0.1
-"""It falls for this long before anything is judged or seen; the arm holds its target meanwhile."""
+"""A moved object falls for this long before anything is judged or rendered; the arm holds its target meanwhile."""
 ROBOT_GROUPS = [1, 1, 1, 0]
 """Collision groups: links of the robot share an ignore bit, so they meet everything but one another."""
 
@@ -59,18 +61,18 @@ def rigid_body(asset: ObjectAsset) -> physx.PhysxRigidDynamicComponent:
 
 
 def drop_pose(asset: ObjectAsset, xy: tuple[float, float], yaw: float) -> sapien.Pose:
-    """Start pose of an asset: its lowest point just above the table."""
+    """World pose at which an asset starts: its lowest point just above the table."""
     bottom = min(float(part[:, 2].min()) for part in asset.collision)
-    return sapien.Pose([*xy, TABLE_HEIGHT + DROP - bottom], list(quaternion_about_z(yaw)))
+    return sapien.Pose([*xy, TABLE_HEIGHT + DROP - bottom], quaternion_about_z(yaw))
 
 
 def move_pose(xy: tuple[float, float], yaw: float) -> sapien.Pose:
-    """Pose at which an object appears that is moved in the middle of the episode."""
-    return sapien.Pose([*xy, MOVE_HEIGHT], list(quaternion_about_z(yaw)))
+    """World pose at which an object appears that is moved in the middle of the episode."""
+    return sapien.Pose([*xy, MOVE_HEIGHT], quaternion_about_z(yaw))
 
 
 class Physics:
-    """One episode's bodies. Positions are metres in the world frame, quaternions wxyz."""
+    """The bodies of one episode: robot, table and assets. Positions are metres in the world frame, quaternions wxyz."""
 
     def __init__(self, spec: RobotSpec, timestep: float) -> None:
         self.spec = spec
@@ -131,7 +133,7 @@ class Physics:
         self.command(arm, self.spec.finger_start)
 
     def add_body(self, asset: ObjectAsset, xy: tuple[float, float], yaw: float) -> physx.PhysxRigidDynamicComponent:
-        """Add an asset at its drop pose."""
+        """Add a body of this asset at its drop pose, and return it."""
         body = rigid_body(asset)
         entity = sapien.Entity()
         entity.add_component(body)

@@ -1,4 +1,4 @@
-"""The world as a sim_robot: a camera, and an arm that follows joint targets at any rate, as a driver's arm does."""
+"""The simulated world as a robot: a camera, and an arm that follows joint targets at any rate, as a real arm does."""
 
 import numpy as np
 
@@ -9,23 +9,25 @@ from rlvla_sim.world import World
 
 
 class SimRobot:
-    """One episode at a time. Physics advances in steps of 1 / physics_hz seconds; every 0.2 s of them end a control
-    step, which is counted and judged exactly as in training. After `max_steps` of those the verdict stands still."""
+    """A simulated arm and camera in one episode at a time.
+
+    Physics advances in steps of 1 / physics_hz seconds. Every 0.2 s end a control step, which is counted and judged
+    exactly as in training. After `max_steps` control steps the task flags no longer change.
+    """
 
     def __init__(self, config: WorldConfig) -> None:
         self.config = config
-        self.episodes = config.grid
+        self.episodes = config.episodes
         self.world = World(config, catalogue(config.assets))
         self.robot = self.world.spec
         self.camera = self.world.renderer.camera
         self.reset(0)
 
     def reset(self, episode_id: int) -> None:
-        """Start an episode. Raises RlvlaError for an id outside the grid."""
+        """Start the episode with this id. Raises RlvlaError for an id outside the episode set."""
         if not 0 <= episode_id < len(self.episodes):
-            raise RlvlaError(
-                f"episode id {episode_id} is outside the grid `{self.episodes.name}`: use 0 .. {len(self.episodes) - 1}"
-            )
+            name, last = self.episodes.name, len(self.episodes) - 1
+            raise RlvlaError(f"episode id {episode_id} is outside the episode set `{name}`: use 0 .. {last}")
         self.world.start(self.episodes.decode(episode_id))
         self.episode_id = episode_id
         self.success_once = False
@@ -34,7 +36,7 @@ class SimRobot:
 
     @property
     def over(self) -> bool:
-        """The time limit is reached: nothing is judged any more."""
+        """Whether the time limit is reached; then nothing is judged any more."""
         return self.world.steps >= self.config.max_steps
 
     @property
@@ -58,7 +60,7 @@ class SimRobot:
         self._joints, self._opening = joints, float(opening)
 
     def advance(self, substeps: int) -> None:
-        """Let the physics run towards the targets."""
+        """Run this many physics steps towards the targets."""
         for _ in range(substeps):
             self.world.advance(self._joints, self._opening, 1)
             self._substep += 1
@@ -66,7 +68,8 @@ class SimRobot:
                 self.success_once |= self.world.conclude().success
 
     def play(self, joints: np.ndarray, openings: np.ndarray, tick_s: float) -> None:
-        """One control step through targets [n, d] and openings [n] that are `tick_s` seconds apart; the last stays."""
+        """Run one control step through joint targets [n, d] and finger openings [n] that are `tick_s` seconds apart;
+        the last of them stays the target."""
         for substep in range(self.config.substeps):
             # The small term keeps a substep that starts exactly with a point from falling to the one before it.
             point = min(int(substep / self.config.physics_hz / tick_s + 1e-6), len(openings) - 1)

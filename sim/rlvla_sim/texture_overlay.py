@@ -9,22 +9,23 @@ from typing import Any, Literal
 
 import numpy as np
 
-from rlvla_core.geometry.transforms import array_module
+from rlvla_core.geometry.backend import array_module
 from rlvla_sim.assets.asset import IMAGE_SIZE, TextureAsset
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TextureOverlay:
-    """How an episode's texture gets into its images."""
+    """How the texture of an episode is blended into its images."""
 
     over: Literal["foreground", "image"]
-    """`foreground`: robot and props, the texture stretched over the box around them, frame by frame. `image`: all of
-    it, by a window of the texture at twice the image's size that moves with that box."""
+    """`foreground`: the texture is resized to the bounding box of robot and objects in every frame, and blended over
+    these. `image`: the texture is enlarged to twice the image size, and a window of image size, which follows that box,
+    is blended over the whole image."""
     opacity: float
     """Weight of the texture, 0 .. 1."""
     coupled: bool = False
-    """As released: the texture is stretched to the largest box of the worlds that are drawn together and cut off at
-    each world's own box, so that a world's images depend on its neighbours."""
+    """Whether to repeat a mistake of the released code: the texture is stretched to the largest box of all worlds drawn
+    together and cut off at each world's own box, so that a world's images depend on its neighbours."""
 
     def texture(self, asset: TextureAsset, width: int, height: int) -> np.ndarray:
         """The texture as `with_texture` needs it for images of this size, float32 [h, w, 3] in 0..255."""
@@ -53,7 +54,7 @@ def foreground_box(alpha: Any) -> tuple[Any, Any, Any, Any]:
 def stretched(texture: Any, top: Any, left: Any, height: Any, width: Any) -> Any:
     """Textures [N, H, W, 3], resized bilinearly to `height` x `width` with their corner at (top, left): [N, H, W, 3].
 
-    The four are int [N], pixels. Outside of that box the texture's edge is repeated; nothing is to be shown there.
+    The four are int [N], pixels. Outside of that box the texture's edge is repeated; nothing is shown there.
     """
     number, tall, wide, _ = texture.shape
     world = _arange(texture, number)[:, None]

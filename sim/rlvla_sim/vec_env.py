@@ -1,4 +1,4 @@
-"""N worlds of one process behind the VecEnv contract: stepped one after another, controlled as one batch."""
+"""VecEnv of N CPU worlds in one process: stepped one after another, their arms controlled as one batch."""
 
 import numpy as np
 import torch
@@ -7,22 +7,24 @@ from rlvla_core.environment import ACTION_DIM, EnvSpec, Observation, StepResult,
 from rlvla_core.errors import RlvlaError
 from rlvla_sim.assets import catalogue
 from rlvla_sim.config import CONTROL_HZ, WorldConfig
-from rlvla_sim.kinematics import Chain, DeltaPoseController
+from rlvla_sim.kinematics import DeltaPoseController, KinematicChain
 from rlvla_sim.robots import RobotSpec, robot
 from rlvla_sim.world import STATE_DIM, STATE_SLICES, World
 
 STATE_POINTS = ("tcp_position", "object_position", "receptacle_position")
+"""Fields of the privileged state that are points, see `EnvSpec.state_points`."""
 
 
 def env_spec(config: WorldConfig) -> EnvSpec:
-    """What a policy must know about this world; raises RlvlaError for an unknown robot or episode set."""
+    """The environment specification of this world, as bundles record it; raises RlvlaError for an unknown robot or
+    episode set."""
     return EnvSpec(
         robot=config.robot,
         camera=robot(config.robot).seen(config.view, config.image_width, config.image_height),
         control_hz=CONTROL_HZ,
         max_steps=config.max_steps,
-        episode_set=config.grid.name,
-        num_episodes=len(config.grid),
+        episode_set=config.episodes.name,
+        num_episodes=len(config.episodes),
         state_dim=STATE_DIM,
         state_points=tuple((name.removesuffix("_position"), STATE_SLICES[name].start) for name in STATE_POINTS),
     )
@@ -40,8 +42,8 @@ def check_actions(actions: torch.Tensor, num_envs: int) -> None:
 
 def finger_targets(spec: RobotSpec, gripper: np.ndarray) -> np.ndarray:
     """Finger joint targets [m] of gripper actions in [-1 closed, +1 open] (clipped)."""
-    share = 0.5 * (np.clip(gripper, -1.0, 1.0) + 1.0)
-    return spec.finger_closed + share * (spec.finger_open - spec.finger_closed)
+    fraction = 0.5 * (np.clip(gripper, -1.0, 1.0) + 1.0)
+    return spec.finger_closed + fraction * (spec.finger_open - spec.finger_closed)
 
 
 class CpuVecEnv:
@@ -53,11 +55,11 @@ class CpuVecEnv:
         self.config = config
         self.num_envs = num_envs
         self.spec = env_spec(config)
-        self.episodes = config.grid
+        self.episodes = config.episodes
         self.robot = robot(config.robot, config.assets)
         assets = catalogue(config.assets)
         self.worlds = [World(config, assets) for _ in range(num_envs)]
-        self.chain = Chain.from_urdf(self.robot.urdf(), self.robot.tcp_link, self.robot.arm_joints)
+        self.chain = KinematicChain.from_urdf(self.robot.urdf(), self.robot.tcp_link, self.robot.arm_joints)
         size = (num_envs, config.image_height, config.image_width, 3)
         self._images = torch.zeros(size, dtype=torch.uint8)
         self._state = torch.zeros((num_envs, STATE_DIM), dtype=torch.float32)

@@ -7,25 +7,26 @@ import numpy as np
 import sapien
 from sapien import physx
 
-from rlvla_core.geometry.transforms import matrix_of_quaternion, rigid, rigid_inverse
+from rlvla_core.geometry.rotations import matrix_of_quaternion
+from rlvla_core.geometry.transforms import rigid, rigid_inverse
 from rlvla_sim import reward
 from rlvla_sim.assets.asset import Catalogue, Mesh, ObjectAsset
 from rlvla_sim.camera_renderer import CameraRenderer
 from rlvla_sim.config import WorldConfig
-from rlvla_sim.episodes import Distractor, Episode, Position
+from rlvla_sim.episodes import Distractor, EpisodeStart, Position
 from rlvla_sim.physics import MOVE_SECONDS, MOVE_STEP, Physics, move_pose
 from rlvla_sim.robots import RobotSpec, robot
 
 GRASP_FORCE = 0.5
 """Newtons: each finger presses at least this hard (paper, section 1.6)."""
 GRASP_COSINE = math.cos(math.radians(85.0))
-"""... at no more than 85 degrees from its opening direction."""
+"""Cosine of the largest angle between that force and the finger's opening direction (85 degrees)."""
 RECEPTACLE_FORCE = 0.03
-"""Newtons between object and receptacle."""
+"""Newtons: the object presses at least this hard on the receptacle that it lies on."""
 MARGIN_XY = 0.01
-"""Metres around the receptacle's largest half extent."""
+"""Metres that the object's centre may be beyond the receptacle's largest half extent, horizontally."""
 MARGIN_Z = 0.05
-"""Metres of air between the boxes of object and receptacle."""
+"""Metres of air that may be between the bounding boxes of object and receptacle."""
 
 STATE_FIELDS = (
     ("tcp_position", 3),
@@ -52,7 +53,7 @@ STATE_SLICES = {
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What one control step did."""
+    """Result of one control step of one world."""
 
     reward: float
     success: bool
@@ -60,7 +61,7 @@ class Outcome:
 
 
 class World:
-    """One episode at a time; joint targets in, images and task state out."""
+    """The world of one episode at a time: takes joint targets, gives images and task state."""
 
     def __init__(self, config: WorldConfig, assets: Catalogue) -> None:
         self.config = config
@@ -68,9 +69,9 @@ class World:
         self.spec: RobotSpec = robot(config.robot, config.assets)
         camera = self.spec.seen(config.view, config.image_width, config.image_height)
         self.renderer = CameraRenderer(self.spec, camera, config.supersampling)
-        self.base_from_world = rigid_inverse(self.spec.world_from_base)
+        self.base_T_world = rigid_inverse(self.spec.world_T_base)
 
-    def start(self, episode: Episode) -> None:
+    def start(self, episode: EpisodeStart) -> None:
         """Build the episode's world and let the bodies settle."""
         self.episode = episode
         self.object: ObjectAsset = self.assets.objects[episode.object]
@@ -97,7 +98,7 @@ class World:
         self.score = 0.0
         self.grasped = self.grasped_firmly = self.grasped_now = self.success = False
 
-    def _dress(self, episode: Episode, meshes: list[Mesh]) -> None:
+    def _dress(self, episode: EpisodeStart, meshes: list[Mesh]) -> None:
         size = (self.renderer.camera.width, self.renderer.camera.height)
         texture = None
         if episode.texture_overlay is not None and episode.texture is not None:
@@ -118,12 +119,12 @@ class World:
         return self.conclude()
 
     def advance(self, arm_target: np.ndarray, finger_target: float, substeps: int) -> None:
-        """Physics alone: this many steps of it towards joint angles [d] and a finger opening [m]."""
+        """Run this many physics steps towards joint angles [d] and a finger opening [m]."""
         self.physics.command(arm_target, finger_target)
         self.physics.step(substeps)
 
     def conclude(self) -> Outcome:
-        """End a control step: count it, judge it, score it."""
+        """End a control step: count it, update the task flags, and return its reward."""
         self.steps += 1
         if self.steps == MOVE_STEP and self.episode.move_to is not None:
             self._move_object(self.episode.move_to)
@@ -133,7 +134,7 @@ class World:
         return Outcome(gain, self.success, self.grasped_now)
 
     def _move_object(self, xy: Position) -> None:
-        """Drop the object somewhere else, upright and as fast as it was; the drives keep their targets meanwhile."""
+        """Drop the object at `xy`, upright and with the velocity it had; the drives keep their targets meanwhile."""
         self.object_body.entity.set_pose(move_pose(xy, self.episode.object_yaw))
         self.physics.step(round(MOVE_SECONDS * self.config.physics_hz))
 
@@ -167,13 +168,13 @@ class World:
         return bool(total @ total > RECEPTACLE_FORCE**2)
 
     def render(self) -> np.ndarray:
-        """Robot and bodies alone, as they stand now; see `CameraRenderer.render`."""
+        """Rendered robot and bodies without background, at their present poses; see `CameraRenderer.render`."""
         links = [(link.name, link.entity.pose) for link in self.shown_links]
         self.renderer.pose(links, [body.entity.pose for body in self.bodies])
         return self.renderer.render()
 
     def image(self) -> np.ndarray:
-        """What the camera sees now, uint8 [H, W, 3]."""
+        """The camera image of the present state, uint8 [H, W, 3]."""
         return self.renderer.compose(self.render())
 
     def state(self) -> np.ndarray:
@@ -188,12 +189,12 @@ class World:
         return np.concatenate(parts).astype(np.float32)
 
     def in_base(self, pose: sapien.Pose) -> np.ndarray:
-        """A world pose as a transform [4, 4] in the base frame."""
-        return self.base_from_world @ rigid(matrix_of_quaternion(pose.q.astype(np.float64)), pose.p)
+        """A pose in the world frame as a transform [4, 4] in the robot base frame."""
+        return self.base_T_world @ rigid(matrix_of_quaternion(pose.q.astype(np.float64)), pose.p)
 
 
 def distractor_asset(assets: Catalogue, distractor: Distractor) -> ObjectAsset:
-    """The asset of a second body."""
+    """The asset of an episode's distractor."""
     return (assets.objects if distractor.kind == "object" else assets.receptacles)[distractor.index]
 
 

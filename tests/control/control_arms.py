@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from rlvla_core.control import ArmConfig, ArmModel, Command, SafetyFilter
-from rlvla_sim.kinematics import Chain
+from rlvla_sim.kinematics import KinematicChain
 from rlvla_sim.robots import robot
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -21,10 +21,10 @@ def arm_of(name: str) -> ArmModel:
 
 
 @cache
-def chain_of(name: str) -> Chain:
+def chain_of(name: str) -> KinematicChain:
     """The simulator's kinematics: another implementation, from the same description."""
     spec = robot(name)
-    return Chain.from_urdf(spec.urdf(), spec.tcp_link, spec.arm_joints)
+    return KinematicChain.from_urdf(spec.urdf(), spec.tcp_link, spec.arm_joints)
 
 
 def start_of(name: str) -> np.ndarray:

@@ -8,15 +8,7 @@ import pytest
 from control_arms import NAMES, arm_of, chain_of, start_of
 
 from rlvla_core.control import ArmModel
-from rlvla_core.geometry import transforms
-from rlvla_core.geometry.rotations import (
-    euler_xyz_of_matrix,
-    matrix_of_euler_xyz,
-    matrix_of_rotation_vector,
-    pose_error,
-    rotation_vector,
-)
-from rlvla_sim import kinematics
+from rlvla_core.geometry.transforms import pose_error
 from rlvla_sim.robots import robot
 
 
@@ -138,15 +130,3 @@ def test_hand_points_ride_on_the_tool(name):
         assert points[0] == pytest.approx(pose[:3, 3])
         for tip, point in zip(arm.config.hand.fingertips, points[arm.tips][1:], strict=True):
             assert point == pytest.approx((pose @ [*tip, 1.0])[:3])
-
-
-def test_rotations_agree_with_the_simulators_and_invert():
-    rng = np.random.default_rng(5)
-    for angles in rng.uniform(-1.5, 1.5, size=(50, 3)):
-        matrix = matrix_of_euler_xyz(angles)
-        assert matrix == pytest.approx(transforms.matrix_of_euler_xyz(angles), abs=1e-15)
-        assert euler_xyz_of_matrix(matrix) == pytest.approx(angles)
-        assert matrix_of_rotation_vector(rotation_vector(matrix)) == pytest.approx(matrix, abs=1e-12)
-        a, b = transforms.rigid(matrix, angles), np.eye(4)
-        assert pose_error(a, b) == pytest.approx(kinematics.pose_error(a[None], b[None])[0], abs=1e-12)
-    assert np.array_equal(matrix_of_rotation_vector(np.zeros(3)), np.eye(3))

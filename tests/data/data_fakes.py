@@ -7,7 +7,8 @@ import time
 import numpy as np
 
 from rlvla_core.data.episode import Episode
-from rlvla_core.environment import CameraSpec, EnvSpec
+from rlvla_core.environment import EnvSpec
+from rlvla_core.geometry.camera import CameraSpec
 
 SPEC = EnvSpec(
     robot="widowx250s",

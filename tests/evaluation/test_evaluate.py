@@ -10,10 +10,11 @@ import pytest
 import torch
 from rich.console import Console
 
-from rlvla_core.environment import CameraSpec, EnvSpec, Observation, StepResult, check_episode_ids
+from rlvla_core.environment import EnvSpec, Observation, StepResult, check_episode_ids
 from rlvla_core.errors import RlvlaError
 from rlvla_core.evaluation import EpisodeList, EvaluationResult, evaluate, merge
 from rlvla_core.evaluation.report import compare, format_p, format_rate, summary_markdown, summary_table
+from rlvla_core.geometry.camera import CameraSpec
 
 MAX_STEPS = 6
 CAMERA = CameraSpec(

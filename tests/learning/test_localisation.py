@@ -5,8 +5,7 @@ import math
 import torch
 
 from rlvla_core.data.dataset import FrameBatch
-from rlvla_core.environment import CameraSpec
-from rlvla_core.geometry.projection import project
+from rlvla_core.geometry.camera import CameraSpec, project
 from rlvla_core.learning.algorithms.localisation import LocalisationHead, patch_targets
 
 CAMERA = CameraSpec(

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from rlvla_core.errors import RlvlaError
-from rlvla_core.geometry.projection import project
+from rlvla_core.geometry.camera import project
 from rlvla_core.toy import ToyConfig, make_toy_env
 from rlvla_core.toy.expert import ToyExpertConfig, demonstrate, expert_actions
 from rlvla_core.toy.world import MAX_STEP
@@ -99,7 +99,7 @@ def test_a_world_that_is_not_active_stands_still():
 
 def test_refuses_ids_outside_the_grid_and_actions_of_another_width():
     env = make_toy_env(ToyConfig(), 2)
-    with pytest.raises(RlvlaError, match="outside the grid"):
+    with pytest.raises(RlvlaError, match="outside the episode set"):
         env.reset(torch.tensor([0, env.spec.num_episodes]))
     env.reset(torch.tensor([0, 1]))
     with pytest.raises(RlvlaError, match=r"actions must be \[2, 7\]"):

@@ -10,7 +10,7 @@ from small_bundle import ROBOT, SIDE
 
 from rlvla_core.environment import ACTION_SPACE
 from rlvla_core.errors import RlvlaError
-from rlvla_core.geometry.projection import project
+from rlvla_core.geometry.camera import project
 from rlvla_core.policy.deploy import DeploySpec
 from rlvla_nodes.camera_check import check_image, expected_by, training_view
 from rlvla_sim.robots import robot

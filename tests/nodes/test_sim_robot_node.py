@@ -148,7 +148,7 @@ def test_a_reset_is_told_to_everybody_and_a_bad_one_changes_nothing(graph):
     count, stamp = len(driver.images), driver.images[-1].header.stamp
     for bad in (len(sim_robot.episodes), 2**63):
         answer = driver.reset(bad)
-        assert not answer.success and f"episode id {bad} is outside the grid `train`" in answer.message
+        assert not answer.success and f"episode id {bad} is outside the episode set `train`" in answer.message
     assert driver.result().episode_id == 1234
     assert len(driver.images) == count and driver.images[-1].header.stamp == stamp
 

@@ -123,7 +123,7 @@ def test_a_trial_is_driven_to_a_success_and_bad_goals_are_refused(robot_graph: G
 
     bad = send(robot_graph, client, episode_id=2**40, max_steps=1, timeout=5.0).get_result_async()
     assert robot_graph.until(bad.done, 20)
-    assert "is outside the grid `train`" in bad.result().result.ended_by
+    assert "is outside the episode set `train`" in bad.result().result.ended_by
 
 
 @pytest.mark.timeout(120, method="thread")

@@ -6,8 +6,9 @@ import pytest
 import torch
 from small_models import write_checkpoint
 
-from rlvla_core.environment import CameraSpec, EnvSpec
+from rlvla_core.environment import EnvSpec
 from rlvla_core.errors import RlvlaError
+from rlvla_core.geometry.camera import CameraSpec
 from rlvla_core.policy.bundle import load_bundle, load_deploy, save_bundle
 from rlvla_core.policy.deploy import DeploySpec, check_fits
 from rlvla_core.policy.lora import LoraConfig, apply_lora

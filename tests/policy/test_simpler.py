@@ -7,8 +7,9 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
-from rlvla_core.environment import ACTION_SPACE, CameraSpec
+from rlvla_core.environment import ACTION_SPACE
 from rlvla_core.errors import RlvlaError
+from rlvla_core.geometry.camera import CameraSpec
 from rlvla_core.policy.bundle import save_bundle
 from rlvla_core.policy.deploy import DeploySpec
 from rlvla_core.policy.policy import VLAPolicy

@@ -31,9 +31,9 @@ def assets() -> Catalogue:
 
 
 def test_counts_are_those_of_the_paper(assets: Catalogue) -> None:
-    assert (assets.num_train_objects, assets.num_test_objects) == (16, 9)
-    assert (assets.num_train_receptacles, assets.num_test_receptacles) == (1, 16)
-    assert (assets.num_train_tables, assets.num_test_tables) == (16, 5)
+    assert (assets.num_train_objects, len(assets.objects)) == (16, 16 + 9)
+    assert (assets.num_train_receptacles, len(assets.receptacles)) == (1, 1 + 16)
+    assert (assets.num_train_tables, len(assets.tables)) == (16, 16 + 5)
     assert len(assets.textures) == 16
 
 

@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from rlvla_core.errors import RlvlaError
-from rlvla_core.geometry.projection import project
+from rlvla_core.geometry.camera import project
 from rlvla_sim.assets import catalogue
 from rlvla_sim.config import WorldConfig
-from rlvla_sim.ood_episodes import frozen_episodes
+from rlvla_sim.ood_episodes import ood_episodes
 from rlvla_sim.physics import TABLE_HEIGHT
 from rlvla_sim.pretraining.scenes import Scenes
 from rlvla_sim.robots import robot
@@ -23,7 +23,7 @@ WORKSPACE = replace(WorldConfig(), view="workspace")
 def image(config: WorldConfig, episode_set: str = "train", number: int = 3) -> np.ndarray:
     config = replace(config, supersampling=1, episode_set=episode_set)
     world = World(config, catalogue("procedural"))
-    world.start(config.grid.decode(frozen_episodes(episode_set, number + 1).ids[number]))
+    world.start(config.episodes.decode(ood_episodes(episode_set, number + 1).ids[number]))
     return world.image().astype(int)
 
 
@@ -42,13 +42,13 @@ def test_every_thing_of_every_test_is_in_it(name):
     camera = arm.seen("workspace", 64, 64)
     config = replace(WORKSPACE, episode_set=name)
     places = set()
-    for episode_id in frozen_episodes(name, 256).ids:
-        episode = config.grid.decode(episode_id)
+    for episode_id in ood_episodes(name, 256).ids:
+        episode = config.episodes.decode(episode_id)
         places |= {episode.object_xy, episode.receptacle_xy}
         places |= {episode.distractor.xy} if episode.distractor is not None else set()
         places |= {tuple(episode.move_to[:2])} if episode.move_to is not None else set()
     world = np.array([[*xy, TABLE_HEIGHT + 0.015, 1.0] for xy in places])
-    base = world @ np.linalg.inv(arm.world_from_base).T
+    base = world @ np.linalg.inv(arm.world_T_base).T
     pixels = project(torch.from_numpy(base[:, :3]), camera).numpy()
     assert pixels.min() > 3
     assert pixels.max() < 61

@@ -1,4 +1,4 @@
-"""The episode grid: the paper's counts, and ids that decode and encode."""
+"""Episode sets: the paper's counts, and ids that decode and encode."""
 
 import itertools
 import math

@@ -1,4 +1,4 @@
-"""The scripted expert: success on a sample of the grid, short episodes, answers that stay small."""
+"""The scripted expert: success on a sample of the episodes, short episodes, answers that stay small."""
 
 import numpy as np
 import pytest

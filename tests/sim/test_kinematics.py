@@ -7,19 +7,24 @@ import pytest
 import torch
 
 from rlvla_core.errors import RlvlaError
-from rlvla_core.geometry.rotations import euler_xyz_of_matrix
-from rlvla_core.geometry.transforms import matrix_of_euler_xyz, matrix_of_quaternion, rotation_about_z
-from rlvla_sim.kinematics import Chain, DeltaPoseController, pose_error
+from rlvla_core.geometry.rotations import (
+    euler_xyz_of_matrix,
+    matrix_of_euler_xyz,
+    matrix_of_quaternion,
+    rotation_about_z,
+)
+from rlvla_core.geometry.transforms import pose_error
+from rlvla_sim.kinematics import DeltaPoseController, KinematicChain
 from rlvla_sim.robots import ROBOTS, robot
 
 
-def chain_of(name: str) -> Chain:
+def chain_of(name: str) -> KinematicChain:
     spec = robot(name)
-    return Chain.from_urdf(spec.urdf(), spec.tcp_link, spec.arm_joints)
+    return KinematicChain.from_urdf(spec.urdf(), spec.tcp_link, spec.arm_joints)
 
 
 @pytest.fixture(params=sorted(ROBOTS))
-def arm(request: pytest.FixtureRequest) -> tuple[Chain, np.ndarray]:
+def arm(request: pytest.FixtureRequest) -> tuple[KinematicChain, np.ndarray]:
     """A chain and its start angles."""
     return chain_of(request.param), np.array(robot(request.param).arm_start)
 
@@ -48,7 +53,7 @@ def test_widowx_pose_is_the_product_of_its_data_sheet() -> None:
         assert chain_of("widowx250s").forward(q[None])[0] == pytest.approx(expected, abs=1e-12)
 
 
-def test_jacobian_is_the_derivative_of_the_pose(arm: tuple[Chain, np.ndarray]) -> None:
+def test_jacobian_is_the_derivative_of_the_pose(arm: tuple[KinematicChain, np.ndarray]) -> None:
     chain, start = arm
     frames, tool = chain.joint_frames(start[None])
     jacobian, h = chain.jacobian(frames, tool)[0], 1e-6
@@ -58,7 +63,7 @@ def test_jacobian_is_the_derivative_of_the_pose(arm: tuple[Chain, np.ndarray]) -
         assert pose_error(tool, chain.forward(moved[None]))[0] / h == pytest.approx(jacobian[:, i], abs=1e-5)
 
 
-def test_solve_inverts_forward(arm: tuple[Chain, np.ndarray]) -> None:
+def test_solve_inverts_forward(arm: tuple[KinematicChain, np.ndarray]) -> None:
     chain, start = arm
     rng = np.random.default_rng(1)
     wanted = start + rng.uniform(-0.15, 0.15, size=(20, len(start)))
@@ -71,7 +76,7 @@ def test_solve_inverts_forward(arm: tuple[Chain, np.ndarray]) -> None:
     assert (found >= chain.lower).all() and (found <= chain.upper).all()
 
 
-def test_rows_do_not_depend_on_their_neighbours(arm: tuple[Chain, np.ndarray]) -> None:
+def test_rows_do_not_depend_on_their_neighbours(arm: tuple[KinematicChain, np.ndarray]) -> None:
     chain, start = arm
     rng = np.random.default_rng(2)
     seed = np.repeat(start[None], 9, axis=0)
@@ -81,7 +86,7 @@ def test_rows_do_not_depend_on_their_neighbours(arm: tuple[Chain, np.ndarray]) -
     assert np.array_equal(together, alone)
 
 
-def test_deltas_add_up_in_the_base_frame(arm: tuple[Chain, np.ndarray]) -> None:
+def test_deltas_add_up_in_the_base_frame(arm: tuple[KinematicChain, np.ndarray]) -> None:
     chain, start = arm
     controller = DeltaPoseController(chain, start[None])
     before = controller.targets[0].copy()
@@ -91,7 +96,7 @@ def test_deltas_add_up_in_the_base_frame(arm: tuple[Chain, np.ndarray]) -> None:
     assert pose_error(chain.forward(controller.joints), controller.targets)[0] == pytest.approx(np.zeros(6), abs=1e-3)
 
 
-def test_the_commanded_pose_never_leaves_the_arms_reach(arm: tuple[Chain, np.ndarray]) -> None:
+def test_the_commanded_pose_never_leaves_the_arms_reach(arm: tuple[KinematicChain, np.ndarray]) -> None:
     chain, start = arm
     controller = DeltaPoseController(chain, start[None])
     for _ in range(60):
@@ -100,7 +105,7 @@ def test_the_commanded_pose_never_leaves_the_arms_reach(arm: tuple[Chain, np.nda
     assert pose_error(chain.forward(controller.joints), controller.targets)[0] == pytest.approx(np.zeros(6), abs=1e-3)
 
 
-def test_torch_gives_what_numpy_gives(arm: tuple[Chain, np.ndarray]) -> None:
+def test_torch_gives_what_numpy_gives(arm: tuple[KinematicChain, np.ndarray]) -> None:
     chain, start = arm
     joints = np.repeat(start[None], 3, axis=0)
     ours, theirs = (
@@ -126,6 +131,6 @@ def test_euler_angles_are_rx_ry_rz_and_invert() -> None:
 def test_wrong_joint_names_are_refused() -> None:
     spec = robot("widowx250s")
     with pytest.raises(RlvlaError, match="waist"):
-        Chain.from_urdf(spec.urdf(), spec.tcp_link, ("joint1",))
+        KinematicChain.from_urdf(spec.urdf(), spec.tcp_link, ("joint1",))
     with pytest.raises(RlvlaError, match="fetch"):
         robot("fetch")

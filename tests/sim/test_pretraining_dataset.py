@@ -1,32 +1,22 @@
 """Scenes on disk: complete after an interruption, never mixed, read as frames."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import pytest
 import torch
 
 from rlvla_core.errors import RlvlaError
 from rlvla_sim.pretraining import dataset
-from rlvla_sim.pretraining.dataset import SceneDataset, ScenePlan, collect_scenes, shard_path
-
-
-@dataclass
-class FakeScene:
-    image: np.ndarray
-    instruction: str
-    answer: np.ndarray
-    pixels: np.ndarray
+from rlvla_sim.pretraining.dataset import LabelledImage, SceneDataset, ScenePlan, collect_scenes, shard_path
 
 
 class FakeSource:
     point_names = ("hand", "cube")
 
     def draw(self, seed, number):
-        return FakeScene(
+        return LabelledImage(
             image=np.full((4, 4, 3), number % 256, dtype=np.uint8),
             instruction=f"point at {number}",
-            answer=np.full(7, seed + number, dtype=np.float32),
+            target=np.full(7, seed + number, dtype=np.float32),
             pixels=np.array([[number, 1.0], [np.nan, np.nan]], dtype=np.float32),
         )
 

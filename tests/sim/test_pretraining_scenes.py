@@ -8,7 +8,7 @@ from rlvla_sim.config import WorldConfig
 from rlvla_sim.episode_sets import episode_set
 from rlvla_sim.episodes import YAWS
 from rlvla_sim.grasp import plan_grasp
-from rlvla_sim.pretraining.questions import ANSWER, QUESTIONS, squeezed, stretched
+from rlvla_sim.pretraining.questions import ANSWER, QUESTIONS, squeezed, unsqueezed
 from rlvla_sim.pretraining.scenes import YAW_SPREAD, Scenes
 from rlvla_sim.shifts.unseen_instructions import TEMPLATES
 from rlvla_sim.shifts.unseen_positions import UNSEEN_YAWS
@@ -29,7 +29,7 @@ def test_a_scene_depends_on_its_number_alone(scenes, some):
     for number in (37, 4):
         scene = again.draw(0, number)
         assert np.array_equal(scene.image, some[number].image)
-        assert np.array_equal(scene.answer, some[number].answer)
+        assert np.array_equal(scene.target, some[number].answer)
         assert np.array_equal(scene.pixels, some[number].pixels, equal_nan=True)
         assert scene.instruction == some[number].instruction
     assert not np.array_equal(again.draw(1, 4).image, some[4].image)
@@ -68,19 +68,19 @@ def test_no_unseen_yaw_is_shown():
 
 def test_answers_are_precise_where_the_hand_is_near():
     metres = np.linspace(-0.28, 0.28, 57)
-    assert stretched(squeezed(metres)) == pytest.approx(metres)
+    assert unsqueezed(squeezed(metres)) == pytest.approx(metres)
     assert np.abs(squeezed(metres)).max() < ANSWER.q99[0]
     bin_width = (ANSWER.q99[0] - ANSWER.q01[0]) / 256
-    assert stretched(np.array(bin_width)) < 0.0004
+    assert unsqueezed(np.array(bin_width)) < 0.0004
 
 
 def test_the_answer_fits_its_scale_and_says_who_holds_what(some):
     for scene in some:
-        assert (scene.answer[:6] >= ANSWER.q01[:6]).all()
-        assert (scene.answer[:6] <= ANSWER.q99[:6]).all()
-        if scene.answer[6] < 0:  # held: the object is in the hand
-            assert np.linalg.norm(stretched(scene.answer[:3])) < 0.04
-    held = np.mean([scene.answer[6] < 0 for scene in some])
+        assert (scene.target[:6] >= ANSWER.q01[:6]).all()
+        assert (scene.target[:6] <= ANSWER.q99[:6]).all()
+        if scene.target[6] < 0:  # held: the object is in the hand
+            assert np.linalg.norm(unsqueezed(scene.target[:3])) < 0.04
+    held = np.mean([scene.target[6] < 0 for scene in some])
     assert 0.15 < held < 0.6
 
 

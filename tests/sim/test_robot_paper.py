@@ -12,10 +12,11 @@ import torch
 from sapien import physx
 
 from rlvla_core.errors import RlvlaError
+from rlvla_core.geometry.transforms import pose_error
 from rlvla_sim import WorldConfig, make_env
 from rlvla_sim.camera_renderer import CameraRenderer
 from rlvla_sim.expert import ExpertConfig, collect_episodes
-from rlvla_sim.kinematics import Chain, pose_error
+from rlvla_sim.kinematics import KinematicChain
 from rlvla_sim.maniskill.vec_env import ManiSkillVecEnv
 from rlvla_sim.physics import Physics
 from rlvla_sim.robots import RobotSpec, robot
@@ -38,8 +39,8 @@ def assets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RLVLA_ASSETS", str(REAL))
 
 
-def chain_of(spec: RobotSpec) -> Chain:
-    return Chain.from_urdf(spec.urdf(), spec.tcp_link, spec.arm_joints)
+def chain_of(spec: RobotSpec) -> KinematicChain:
+    return KinematicChain.from_urdf(spec.urdf(), spec.tcp_link, spec.arm_joints)
 
 
 def joints_of(spec: RobotSpec) -> dict[str, tuple]:

@@ -10,7 +10,7 @@ import pytest
 from rlvla_core.data.episode import Episode
 from rlvla_sim import WorldConfig, make_env
 from rlvla_sim.expert import ExpertConfig, collect_episodes
-from rlvla_sim.ood_episodes import frozen_episodes
+from rlvla_sim.ood_episodes import ood_episodes
 from rlvla_sim.shifts import shifts
 from rlvla_sim.vec_env import CpuVecEnv
 from rlvla_sim.world import STATE_SLICES
@@ -21,10 +21,10 @@ SMALL = {"image_width": 16, "image_height": 16, "supersampling": 1}
 
 
 def play(config: WorldConfig, n: int) -> list[Episode]:
-    """The first n frozen episodes of the configuration's test."""
+    """The first n episodes of the configuration's test."""
     env = make_env(config, n)
     assert isinstance(env, CpuVecEnv)
-    episodes = frozen_episodes(config.episode_set, n, as_released=config.as_released)
+    episodes = ood_episodes(config.episode_set, n, as_released=config.as_released)
     return collect_episodes(env, episodes.tensor(), ExpertConfig(), seed=0)
 
 

@@ -9,7 +9,7 @@ import torch
 from rlvla_sim import WorldConfig, make_env
 from rlvla_sim.camera_renderer import shrunk
 from rlvla_sim.episode_sets import episode_set
-from rlvla_sim.ood_episodes import frozen_episodes
+from rlvla_sim.ood_episodes import ood_episodes
 from rlvla_sim.physics import TABLE_HEIGHT
 from rlvla_sim.shifts import shifts
 from rlvla_sim.vec_env import CpuVecEnv
@@ -47,7 +47,7 @@ def swept(config: WorldConfig, ids: Sequence[int], speeds: Sequence[float]) -> t
 @pytest.mark.parametrize("name", NAMES)
 def test_an_id_is_one_world_whatever_stands_beside_it(name: str) -> None:
     config = WorldConfig(episode_set=name, **SMALL)
-    a, b, c = frozen_episodes(name, 3).ids
+    a, b, c = ood_episodes(name, 3).ids
     first = play(config, [a, b], 7)
     again = play(config, [c, a], 7)
     for one, other in zip(first, again, strict=True):
@@ -65,7 +65,7 @@ def clean_twin(name: str, episode_id: int) -> int:
 def test_a_texture_covers_robot_and_objects_and_nothing_else(name: str, width: int, height: int, scale: int) -> None:
     size = {"image_width": width, "image_height": height, "supersampling": scale}
     opacity = 0.3 if name.endswith("weak") else 0.5
-    (episode_id,) = frozen_episodes(name, 1).ids
+    (episode_id,) = ood_episodes(name, 1).ids
     _, (clean,) = worlds(WorldConfig(**size), [clean_twin(name, episode_id)])
     env, (image,) = worlds(WorldConfig(episode_set=name, **size), [episode_id])
     world = env.worlds[0]
@@ -85,7 +85,7 @@ def test_a_texture_covers_robot_and_objects_and_nothing_else(name: str, width: i
 @pytest.mark.parametrize(("width", "height"), [(64, 64), (640, 480)])
 def test_strong_noise_is_the_mean_of_the_clean_image_and_a_window(width: int, height: int) -> None:
     size = {"image_width": width, "image_height": height}
-    (episode_id,) = frozen_episodes("dynamic-noise-strong", 1).ids
+    (episode_id,) = ood_episodes("dynamic-noise-strong", 1).ids
     _, (clean,) = worlds(WorldConfig(**size), [clean_twin("dynamic-noise-strong", episode_id)])
     env, (strong,) = worlds(WorldConfig(episode_set="dynamic-noise-strong", **size), [episode_id])
     _, (weak,) = worlds(WorldConfig(episode_set="dynamic-noise-weak", **size), [episode_id])
@@ -101,7 +101,7 @@ def test_strong_noise_is_the_mean_of_the_clean_image_and_a_window(width: int, he
 
 def test_the_noise_moves_with_the_arm() -> None:
     """In a corner far from the arm the clean image stands still; with noise it does not."""
-    (episode_id,) = frozen_episodes("dynamic-noise-strong", 1).ids
+    (episode_id,) = ood_episodes("dynamic-noise-strong", 1).ids
     corner = np.s_[:, 0, 56:, 40:]
     still = swept(WorldConfig(), [clean_twin("dynamic-noise-strong", episode_id)], [0.04])[corner]
     noisy = swept(WorldConfig(episode_set="dynamic-noise-strong"), [episode_id], [0.04])[corner]
@@ -112,14 +112,14 @@ def test_the_noise_moves_with_the_arm() -> None:
 def test_a_texture_depends_on_the_neighbours_arm_only_as_released(as_released: bool) -> None:
     name = "dynamic-texture-strong"
     config = WorldConfig(episode_set=name, as_released=as_released)
-    ids = frozen_episodes(name, 2).ids
+    ids = ood_episodes(name, 2).ids
     left, right = (swept(config, ids, [0.0, speed])[:, 0] for speed in (-0.04, 0.04))
     assert torch.equal(left[0], right[0])
     assert torch.equal(left[-1], right[-1]) is not as_released
 
 
 def test_as_released_a_world_alone_is_coupled_to_itself() -> None:
-    ids = frozen_episodes("dynamic-texture-strong", 1).ids
+    ids = ood_episodes("dynamic-texture-strong", 1).ids
     ours, theirs = (
         swept(WorldConfig(episode_set="dynamic-texture-strong", as_released=released), ids, [0.04])
         for released in (False, True)
@@ -132,7 +132,7 @@ def test_as_released_a_world_alone_is_coupled_to_itself() -> None:
 )
 def test_the_second_body_is_seen_stands_at_its_place_and_is_not_in_the_state(name: str) -> None:
     config = WorldConfig(episode_set=name)
-    env, images = worlds(config, frozen_episodes(name, 4).ids)
+    env, images = worlds(config, ood_episodes(name, 4).ids)
     for world, image in zip(env.worlds, images, strict=True):
         distractor = world.episode.distractor
         assert distractor is not None and len(world.bodies) == 3
@@ -147,8 +147,8 @@ def test_the_second_body_is_seen_stands_at_its_place_and_is_not_in_the_state(nam
 
 def test_the_object_is_dropped_elsewhere_after_step_five() -> None:
     config = WorldConfig(episode_set="moved-object", **SMALL)
-    grid = config.grid
-    start = grid.decode(frozen_episodes("moved-object", 1).ids[0])
+    grid = config.episodes
+    start = grid.decode(ood_episodes("moved-object", 1).ids[0])
     assert start.move_to is not None
     env, _ = worlds(config, [start.episode_id])
     world, still = env.worlds[0], torch.tensor([[0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0]])
@@ -171,7 +171,7 @@ def test_the_object_is_dropped_elsewhere_after_step_five() -> None:
 
 def test_a_move_is_no_reason_to_forget_a_grasp() -> None:
     """Flags that were latched stay, what holds now is asked of the world after the move."""
-    env, _ = worlds(WorldConfig(episode_set="moved-object", **SMALL), frozen_episodes("moved-object", 1).ids)
+    env, _ = worlds(WorldConfig(episode_set="moved-object", **SMALL), ood_episodes("moved-object", 1).ids)
     for _ in range(4):
         env.step(DOWN[None])
     env.worlds[0].grasped = True

@@ -58,6 +58,6 @@ def test_bad_targets_move_nothing():
         sim_robot.aim(np.zeros(5), opening)
     with pytest.raises(RlvlaError, match="not finite"):
         sim_robot.aim(np.full(6, np.nan), opening)
-    with pytest.raises(RlvlaError, match="episode id -1 is outside the grid `train`"):
+    with pytest.raises(RlvlaError, match="episode id -1 is outside the episode set `train`"):
         sim_robot.reset(-1)
     assert np.array_equal(sim_robot.target[0], start)

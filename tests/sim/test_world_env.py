@@ -92,7 +92,7 @@ def test_state_points_say_where_things_were_put(pair: CpuVecEnv) -> None:
 
 def test_the_object_is_seen_where_the_camera_model_puts_it(pair: CpuVecEnv) -> None:
     """Project the object's position with the spec's pinhole camera: its pixel must differ from the empty table."""
-    from rlvla_core.geometry.transforms import matrix_of_quaternion
+    from rlvla_core.geometry.rotations import matrix_of_quaternion
 
     camera = pair.spec.camera
     ids = torch.tensor([5, 5 + 784 * 4 * 15])

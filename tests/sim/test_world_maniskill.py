@@ -8,7 +8,7 @@ from rlvla_core.errors import RlvlaError
 from rlvla_sim import WorldConfig, make_env
 from rlvla_sim.expert import ExpertConfig, collect_episodes
 from rlvla_sim.maniskill.vec_env import ManiSkillVecEnv
-from rlvla_sim.ood_episodes import frozen_episodes
+from rlvla_sim.ood_episodes import ood_episodes
 from rlvla_sim.robots import View
 from rlvla_sim.vec_env import CpuVecEnv
 
@@ -35,8 +35,8 @@ def test_a_demonstration_replays_alike() -> None:
         total += result.rewards.item()
     assert result.success.item() and result.info["grasped_firmly"].item()
     assert total == pytest.approx(1.2, abs=1e-5)
-    frozen = theirs.step(torch.zeros(1, 7), torch.tensor([False]))
-    assert torch.equal(frozen.observation.images, result.observation.images)
+    held = theirs.step(torch.zeros(1, 7), torch.tensor([False]))
+    assert torch.equal(held.observation.images, result.observation.images)
     theirs.close()
 
 
@@ -57,7 +57,7 @@ def test_the_tests_start_and_go_on_alike(name: str, view: View) -> None:
     """Past the fifth step, after which one of them moves the object."""
     config = WorldConfig(episode_set=name, image_width=32, image_height=24, view=view)
     ours, theirs = make_env(config, 1), ManiSkillVecEnv(config, 1, device="cpu")
-    ids = frozen_episodes(name, 1).tensor()
+    ids = ood_episodes(name, 1).tensor()
     one, other = ours.reset(ids), theirs.reset(ids)
     assert one.instructions == other.instructions
     action = torch.tensor([[0.01, 0.01, 0.01, 0.0, 0.0, 0.05, 1.0]])

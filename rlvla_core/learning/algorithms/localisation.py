@@ -15,7 +15,7 @@ from torch import nn
 from rlvla_core.data.dataset import FrameBatch
 from rlvla_core.environment import EnvSpec
 from rlvla_core.errors import RlvlaError
-from rlvla_core.geometry.projection import project
+from rlvla_core.geometry.camera import project
 
 
 class PixelLabels(Protocol):

@@ -11,7 +11,7 @@ from rlvla_core.errors import RlvlaError
 
 if TYPE_CHECKING:
     # It loads torch, which no node but the policy's needs: a second at every start.
-    from rlvla_core.environment import CameraSpec
+    from rlvla_core.geometry.camera import CameraSpec
 
 CHANNELS = {"rgb8": 3, "bgr8": 3, "rgba8": 4, "bgra8": 4, "mono8": 1}
 """Encodings that a camera may send, and their bytes a pixel."""

@@ -1,4 +1,4 @@
-"""What an asset is: a mesh with one texture, an object with its collision parts, an image.
+"""The kinds of assets: a mesh with one texture, an object with its collision parts, an image.
 
 Units are metres and kilograms; z points up. An object's frame is its resting pose on a table: origin at the centre
 of its bounding box. A receptacle's frame has its origin on the table under the centre of its bounding box (base at
@@ -40,10 +40,10 @@ class Mesh:
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
 class ObjectAsset:
-    """A rigid object: what is seen, what collides, how heavy it is."""
+    """A rigid object: its visual mesh, its collision parts and its density."""
 
     name: str
-    """As used in the instruction, e.g. `carrot`."""
+    """Name of the object in instructions, e.g. `carrot`."""
     density: float
     """Kilograms per cubic metre of the collision parts."""
     visual: Mesh
@@ -52,12 +52,12 @@ class ObjectAsset:
 
     @property
     def aabb_min(self) -> np.ndarray:
-        """Lower corner [3] of the box around what is seen, metres."""
+        """Lower corner [3] of the bounding box of the visual mesh, asset frame, metres."""
         return self.visual.vertices.min(axis=0)
 
     @property
     def aabb_max(self) -> np.ndarray:
-        """Upper corner [3] of the box around what is seen, metres."""
+        """Upper corner [3] of the bounding box of the visual mesh, asset frame, metres."""
         return self.visual.vertices.max(axis=0)
 
 
@@ -70,7 +70,7 @@ class ImageAsset:
     """Returns uint8 [480, 640, 3]."""
 
     def image(self, width: int, height: int, window: Window = WHOLE) -> np.ndarray:
-        """That part of the image at the asked size, uint8 [height, width, 3], read-only (copy it before writing).
+        """A window of the image, resized to `width` x `height`: uint8 [height, width, 3], read-only (copy it to write).
 
         The content is resized anisotropically, as a policy's own resize would do. Raises RlvlaError for a size
         below one pixel.
@@ -103,7 +103,7 @@ def _image(asset: ImageAsset, width: int, height: int, window: Window) -> np.nda
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
 class Catalogue:
-    """Everything that episodes can draw from; within each tuple the training assets come first."""
+    """All assets that episodes choose from; within each tuple the training assets come first."""
 
     name: str
     objects: tuple[ObjectAsset, ...]
@@ -114,18 +114,3 @@ class Catalogue:
     num_train_objects: int = 16
     num_train_receptacles: int = 1
     num_train_tables: int = 16
-
-    @property
-    def num_test_objects(self) -> int:
-        """Objects that training never shows."""
-        return len(self.objects) - self.num_train_objects
-
-    @property
-    def num_test_receptacles(self) -> int:
-        """Receptacles that training never shows."""
-        return len(self.receptacles) - self.num_train_receptacles
-
-    @property
-    def num_test_tables(self) -> int:
-        """Tables that training never shows."""
-        return len(self.tables) - self.num_train_tables

@@ -18,13 +18,14 @@ FACE_LIMIT = 1500
 TEXTURE_SIDE = 320
 """Texels along a side of a baked texture."""
 FINEST = 6000.0
-"""Texels per metre that are worth having: the camera sees about one pixel per millimetre."""
+"""Highest useful resolution, texels per metre: the camera sees about one pixel per millimetre."""
 TORN = 0.04
-"""Share of border edges above which a mesh counts as torn into patches."""
+"""Fraction of border edges above which a mesh counts as torn into patches."""
 SAMPLES = 120_000
 """Colour samples on the original's surface."""
 FACING = 0.004
-"""Metres that two opposite surfaces count as further apart: the two sides of a sheet keep their own colours."""
+"""Metres by which two surfaces that face opposite ways count as further apart: the two sides of a sheet keep their own
+colours."""
 
 
 def bake(patches: list[Coloured], *, seed: int = 0) -> Mesh:

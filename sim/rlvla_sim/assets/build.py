@@ -6,10 +6,10 @@ from scipy.spatial import ConvexHull
 
 from rlvla_sim.assets import paint
 from rlvla_sim.assets.asset import HULL_LIMIT, Mesh, ObjectAsset
-from rlvla_sim.assets.shapes import Part, stack
+from rlvla_sim.assets.shapes import MeshPart, stack
 
 CREASE = np.cos(np.radians(50.0))
-"""Faces that meet at less than this angle are shaded as one smooth surface."""
+"""Cosine of the crease angle: faces that meet at less than 50 degrees are shaded as one smooth surface."""
 
 
 FOOT = 2e-4
@@ -58,7 +58,7 @@ def corner_normals(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
     return np.where(length > 1e-18, total / np.maximum(length, 1e-18), unit[owner]).reshape(-1, 3, 3)
 
 
-def merge(parts: list[Part]) -> Mesh:
+def merge(parts: list[MeshPart]) -> Mesh:
     """One mesh with one texture from several parts, in the frame of the parts."""
     image, spans = stack([p.image for p in parts])
     width = image.shape[1]
@@ -85,7 +85,7 @@ def merge(parts: list[Part]) -> Mesh:
 
 
 def assemble(
-    name: str, density: float, parts: list[Part], *, hulls: list[Part] | None = None, base_at_zero: bool = False
+    name: str, density: float, parts: list[MeshPart], *, hulls: list[MeshPart] | None = None, base_at_zero: bool = False
 ) -> ObjectAsset:
     """An asset from its parts, moved so that the origin is the centre of the bounding box (and on its base where
     `base_at_zero`). Each of `hulls` (default: each solid part) collides as its convex hull."""

@@ -5,13 +5,13 @@ import numpy as np
 from rlvla_sim.assets import paint
 from rlvla_sim.assets.asset import ObjectAsset
 from rlvla_sim.assets.build import assemble
-from rlvla_sim.assets.shapes import Part, Skin, box, lathe, tube
+from rlvla_sim.assets.shapes import MeshPart, Skin, box, lathe, tube
 
 STEEL = (0.74, 0.76, 0.79)
 WHITE = (0.95, 0.95, 0.93)
 
 
-def _lying(part: Part, facet: float) -> Part:
+def _lying(part: MeshPart, facet: float) -> MeshPart:
     """A lathe laid along x with a flat facet at `facet` metres below its axis."""
     return part.turned("y", 90).flattened(-facet)
 

@@ -19,14 +19,14 @@ from rlvla_core.storage.atomic import replace_file
 MANIFEST = Path(__file__).parent.parent / "data" / "paper_assets.json"
 TIMEOUT_S = 60.0
 LARGEST = 64 << 20
-"""Bytes: more than any of the files has. A server that sends more is not the one that was meant."""
+"""Bytes: more than any of the files has. A server that sends more is not the intended one."""
 TERMS = """The assets of RL4VLA (Liu et al. 2025) are for research only. ManiSkill's own are CC BY-NC 4.0; the others
 come from Objaverse, Sketchfab and ambientCG, without a list of their licences. They are not part of rlvla."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Manifest:
-    """What to download, and from where."""
+    """The list of files to download, and their source."""
 
     source: str
     """URL that the paths are appended to."""
@@ -37,9 +37,11 @@ class Manifest:
 
     @classmethod
     def read(cls, path: Path = MANIFEST) -> "Manifest":
+        """The manifest in the JSON file at `path`."""
         return cls(**json.loads(path.read_text()))
 
     def url(self, name: str) -> str:
+        """URL of the file with this name in the manifest."""
         return f"{self.source}/{urllib.parse.quote(f'{self.folder}/{name}')}"
 
 
@@ -49,14 +51,14 @@ def blob_id(content: bytes) -> str:
 
 
 def missing_files(manifest: Manifest, folder: Path) -> list[str]:
-    """Names of the manifest that `folder` lacks or holds with another content."""
+    """Names of the manifest's files that `folder` lacks or holds with another content."""
     return [name for name, blob in manifest.files.items() if not _holds(folder / name, blob)]
 
 
 def fetch(manifest: Manifest, folder: Path, names: list[str]) -> Iterator[int]:
     """Download these files of the manifest into `folder`; yields how many are done after each.
 
-    Raises RlvlaError where the source cannot be reached or sends something else; what is there by then stays.
+    Raises RlvlaError where the source cannot be reached or sends something else; files that are complete by then stay.
     """
     for done, name in enumerate(names, start=1):
         content = _download(manifest.url(name))
@@ -82,5 +84,5 @@ def _download(url: str) -> bytes:
         reason = getattr(error, "reason", None) or error
         raise RlvlaError(f"cannot download {url} ({reason}): what is there stays; start again later") from error
     if len(content) > LARGEST:
-        raise RlvlaError(f"{url} sends more than {LARGEST >> 20} MiB: this is not the file that was meant")
+        raise RlvlaError(f"{url} sends more than {LARGEST >> 20} MiB: this is not the intended file")
     return content

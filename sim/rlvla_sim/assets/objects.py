@@ -38,5 +38,5 @@ TEST: tuple[Callable[[], ObjectAsset], ...] = (
 
 
 def objects() -> tuple[ObjectAsset, ...]:
-    """All 25, built anew."""
+    """All 25 procedural objects, built anew; the 16 training objects come first."""
     return tuple(make() for make in TRAIN + TEST)

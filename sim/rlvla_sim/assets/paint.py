@@ -48,12 +48,12 @@ def scaled(colour: Colour, factor: float) -> Colour:
 
 
 def plain(colour: Colour, height: int = 8, width: int = 8) -> np.ndarray:
-    """One colour."""
+    """An image of one colour, float32 [height, width, 3]."""
     return np.broadcast_to(np.asarray(colour, np.float32), (height, width, 3)).copy()
 
 
 def mix(below: np.ndarray | Colour, above: np.ndarray | Colour, mask: np.ndarray) -> np.ndarray:
-    """`above` over `below` where `mask` is 1."""
+    """The image `above` over `below` where `mask` [h, w] is 1, blended where it is between 0 and 1."""
     m = np.asarray(mask, np.float32)[..., None]
     return (np.asarray(below, np.float32) * (1 - m) + np.asarray(above, np.float32) * m).astype(np.float32)
 

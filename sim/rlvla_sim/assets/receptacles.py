@@ -12,7 +12,7 @@ from rlvla_sim.assets import paint
 from rlvla_sim.assets.asset import ObjectAsset
 from rlvla_sim.assets.build import assemble
 from rlvla_sim.assets.paint import Colour
-from rlvla_sim.assets.shapes import Part, Skin, box, disc, extrusion, lathe, tube
+from rlvla_sim.assets.shapes import MeshPart, Skin, box, disc, extrusion, lathe, tube
 
 SIZE = 96
 """Texels along the side of a top image."""
@@ -28,7 +28,7 @@ def _ring(radius: np.ndarray, at: float, width: float) -> np.ndarray:
     return 1 - paint.step(width / 2, abs(radius - at), 0.03)
 
 
-def _flat(name: str, density: float, *parts: Part, hull: Part | None = None) -> ObjectAsset:
+def _flat(name: str, density: float, *parts: MeshPart, hull: MeshPart | None = None) -> ObjectAsset:
     return assemble(name, density, list(parts), hulls=None if hull is None else [hull], base_at_zero=True)
 
 
@@ -282,5 +282,5 @@ TEST: tuple[Callable[[], ObjectAsset], ...] = (
 
 
 def receptacles() -> tuple[ObjectAsset, ...]:
-    """All 17, built anew."""
+    """All 17 procedural receptacles, built anew; the training plate comes first."""
     return tuple(make() for make in TRAIN + TEST)

@@ -12,12 +12,12 @@ import numpy as np
 from rlvla_sim.assets import paint
 
 Skin = np.ndarray | paint.Colour
-"""A part's look: a float image [h, w, 3] or one colour."""
+"""The look of a mesh part: a float image [h, w, 3] or one colour."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
-class Part:
-    """A closed surface with its own image."""
+class MeshPart:
+    """A closed textured surface: one building block of an asset's mesh."""
 
     vertices: np.ndarray
     """float64 [V, 3]."""
@@ -30,12 +30,12 @@ class Part:
     solid: bool = True
     """Whether the hull of this part collides; decoration does not."""
 
-    def moved(self, x: float = 0.0, y: float = 0.0, z: float = 0.0) -> "Part":
-        """Translated by metres."""
+    def moved(self, x: float = 0.0, y: float = 0.0, z: float = 0.0) -> "MeshPart":
+        """The part, translated by these metres."""
         return replace(self, vertices=self.vertices + np.array([x, y, z]))
 
-    def turned(self, axis: str, degrees: float) -> "Part":
-        """Rotated about the `x`, `y` or `z` axis through the origin."""
+    def turned(self, axis: str, degrees: float) -> "MeshPart":
+        """The part, rotated about the `x`, `y` or `z` axis through the origin."""
         a, b = {"x": (1, 2), "y": (2, 0), "z": (0, 1)}[axis]
         c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
         vertices = self.vertices.copy()
@@ -43,17 +43,18 @@ class Part:
         vertices[:, b] = s * self.vertices[:, a] + c * self.vertices[:, b]
         return replace(self, vertices=vertices)
 
-    def scaled(self, x: float = 1.0, y: float = 1.0, z: float = 1.0) -> "Part":
-        """Stretched along the axes by positive factors."""
+    def scaled(self, x: float = 1.0, y: float = 1.0, z: float = 1.0) -> "MeshPart":
+        """The part, scaled along the axes by positive factors."""
         return replace(self, vertices=self.vertices * np.array([x, y, z]))
 
-    def flattened(self, below: float) -> "Part":
-        """Everything under z = `below` is pressed up to it: a facet to rest on, so that round things do not roll."""
+    def flattened(self, below: float) -> "MeshPart":
+        """The part with everything under z = `below` metres raised to it: a facet to rest on keeps round objects from
+        rolling."""
         vertices = self.vertices.copy()
         vertices[:, 2] = np.maximum(vertices[:, 2], below)
         return replace(self, vertices=vertices)
 
-    def decoration(self) -> "Part":
+    def decoration(self) -> "MeshPart":
         """The same part without collision."""
         return replace(self, solid=False)
 
@@ -76,7 +77,7 @@ def stack(skins: list[Skin]) -> tuple[np.ndarray, list[tuple[float, float]]]:
     return np.concatenate(wide), spans
 
 
-def lathe(profile: list[tuple[float, float]], skins: Skin | list[Skin], segments: int = 16) -> Part:
+def lathe(profile: list[tuple[float, float]], skins: Skin | list[Skin], segments: int = 16) -> MeshPart:
     """A surface of revolution about z through the profile points (radius, z), listed from the bottom up.
 
     The first and last point lie on the axis (radius 0). A hollow cup's profile turns back down inside. With a list,
@@ -108,12 +109,12 @@ def lathe(profile: list[tuple[float, float]], skins: Skin | list[Skin], segments
     stacked = np.concatenate(vertices)
     # The seam is one place: sin(2 pi) is not exactly sin(0).
     stacked[segments :: segments + 1] = stacked[0 :: segments + 1]
-    return Part(
+    return MeshPart(
         vertices=stacked, triangles=np.concatenate(triangles).astype(np.int64), uvs=np.concatenate(uvs), image=image
     )
 
 
-def ellipsoid(x: float, y: float, z: float, skin: Skin, *, rings: int = 8, segments: int = 12) -> Part:
+def ellipsoid(x: float, y: float, z: float, skin: Skin, *, rings: int = 8, segments: int = 12) -> MeshPart:
     """An ellipsoid with the given half-axes."""
     t = np.linspace(-np.pi / 2, np.pi / 2, rings + 1)
     profile = [(float(np.cos(a)), float(np.sin(a))) for a in t]
@@ -123,7 +124,7 @@ def ellipsoid(x: float, y: float, z: float, skin: Skin, *, rings: int = 8, segme
 
 def tube(
     path: list[tuple[float, float, float]], radii: list[float], skin: Skin, *, segments: int = 10, squash: float = 1.0
-) -> Part:
+) -> MeshPart:
     """A round sweep along a path, closed at both ends; `v` runs along the path, `squash` scales the z thickness.
 
     The cross-sections keep their orientation from one point to the next (no twist): the path must not run parallel
@@ -157,7 +158,7 @@ def tube(
     end = (len(points) - 1) * count
     triangles.append(np.stack([np.full(segments, first), i + 1, i], axis=1))
     triangles.append(np.stack([np.full(segments, last), end + i, end + i + 1], axis=1))
-    return Part(
+    return MeshPart(
         vertices=vertices,
         triangles=np.concatenate(triangles),
         uvs=np.concatenate([*uvs, [[0.5, 0.0], [0.5, 1.0]]]),
@@ -167,7 +168,7 @@ def tube(
 
 def extrusion(
     outline: np.ndarray, height: float, *, top: Skin, side: Skin, bottom: Skin | None = None, bevel: float = 0.0
-) -> Part:
+) -> MeshPart:
     """A prism over a counter-clockwise outline [N, 2] that is star-shaped about its mean, from z = 0 to `height`.
 
     `top` covers the outline's bounding box as seen from above (+y is the image's upper edge); `bevel` draws the top
@@ -209,7 +210,7 @@ def extrusion(
     triangles.append(np.stack([start + i + 1, start + n + 2 + i, start + n + 1 + i], axis=1))
     start = planar(np.concatenate([outline, centre[None]]), 0.0, on_bottom)
     triangles.append(np.stack([start + j, start + i, np.full(n, start + n)], axis=1))
-    return Part(
+    return MeshPart(
         vertices=np.concatenate(vertices), triangles=np.concatenate(triangles), uvs=np.concatenate(uvs), image=image
     )
 
@@ -233,6 +234,6 @@ def rectangle(x: float, y: float, corner: float = 0.0, steps: int = 3) -> np.nda
     )
 
 
-def box(x: float, y: float, z: float, *, top: Skin, side: Skin, corner: float = 0.0, bevel: float = 0.0) -> Part:
+def box(x: float, y: float, z: float, *, top: Skin, side: Skin, corner: float = 0.0, bevel: float = 0.0) -> MeshPart:
     """A box with side lengths x, y, z, standing on z = 0, with rounded vertical edges and a bevelled top."""
     return extrusion(rectangle(x, y, corner), z, top=top, side=side, bevel=bevel)

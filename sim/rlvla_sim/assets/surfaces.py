@@ -5,21 +5,16 @@ that boards, tiles and checks follow the perspective of the objects that stand o
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
 
+from rlvla_core.geometry.camera import rays_in_base
 from rlvla_sim.assets import paint
 from rlvla_sim.assets.asset import IMAGE_SIZE
 from rlvla_sim.assets.paint import Colour
-
-CAMERA_POSITION = (0.0, -0.16, 0.36)
-"""Metres in the robot base frame; the table is the plane z = 0."""
-CAMERA_QUATERNION = (0.8992917, -0.09263245, 0.35892478, 0.23209205)
-"""wxyz; x forward, y left, z up."""
-FOCAL, CENTRE_X, CENTRE_Y = 623.588, 319.501, 239.545
-"""Pixels at 640 x 480."""
+from rlvla_sim.robots.widowx250s import CAMERA
 
 TABLE_NEAR, TABLE_FAR = (0.14, -0.70), (0.50, 0.315)
 """Corners (x, y) of the table top in the robot base frame, metres."""
@@ -29,7 +24,7 @@ TABLE_EDGE = 0.03
 
 @dataclass(frozen=True, eq=False, slots=True)
 class View:
-    """Where each pixel of a 640 x 480 image looks; all float32 [480, 640]."""
+    """The point of the table that each pixel of a 640 x 480 image looks at, and masks; all float32 [480, 640]."""
 
     x: np.ndarray
     """Forward from the robot base on the table's plane, metres."""
@@ -45,23 +40,17 @@ class View:
 
 @lru_cache(maxsize=1)
 def view() -> View:
-    """The camera's view, computed once."""
+    """What the pixels of the paper's camera look at, computed once a process."""
     width, height = IMAGE_SIZE
-    columns, rows = np.meshgrid(np.arange(width), np.arange(height))
-    ray = np.stack([np.ones(columns.shape), -(columns - CENTRE_X) / FOCAL, -(rows - CENTRE_Y) / FOCAL], axis=-1)
-    w, x, y, z = np.array(CAMERA_QUATERNION) / np.linalg.norm(CAMERA_QUATERNION)
-    rotation = np.array(
-        [
-            [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
-            [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
-            [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
-        ]
-    )
-    direction = ray @ rotation.T
+    columns, rows = np.meshgrid(np.arange(width, dtype=float), np.arange(height, dtype=float))
+    # The paper's quaternion is rounded (its norm is 1 + 2.5e-8); the table images are drawn with a unit one.
+    w, x, y, z = (np.array(CAMERA.quaternion_in_base) / np.linalg.norm(CAMERA.quaternion_in_base)).tolist()
+    rays = rays_in_base(np.stack([columns, rows], axis=-1), replace(CAMERA, quaternion_in_base=(w, x, y, z)))
+    eye = CAMERA.position_in_base
 
     def at_height(level: float) -> tuple[np.ndarray, np.ndarray]:
-        reach = (level - CAMERA_POSITION[2]) / np.minimum(direction[..., 2], -1e-3)
-        return CAMERA_POSITION[0] + reach * direction[..., 0], CAMERA_POSITION[1] + reach * direction[..., 1]
+        reach = (level - eye[2]) / np.minimum(rays[..., 2], -1e-3)
+        return eye[0] + reach * rays[..., 0], eye[1] + reach * rays[..., 1]
 
     def inside(px: np.ndarray, py: np.ndarray) -> np.ndarray:
         margin = np.minimum(

@@ -42,7 +42,7 @@ def _room(v: View, wall: Colour, floor: Colour, seed: int) -> np.ndarray:
 
 
 def draw(surface: Surface, edge: Colour, wall: Colour, floor: Colour, seed: int) -> np.ndarray:
-    """The whole image, uint8 [480, 640, 3]."""
+    """The image of one table, uint8 [480, 640, 3]."""
     v = view()
     image = paint.mix(_room(v, wall, floor, seed), edge, v.edge)
     image = paint.mix(image, surface(v, seed), v.top)
@@ -133,7 +133,7 @@ TEST: tuple[tuple[str, Surface, Colour, Colour, Colour], ...] = (
 
 
 def tables() -> tuple[TableAsset, ...]:
-    """All 21; an image is drawn when it is first asked for."""
+    """All 21 procedural tables, the 16 training tables first; an image is drawn when it is first asked for."""
     return tuple(
         TableAsset(name, partial(draw, surface, edge, wall, floor, paint.seed_of(name)))
         for name, surface, edge, wall, floor in TRAIN + TEST

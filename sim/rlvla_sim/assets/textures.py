@@ -30,7 +30,7 @@ RECIPES: tuple[tuple[str, Colour, Colour, str, float], ...] = (
 
 
 def mask(kind: str, scale: float, seed: int) -> np.ndarray:
-    """The pattern as float32 [480, 640] in 0..1."""
+    """The pattern of this kind as a mask, float32 [480, 640] in 0..1."""
     width, height = IMAGE_SIZE
     u, v = paint.grid(height, width)
     u = u * (width / height)
@@ -68,7 +68,7 @@ def draw(first: Colour, second: Colour, kind: str, scale: float, seed: int) -> n
 
 
 def textures() -> tuple[TextureAsset, ...]:
-    """All 16; an image is drawn when it is first asked for."""
+    """All 16 overlay textures; an image is drawn when it is first asked for."""
     return tuple(
         TextureAsset(name, partial(draw, first, second, kind, scale, paint.seed_of(name)))
         for name, first, second, kind, scale in RECIPES

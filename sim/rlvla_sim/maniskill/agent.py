@@ -11,14 +11,15 @@ from mani_skill.agents.controllers.base_controller import BaseController, Contro
 from mani_skill.agents.registration import register_agent
 
 from rlvla_core.environment import ACTION_DIM
-from rlvla_sim.kinematics import Chain, DeltaPoseController
+from rlvla_sim.kinematics import DeltaPoseController, KinematicChain
 from rlvla_sim.robots import ROBOTS, RobotSpec, robot
 
 CONTROL_MODE = "delta_target_pose"
 
 
 class DeltaTargetPoseController(BaseController):
-    """Seven numbers an arm: deltas on the commanded tool pose and the gripper."""
+    """ManiSkill controller of our actions: six deltas on the commanded tool pose and one gripper number for each
+    arm."""
 
     config: "DeltaTargetPoseConfig"
     sets_target_qpos = True
@@ -31,7 +32,7 @@ class DeltaTargetPoseController(BaseController):
         super()._initialize_joints()
         spec = self.config.spec
         self.num_arm = len(spec.arm_joints)
-        self.chain = Chain.from_urdf(spec.urdf(), spec.tcp_link, spec.arm_joints).to_torch(self.device)
+        self.chain = KinematicChain.from_urdf(spec.urdf(), spec.tcp_link, spec.arm_joints).to_torch(self.device)
 
     def set_drive_property(self) -> None:
         spec = self.config.spec
@@ -40,7 +41,7 @@ class DeltaTargetPoseController(BaseController):
             joint.set_friction(0.0)
 
     def reset(self) -> None:
-        """Make the pose the arms are in the commanded one."""
+        """Make the present pose of the arms the commanded one."""
         q = self.qpos
         self.arms = DeltaPoseController(self.chain, q[:, : self.num_arm].double())
         self._drive(q)
@@ -50,8 +51,8 @@ class DeltaTargetPoseController(BaseController):
         spec = self.config.spec
         action = self._preprocess_action(action)
         arm = self.arms.step(slice(None), action[:, :6].double())
-        share = 0.5 * (action[:, 6:].clamp(-1.0, 1.0) + 1.0)
-        finger = spec.finger_closed + share * (spec.finger_open - spec.finger_closed)
+        fraction = 0.5 * (action[:, 6:].clamp(-1.0, 1.0) + 1.0)
+        finger = spec.finger_closed + fraction * (spec.finger_open - spec.finger_closed)
         self._drive(torch.cat([arm.float(), finger, finger], dim=1))
 
     def _drive(self, targets: torch.Tensor) -> None:
@@ -60,14 +61,14 @@ class DeltaTargetPoseController(BaseController):
 
 @dataclass
 class DeltaTargetPoseConfig(ControllerConfig):
-    """The controller of one arm."""
+    """Configuration of the `DeltaTargetPoseController` of one arm."""
 
     spec: RobotSpec
     controller_cls = DeltaTargetPoseController
 
 
-class Arm(BaseAgent):
-    """An arm of ours in ManiSkill; one subclass each, made by `register`."""
+class ArmAgent(BaseAgent):
+    """One of our arms as a ManiSkill agent; `register` makes one subclass for each arm."""
 
     spec: RobotSpec
     disable_self_collisions = True
@@ -97,7 +98,7 @@ def agent_uid(name: str, assets: str) -> str:
     return f"rlvla_{name}_{assets}"
 
 
-def register(name: str, assets: str) -> type[Arm]:
+def register(name: str, assets: str) -> type[ArmAgent]:
     """Make and register the agent class of an arm."""
     spec, uid = robot(name, assets), agent_uid(name, assets)
     friction = {"static_friction": spec.finger_friction, "dynamic_friction": spec.finger_friction, "restitution": 0.0}
@@ -108,7 +109,7 @@ def register(name: str, assets: str) -> type[Arm]:
         "urdf_config": {"_materials": {"rubber": friction}, "link": dict.fromkeys(spec.finger_links, grip)},
         "__module__": __name__,
     }
-    return register_agent()(type(f"Arm_{uid}", (Arm,), members))
+    return register_agent()(type(f"ArmAgent_{uid}", (ArmAgent,), members))
 
 
 AGENTS = [register(name, assets) for name in ROBOTS for assets in ("procedural", "paper")]

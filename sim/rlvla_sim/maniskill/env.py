@@ -18,13 +18,14 @@ from mani_skill.utils.structs.pose import Pose
 from mani_skill.utils.structs.types import SceneConfig, SimConfig
 from sapien import physx
 
-from rlvla_core.geometry.transforms import matrix_of_quaternion, rigid, rigid_inverse
+from rlvla_core.geometry.rotations import matrix_of_quaternion
+from rlvla_core.geometry.transforms import rigid_inverse
 from rlvla_sim import reward
 from rlvla_sim.assets import catalogue
 from rlvla_sim.assets.asset import ObjectAsset
 from rlvla_sim.camera_renderer import AMBIENT, FAR, LIGHTS, NEAR, asset_visual
 from rlvla_sim.config import CONTROL_HZ, WorldConfig
-from rlvla_sim.maniskill.agent import AGENTS, CONTROL_MODE, Arm, agent_uid
+from rlvla_sim.maniskill.agent import AGENTS, CONTROL_MODE, ArmAgent, agent_uid
 from rlvla_sim.maniskill.overlay import overlay_batch
 from rlvla_sim.physics import (
     MOVE_SECONDS,
@@ -77,18 +78,15 @@ class PutOnEnv(BaseEnv):
 
     SUPPORTED_ROBOTS = [agent.uid for agent in AGENTS]  # noqa: RUF012 (ManiSkill reads a list)
     SUPPORTED_REWARD_MODES = ("dense", "none")
-    agent: Arm
+    agent: ArmAgent
 
     def __init__(self, *args: Any, config: WorldConfig, **kwargs: Any) -> None:
         self.config = config
         self.spec_robot = robot(config.robot, config.assets)
         self.camera = self.spec_robot.seen(config.view, config.image_width, config.image_height)
-        self.episodes = config.grid
+        self.episodes = config.episodes
         self.assets = catalogue(config.assets)
-        base = rigid(
-            matrix_of_quaternion(np.array(self.spec_robot.base_quaternion)), np.array(self.spec_robot.base_position)
-        )
-        self.base_from_world_np = rigid_inverse(base)
+        self.base_T_world_np = rigid_inverse(self.spec_robot.world_T_base)
         kwargs = {"obs_mode": "rgb+segmentation", "reward_mode": "dense", "control_mode": CONTROL_MODE} | kwargs
         super().__init__(*args, robot_uids=agent_uid(config.robot, config.assets), reconfiguration_freq=1, **kwargs)
 
@@ -161,13 +159,13 @@ class PutOnEnv(BaseEnv):
         if texture_overlay := self.episodes.texture_overlay:
             textures = [self.assets.textures[start.texture] for start in self.starts if start.texture is not None]
             self.textures = self._images([texture_overlay.texture(texture, *size) for texture in textures])
-        self.base_from_world = torch.as_tensor(self.base_from_world_np, dtype=torch.float32, device=self.device)
+        self.base_T_world = torch.as_tensor(self.base_T_world_np, dtype=torch.float32, device=self.device)
 
     def _images(self, images: list[np.ndarray]) -> torch.Tensor:
         return torch.from_numpy(np.stack(images)).to(self.device, torch.float32)
 
     def _build(self, name: str, assets: list[ObjectAsset], places: list, yaws: list[float]) -> Actor:
-        """One actor an environment, seen as one batched actor."""
+        """One actor for each environment, merged into one batched actor."""
         actors = []
         for i, (asset, place, yaw) in enumerate(zip(assets, places, yaws, strict=True)):
             actors.append(self._build_one(f"{name}-{i}", i, asset, drop_pose(asset, place, yaw)))
@@ -186,7 +184,8 @@ class PutOnEnv(BaseEnv):
         return actor
 
     def _build_distractors(self) -> None:
-        """The second bodies, of the environments that have one: nothing is ever asked of them, so they stay single."""
+        """Build the distractors of the environments that have one; nothing reads their state, so they are not
+        merged."""
         for i, start in enumerate(self.starts):
             if start.distractor is not None:
                 asset = distractor_asset(self.assets, start.distractor)
@@ -213,7 +212,7 @@ class PutOnEnv(BaseEnv):
         self.judged_steps = 0
 
     def _run_physics(self, seconds: float) -> None:
-        """Apply what was set, let time pass, read what became of it."""
+        """Run the physics for `seconds`: poses that were set are applied before, results fetched after."""
         if self.gpu_sim_enabled:
             self.scene._gpu_apply_all()
         for _ in range(round(seconds * self.config.physics_hz)):
@@ -249,7 +248,7 @@ class PutOnEnv(BaseEnv):
         }
 
     def _move_objects(self) -> None:
-        """Drop the objects somewhere else where the episodes say so; all episodes of a grid do, or none."""
+        """Drop the objects at `move_to` where the episodes say so: all episodes of a set do, or none."""
         poses = [move_pose(start.move_to, start.object_yaw) for start in self.starts if start.move_to is not None]
         if poses:
             self.object.set_pose(Pose.create(poses, device=self.device))
@@ -294,4 +293,4 @@ class PutOnEnv(BaseEnv):
 
     def in_base(self, pose: Any) -> torch.Tensor:
         """World poses as transforms [N, 4, 4] in the base frame."""
-        return self.base_from_world @ pose.to_transformation_matrix()
+        return self.base_T_world @ pose.to_transformation_matrix()

@@ -12,7 +12,7 @@ from rlvla_sim.vec_env import check_actions, env_spec
 class ManiSkillVecEnv:
     """VecEnv over one `RlvlaPutOn-v1`: `cuda` simulates all environments at once, `cpu` takes one environment.
 
-    The environments step in lock-step, so an inactive one cannot be frozen: it holds still, and its last image,
+    The environments step in lock-step, so an inactive one cannot be stopped: it holds its pose, and its last image,
     state and flags are repeated.
     """
 

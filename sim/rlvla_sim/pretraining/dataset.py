@@ -1,7 +1,8 @@
 """Pretraining images on disk: shards that worker processes fill, read as frames for training.
 
-A folder of safetensors files (images uint8 [n, H, W, 3], answers float32 [n, 7], pixels float32 [n, K, 2]), each with
-its instructions, and `scenes.json`. A shard appears whole or not at all, so an interrupted collection goes on.
+A folder holds `scenes.json` and safetensors files with `image` uint8 [n, H, W, 3], `answer` float32 [n, 7] (the
+targets), `pixels` float32 [n, K, 2] and, as metadata, the instructions. A shard appears whole or not at all, so an
+interrupted collection goes on where it stopped.
 """
 
 import json
@@ -24,49 +25,46 @@ from rlvla_core.errors import RlvlaError
 from rlvla_core.storage.atomic import replace_file, replace_json
 
 SETTINGS = "scenes.json"
+"""File that says which plan a folder's scenes are of."""
 SHARD = 1000
-"""Scenes in a shard."""
+"""Number of scenes in one shard file."""
 
 
-class Scene(Protocol):
-    """One image with its question and answer."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LabelledImage:
+    """An image of a posed scene, the question about it and the labels to learn."""
 
-    @property
-    def image(self) -> np.ndarray:
-        """uint8 [H, W, 3]."""
-        ...
-
-    @property
-    def instruction(self) -> str: ...
-
-    @property
-    def answer(self) -> np.ndarray:
-        """float32 [7]."""
-        ...
-
-    @property
-    def pixels(self) -> np.ndarray:
-        """float32 [K, 2]: where the named points are (u right, v down); NaN for what is not there."""
-        ...
+    image: np.ndarray
+    """uint8 [H, W, 3]."""
+    instruction: str
+    """The question, in place of an instruction."""
+    target: np.ndarray
+    """float32 [7]: the answer, see `questions.ANSWER`; kept in shards as `answer`."""
+    pixels: np.ndarray
+    """float32 [K, 2]: where the source's `point_names` are in the image (u right, v down); NaN for an absent one."""
 
 
 class SceneSource(Protocol):
-    """Draws scenes; scene (seed, number) is always the same."""
+    """Draws labelled images of scenes; image (seed, number) is always the same."""
 
     point_names: tuple[str, ...]
+    """Names of the K points in `LabelledImage.pixels`."""
 
-    def draw(self, seed: int, number: int) -> Scene: ...
+    def draw(self, seed: int, number: int) -> LabelledImage:
+        """Image `number` of a seed."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ScenePlan:
-    """What to draw."""
+    """Which scenes to draw."""
 
     scenes: int
-    """How many."""
+    """Number of scenes."""
     seed: int
+    """Seed of the scenes, see `SceneSource.draw`."""
     settings: dict[str, Any]
-    """JSON of everything else that decides the images, compared when a collection goes on."""
+    """JSON of everything else that decides the images; compared when an interrupted collection goes on."""
 
 
 def collect_scenes(
@@ -109,12 +107,12 @@ def collect_scenes(
 
 
 def shard_path(folder: Path, first: int) -> Path:
-    """The shard that begins with scene `first`."""
+    """Path of the shard that begins with scene `first`."""
     return folder / f"scenes-{first:07d}.safetensors"
 
 
 class _Worker:
-    """What a worker process keeps between shards."""
+    """The source that a worker process keeps open between shards."""
 
     open_source: Callable[[], SceneSource]
     source: SceneSource | None = None
@@ -128,7 +126,11 @@ def _draw_shard(seed: int, numbers: range, out: Path) -> int:
     # Opened here and not in `_begin`: what fails in a job reaches the caller with its own words.
     source = _Worker.source = _Worker.source or _Worker.open_source()
     scenes = [source.draw(seed, number) for number in numbers]
-    tensors = {name: np.stack([getattr(scene, name) for scene in scenes]) for name in ("image", "answer", "pixels")}
+    tensors = {
+        "image": np.stack([scene.image for scene in scenes]),
+        "answer": np.stack([scene.target for scene in scenes]),
+        "pixels": np.stack([scene.pixels for scene in scenes]),
+    }
     facts = {"instructions": [scene.instruction for scene in scenes], "points": source.point_names}
     replace_file(
         shard_path(out, numbers[0]), save(tensors, metadata={name: json.dumps(value) for name, value in facts.items()})
@@ -137,25 +139,28 @@ def _draw_shard(seed: int, numbers: range, out: Path) -> int:
 
 
 class SceneDataset:
-    """Scenes as frames: the answer stands where an action would, `state` holds the pixels. Also their PixelLabels."""
+    """Scenes as training frames: targets stand where actions would, and `state` holds the pixels of the named
+    points."""
 
     def __init__(self, folders: Sequence[Path], device: torch.device | str = "cpu") -> None:
-        """Read every scene into the memory of `device`. Raises RlvlaError for a folder without scenes, or of other
-        points."""
-        images, answers, pixels = [], [], []
+        """Read every scene into the memory of `device`.
+
+        Raises RlvlaError for a folder without scenes, and for folders whose scenes name different points.
+        """
+        images, targets, pixels = [], [], []
         self.instructions: list[str] = []
         names = set()
         for path in [path for folder in folders for path in _shards(folder)]:
             with safe_open(str(path), framework="pt") as file:
                 facts = file.metadata()
                 images.append(file.get_tensor("image").to(device))
-                answers.append(file.get_tensor("answer").to(device))
+                targets.append(file.get_tensor("answer").to(device))
                 pixels.append(file.get_tensor("pixels").to(device))
             self.instructions += json.loads(facts["instructions"])
             names.add(tuple(json.loads(facts["points"])))
         if len(names) != 1:
             raise RlvlaError("these scenes name different points: draw them with one version of the catalogue")
-        self.images, self.answers = torch.cat(images), torch.cat(answers)
+        self.images, self.targets = torch.cat(images), torch.cat(targets)
         self.state = torch.cat(pixels)  # [N, K, 2]
         self.names: tuple[str, ...] = names.pop()
         self.height, self.width = self.images.shape[1:3]
@@ -163,20 +168,20 @@ class SceneDataset:
 
     @property
     def num_frames(self) -> int:
-        """N."""
+        """Number of scenes N."""
         return len(self.images)
 
     def frames(self, indices: torch.Tensor) -> FrameBatch:
-        """The scenes with these numbers."""
+        """The scenes with these numbers, int64 [B], as a batch of frames."""
         return FrameBatch(
             images=self.images[indices],
-            actions=self.answers[indices],
+            actions=self.targets[indices],
             instructions=[self.instructions[i] for i in indices.tolist()],
             state=self.state[indices].flatten(1),
         )
 
     def pixels(self, frames: FrameBatch) -> torch.Tensor:
-        """float32 [B, K, 2]; see `rlvla_core.learning.algorithms.localisation.PixelLabels`."""
+        """Pixels of the named points, float32 [B, K, 2]; NaN for absent ones (the labels of the localisation loss)."""
         assert frames.state is not None
         return frames.state.unflatten(1, (len(self.names), 2))
 

@@ -1,4 +1,4 @@
-"""What pretraining asks about an image, and how it is answered: the seven numbers of an action, used to point."""
+"""What pretraining asks about an image, and how the answer is written as the seven numbers of an action."""
 
 import numpy as np
 
@@ -18,25 +18,26 @@ QUESTIONS = (
     "say where the {receptacle} is and what way the {object} lies",
     "see the {object} here and the {receptacle} there.",
 )
-"""They fit the policy's one prompt; none is an instruction of the task, and none uses a verb of one."""
+"""Question templates that fit the policy's one prompt; none is an instruction of the task or uses a verb of one."""
 NEAR = 0.05
-"""Metres at which an answer has used half of its scale: bins are 0.3 mm wide where the hand is there, 3 mm at 10 cm."""
+"""Distance in metres at which an answer has used half of its scale: one token bin is 0.3 mm wide at 0 and 3 mm at 10
+cm."""
 ANSWER = NormStats(
     q01=(-0.85, -0.85, -0.85, -0.85, -0.85, -1.6, 0.0),
     q99=(0.85, 0.85, 0.85, 0.85, 0.85, 2.6, 1.0),
     mask=(True, True, True, True, True, True, False),
 )
-"""The answer's scale. It has an action's seven numbers but is none: from the hand to the object (x y z, base frame),
-from the hand to the receptacle (x y), both `squeezed`; how far the closing direction of the fingers has to turn to the
-object's narrow side (radians, one of `grasp.ANGLES` from the start); and +1 for a free hand, -1 for one that holds the
-object."""
+"""Normalisation of the answers. An answer has seven numbers like an action but is none: from the hand to the object (x
+y z, base frame), from the hand to the receptacle (x y), both `squeezed`; how far the closing direction of the fingers
+has to turn to the object's narrow side (radians, one of `grasp.ANGLES` from the start); and +1 for a free hand, -1 for
+one that holds the object."""
 
 
 def squeezed(metres: np.ndarray) -> np.ndarray:
-    """Distances as answers give them, -1 .. 1 of any shape: precise where they are short."""
+    """Distances [any shape] in metres on the scale of answers, -1 .. 1, which is finest for short ones."""
     return metres / (np.abs(metres) + NEAR)
 
 
-def stretched(answer: np.ndarray) -> np.ndarray:
-    """Metres; inverse of `squeezed`."""
+def unsqueezed(answer: np.ndarray) -> np.ndarray:
+    """Distances [any shape] in metres from the scale of answers; inverse of `squeezed`."""
     return NEAR * answer / (1 - np.abs(answer))

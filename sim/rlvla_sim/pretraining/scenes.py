@@ -1,82 +1,66 @@
 """Posed scenes for pretraining: images of an arm and things, and the answer to "where are they?".
 
 Nothing is simulated: props are put where they would rest (or into the hand, or onto the receptacle), the hand where it
-would be on its way. That gives hundreds of images a second, each with another table, other things, another hand.
-All of it is drawn from the training split and inside the training workspace: the tests of generalisation stay unseen.
-What varies more than in training varies by rule: half of the cameras are moved far, half of the tables and receptacles
-change colour, and the same question is asked in many words.
+would be on its way. That gives hundreds of images a second, each with another table, other things, another hand. All
+assets are of the training split and all positions inside the training workspace: the tests of generalisation stay
+unseen. What varies more than in training varies by rule: half of the cameras are moved far, half of the tables and
+receptacles change colour, and the same question is asked in many words.
 """
 
 from dataclasses import dataclass, replace
 
 import numpy as np
 import sapien
-import torch
 
-from rlvla_core.environment import CameraSpec
-from rlvla_core.geometry.projection import project
-from rlvla_core.geometry.transforms import (
-    matrix_of_quaternion,
-    quaternion_product,
-    rigid,
-    rigid_inverse,
-    rotation_about_z,
-)
+from rlvla_core.geometry.camera import CameraSpec, project
+from rlvla_core.geometry.rotations import matrix_of_quaternion, quaternion_product, rotation_about_z
+from rlvla_core.geometry.transforms import rigid, rigid_inverse
 from rlvla_sim.assets import catalogue
 from rlvla_sim.assets.asset import Mesh, ObjectAsset
 from rlvla_sim.camera_renderer import CameraRenderer
 from rlvla_sim.config import WorldConfig
-from rlvla_sim.episodes import CENTRE, HALF_WIDTH, YAWS
+from rlvla_sim.episodes import HALF_WIDTH, YAWS
 from rlvla_sim.expert import closing_yaw, downward
 from rlvla_sim.grasp import Grasp, interior_points, plan_grasp
-from rlvla_sim.kinematics import Chain
+from rlvla_sim.kinematics import KinematicChain
 from rlvla_sim.physics import DROP, TABLE_HEIGHT, Physics, drop_pose
+from rlvla_sim.pretraining.dataset import LabelledImage
 from rlvla_sim.pretraining.questions import QUESTIONS, squeezed
 from rlvla_sim.robots import robot
+from rlvla_sim.robots.spec import WORKSPACE_CENTRE
 
 MODES = {"reaching": 0.5, "holding": 0.35, "placed": 0.15}
-"""What the hand is doing, and in which share of the scenes."""
+"""What the hand is doing, and the fraction of the scenes in which it does."""
 MAX_DISTRACTORS = 2
+"""Most objects on the table besides the named one."""
 MIN_DISTANCE = 0.065
 """Metres between the centres of things on the table."""
 HAND_NOISE = (0.015, 0.015, 0.010)
 """Standard deviation of the hand's place around its way, metres."""
 HOVER, HIGH = 0.06, 0.08
-"""Most height of a reaching hand over the object, and of a carried object over where it lay, metres."""
+"""Greatest height of a reaching hand above the object, and of a carried object above where it lay, metres."""
 YAW_NOISE = 0.15
 """Standard deviation of the hand's yaw, radians."""
 CAMERAS = ((0.006, 0.006), (0.02, 0.05))
-"""Standard deviations of a camera's place [m] and direction [rad], close to the robot's own camera and far from it:
-every scene has a camera of its own, half of them far, so that things are seen all over the image."""
+"""Standard deviations of a camera's position [m] and direction [rad] around the robot's own camera, for near and for
+far cameras. Every scene has its own camera, half of them far ones, so that objects appear all over the image."""
 MARGIN = 0.04
-"""Nothing that is asked for lies closer to the image's edge than this part of its side."""
+"""Smallest distance of a named point from the image's edge, as a fraction of the image's side."""
 YAW_SPREAD = 0.17
-"""Things lie at most this far from one of the training yaws, radians: half of the way to an unseen one is 0.2."""
+"""Largest difference of an object's yaw from the nearest training yaw, radians: half of the way to an unseen yaw is
+0.2."""
 GAIN = 0.35
-"""Colours of half of the tables and receptacles are multiplied by 1 ± this, each channel by its own."""
+"""Half of the tables and receptacles have each colour channel multiplied by its own factor in 1 ± GAIN."""
 DYED = 24
-"""Colours that receptacles come in."""
+"""Number of recoloured copies of each receptacle."""
 LONG = 1.3
-"""Things at least this many times as long as wide have two ends."""
+"""Objects at least this many times as long as wide have two labelled ends."""
 CUT = -3 * np.pi / 8
-"""Turn of the hand, radians, at which first and second end change places: halfway between two training yaws."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Scene:
-    """One image, its question and its answer."""
-
-    image: np.ndarray
-    """uint8 [H, W, 3]."""
-    instruction: str
-    answer: np.ndarray
-    """float32 [7], see `questions.ANSWER`."""
-    pixels: np.ndarray
-    """float32 [K, 2]: where `point_names` are in the image (u right, v down); NaN for what is not there."""
+"""Turn of the hand, radians, at which first and second end of an object change places: between two training yaws."""
 
 
 class Scenes:
-    """Draws scenes of one robot. Scene (seed, number) is always the same."""
+    """Draws labelled images of posed scenes of one robot; image (seed, number) is always the same."""
 
     def __init__(self, config: WorldConfig) -> None:
         self.config = config
@@ -96,17 +80,17 @@ class Scenes:
         self.renderer = CameraRenderer(self.spec, self.camera, config.supersampling)
         self.physics = Physics(self.spec, 1.0 / config.physics_hz)
         self.shown_links = [link for link in self.physics.links if link.name in self.renderer.links]
-        self.chain = Chain.from_urdf(self.spec.urdf(), self.spec.tcp_link, self.spec.arm_joints)
+        self.chain = KinematicChain.from_urdf(self.spec.urdf(), self.spec.tcp_link, self.spec.arm_joints)
         self.start = np.array(self.spec.arm_start)
         self.start_hand = self.chain.forward(self.start[None])[0]
         self.start_yaw = closing_yaw(self.start_hand, self.spec.closing_axis)
-        self.base_from_world = rigid_inverse(self.spec.world_from_base)
+        self.base_T_world = rigid_inverse(self.spec.world_T_base)
         self.table_in_base = TABLE_HEIGHT - self.spec.base_position[2]
-        at_rest = [self._rest(thing, np.array(CENTRE), 0.0)[:3, :3] for thing in self.objects]
+        at_rest = [self._rest(thing, np.array(WORKSPACE_CENTRE), 0.0)[:3, :3] for thing in self.objects]
         self.half_lengths = [_half_length(*pair) for pair in zip(self.objects, at_rest, strict=True)]
 
-    def draw(self, seed: int, number: int) -> Scene:
-        """Scene `number` of a seed."""
+    def draw(self, seed: int, number: int) -> LabelledImage:
+        """Image `number` of a seed, with its question and labels."""
         rng = np.random.default_rng([seed, number])
         while True:  # until the arm can reach the hand's place
             layout = self._layout(rng)
@@ -153,7 +137,7 @@ class Scenes:
     def _rest(self, asset: ObjectAsset, xy: np.ndarray, yaw: float) -> np.ndarray:
         """Pose [4, 4] of an asset at rest on the table, base frame."""
         pose = drop_pose(asset, (float(xy[0]), float(xy[1])), yaw)
-        place = self.base_from_world @ rigid(matrix_of_quaternion(pose.q.astype(np.float64)), pose.p)
+        place = self.base_T_world @ rigid(matrix_of_quaternion(pose.q.astype(np.float64)), pose.p)
         place[2, 3] -= DROP
         return place
 
@@ -166,7 +150,7 @@ class Scenes:
             half = -half
         return pose[:3, 3] + np.stack([np.zeros(3), half, -half])
 
-    def _image(self, layout: "_Layout", joints: np.ndarray, rng: np.random.Generator) -> Scene:
+    def _image(self, layout: "_Layout", joints: np.ndarray, rng: np.random.Generator) -> LabelledImage:
         self.physics.place_robot(joints)
         q = self.physics.articulation.qpos
         q[self.physics.finger_index] = min(layout.finger, self.spec.finger_open)
@@ -185,34 +169,34 @@ class Scenes:
         image = self.renderer.draw([(link.name, link.entity.pose) for link in self.shown_links], poses)
         free = -1.0 if layout.mode == "holding" else 1.0
         question = QUESTIONS[rng.integers(len(QUESTIONS))]
-        return Scene(
+        return LabelledImage(
             image=image,
             instruction=question.format(object=layout.things[0].name, receptacle=layout.receptacle.name),
-            answer=np.array(
+            target=np.array(
                 [*squeezed(target - hand), *squeezed(plate - hand)[:2], layout.turn, free], dtype=np.float32
             ),
             pixels=pixels,
         )
 
     def _table(self, rng: np.random.Generator) -> np.ndarray:
-        """What stands behind everything, [height, width, 3]: a training table; every other one in other colours, and
-        mirrored or not, mixed with a second one or not."""
+        """Background [height, width, 3]: a training table; every second one recoloured, some of these mirrored or mixed
+        with a second table."""
         first, second = (
             self.tables[i].image(self.camera.width, self.camera.height, self.spec.window(self.config.view))
             for i in rng.integers(len(self.tables), size=2)
         )
         if rng.uniform() < 0.5:
             return first
-        share = max(0.0, rng.uniform(-0.5, 0.5))
-        mixed = (1 - share) * first[:, :: rng.choice([-1, 1])] + share * second
+        weight = max(0.0, rng.uniform(-0.5, 0.5))
+        mixed = (1 - weight) * first[:, :: rng.choice([-1, 1])] + weight * second
         return np.clip(mixed * rng.uniform(1 - GAIN, 1 + GAIN, size=3), 0, 255)
 
     def _look(self, points: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Place a camera that sees every point there is; their pixels, float32 [K, 2]."""
+        """Place a camera that sees all points [K, 3] (base frame, NaN for absent ones); returns their pixels [K, 2]."""
         size = np.array([self.config.image_width, self.config.image_height])
         while True:
             camera = self._camera_nearby(rng)
-            pixels = project(torch.from_numpy(points), camera).float().numpy()
+            pixels = project(points, camera).astype(np.float32)
             there = pixels[np.isfinite(pixels).all(-1)] / size
             if there.min() > MARGIN and there.max() < 1 - MARGIN:
                 self.renderer.place_camera(camera)
@@ -220,24 +204,19 @@ class Scenes:
 
     def _camera_nearby(self, rng: np.random.Generator) -> CameraSpec:
         shift, angle = CAMERAS[rng.integers(len(CAMERAS))]
-        position = np.array(self.camera.position_in_base) + rng.normal(size=3) * shift
-        half = 0.5 * rng.normal(size=3) * angle
-        turn = np.array([1.0, *half])
-        w, x, y, z = turn / np.linalg.norm(turn)
-        quaternion = quaternion_product(self.camera.quaternion_in_base, (w, x, y, z))
-        return replace(
-            self.camera,
-            position_in_base=(float(position[0]), float(position[1]), float(position[2])),
-            quaternion_in_base=(float(quaternion[0]), float(quaternion[1]), float(quaternion[2]), float(quaternion[3])),
-        )
+        x, y, z = (np.array(self.camera.position_in_base) + rng.normal(size=3) * shift).tolist()
+        turn = np.array([1.0, *(0.5 * rng.normal(size=3) * angle)])
+        turned = quaternion_product(np.array(self.camera.quaternion_in_base), turn / np.linalg.norm(turn))
+        w, i, j, k = turned.tolist()
+        return replace(self.camera, position_in_base=(x, y, z), quaternion_in_base=(w, i, j, k))
 
     def _in_world(self, pose: np.ndarray) -> sapien.Pose:
-        return sapien.Pose(self.spec.world_from_base @ pose)
+        return sapien.Pose(self.spec.world_T_base @ pose)
 
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
-    """Where everything is; poses [4, 4] in the base frame, the named object first."""
+    """Where everything in a scene is; poses [4, 4] in the base frame, the named object first."""
 
     things: list[ObjectAsset]
     indices: list[int]
@@ -251,7 +230,7 @@ class _Layout:
 
 
 def _yaw(rng: np.random.Generator) -> float:
-    """Radians: close to a training yaw, whichever end is in front."""
+    """A random yaw, radians: close to a training yaw, with either end of the object in front."""
     return float(rng.choice(YAWS) + rng.choice([0.0, np.pi]) + rng.uniform(-YAW_SPREAD, YAW_SPREAD))
 
 
@@ -263,15 +242,15 @@ def _dyed(mesh: Mesh, rng: np.random.Generator) -> Mesh:
 def _places(rng: np.random.Generator, count: int) -> np.ndarray:
     """World xy [count, 2] in the training workspace, no two closer than MIN_DISTANCE."""
     while True:
-        places = np.array(CENTRE) + rng.uniform(-HALF_WIDTH, HALF_WIDTH, size=(count, 2))
+        places = np.array(WORKSPACE_CENTRE) + rng.uniform(-HALF_WIDTH, HALF_WIDTH, size=(count, 2))
         apart = np.linalg.norm(places[:, None] - places[None], axis=-1) + np.eye(count)
         if apart.min() > MIN_DISTANCE:
             return places
 
 
 def _carried(rng: np.random.Generator, mode: str, apart: np.ndarray, top: float) -> np.ndarray:
-    """By how much [3] an object has moved that is held on its way to a receptacle, `apart` [3] away and `top` high, or
-    that was placed there."""
+    """Shift [3] in metres of an object that is held on its way to a receptacle or was placed on it; the receptacle is
+    `apart` [3] away and `top` high."""
     way = rng.uniform() if mode == "holding" else 1.0  # 0 where the object lay, 1 over the receptacle
     shift = way * apart
     shift[2] = rng.uniform(0.0, HIGH) + way * top if mode == "holding" else top
@@ -280,8 +259,8 @@ def _carried(rng: np.random.Generator, mode: str, apart: np.ndarray, top: float)
 
 
 def _half_length(asset: ObjectAsset, rotation: np.ndarray) -> np.ndarray:
-    """From the middle of a thing that rests with this rotation [3, 3] to one end of its long side, metres [3] in the
-    asset's frame; NaN for one that is about as long as wide."""
+    """Vector [3] in metres, asset frame, from the middle of an object that rests with this rotation [3, 3] to one end
+    of its long side; NaN for an object that is about as long as wide."""
     points = (interior_points(asset) @ rotation.T)[:, :2]
     spread, axes = np.linalg.eigh(np.cov(points.T))
     reach = np.abs((points - points.mean(0)) @ axes).max(0)

@@ -7,23 +7,19 @@ from pathlib import Path
 
 import numpy as np
 
-from rlvla_core.environment import CameraSpec
 from rlvla_core.errors import RlvlaError
-from rlvla_core.geometry.transforms import (
-    matrix_of_quaternion,
-    quaternion_about_z,
-    quaternion_product,
-    rotation_about_z,
-)
-from rlvla_sim.episodes import CENTRE
+from rlvla_core.geometry.camera import CameraSpec
+from rlvla_core.geometry.rotations import matrix_of_quaternion, quaternion_about_z, quaternion_product, rotation_about_z
 from rlvla_sim.robots import widowx250s
 from rlvla_sim.robots.light_meshes import light_urdf
-from rlvla_sim.robots.spec import Drive, RobotSpec
+from rlvla_sim.robots.spec import WORKSPACE_CENTRE, Drive, RobotSpec
 
 BASE_POSITION = (0.455, 0.0, 0.8695)
 BASE_QUATERNION = (0.0, 0.0, 0.0, 1.0)
 FACES_PER_LINK = 800
+"""Faces of each light visual mesh."""
 CAMERA_TURN = math.radians(120.0)
+"""Turn of the camera about the middle of the workspace against the WidowX's, radians."""
 
 
 def stock_urdf() -> Path:
@@ -47,13 +43,13 @@ def camera() -> CameraSpec:
     view = widowx250s.CAMERA
     turn = rotation_about_z(CAMERA_TURN)
     widowx_rotation = matrix_of_quaternion(np.array(widowx250s.BASE_QUATERNION))
-    centre = np.array([*CENTRE, 0.0])
+    centre = np.array([*WORKSPACE_CENTRE, 0.0])
     seen_from = widowx_rotation @ view.position_in_base + widowx250s.BASE_POSITION
     position = centre + turn @ (seen_from - centre)
     base_rotation = matrix_of_quaternion(np.array(BASE_QUATERNION))
     x, y, z = (base_rotation.T @ (position - BASE_POSITION)).tolist()
     # Both bases stand turned by 180 degrees and all turns are about z, so the orientation in the base turns alike.
-    w, i, j, k = quaternion_product(quaternion_about_z(CAMERA_TURN), view.quaternion_in_base)
+    w, i, j, k = quaternion_product(quaternion_about_z(CAMERA_TURN), np.array(view.quaternion_in_base)).tolist()
     return replace(view, position_in_base=(x, y, z), quaternion_in_base=(w, i, j, k))
 
 

@@ -1,4 +1,4 @@
-"""What the world must know about an arm."""
+"""Specification of an arm in the simulated world."""
 
 import math
 from collections.abc import Callable
@@ -8,15 +8,17 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from rlvla_core.environment import CameraSpec
 from rlvla_core.errors import RlvlaError
-from rlvla_core.geometry.camera import WHOLE, Window, seen_through, window_of
-from rlvla_core.geometry.transforms import matrix_of_quaternion, rigid
+from rlvla_core.geometry.camera import WHOLE, CameraSpec, Window, seen_through, window_of
+from rlvla_core.geometry.rotations import matrix_of_quaternion
+from rlvla_core.geometry.transforms import rigid
 
+WORKSPACE_CENTRE = (-0.16, 0.0)
+"""Middle of the part of the table in which things start, world frame, metres; arms and cameras are placed around it."""
 View = Literal["whole", "workspace"]
-"""How much of the camera's image is drawn."""
+"""Which part of the camera's image is drawn: the whole image, or the window around the workspace."""
 SAME_WINDOW = 1e-3
-"""Shares of the image's sides by which two windows may differ and be the same."""
+"""Two windows that differ by less than this fraction of the image's sides are the same."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,7 +36,7 @@ class RobotSpec:
 
     name: str
     urdf: Callable[[], Path]
-    """Path of the description; called when a world is built, so that files may be prepared then."""
+    """Function that returns the path of the URDF; called when a world is built, so that files may be prepared then."""
     base_position: tuple[float, float, float]
     """Base link in the world frame, metres."""
     base_quaternion: tuple[float, float, float, float]
@@ -44,9 +46,11 @@ class RobotSpec:
     arm_start: tuple[float, ...]
     """Start angles, radians."""
     arm_drives: tuple[Drive, ...]
+    """PD drives of the arm joints, in their order."""
     finger_joints: tuple[str, str]
     """Prismatic joints that open with growing position."""
     finger_links: tuple[str, str]
+    """Links of the two fingers, in the order of `finger_joints`."""
     finger_opening_axes: tuple[tuple[float, float, float], tuple[float, float, float]]
     """Direction in which each finger opens, in its own link frame."""
     finger_closed: float
@@ -56,9 +60,11 @@ class RobotSpec:
     finger_start: float
     """Finger joint position [m] at the start."""
     finger_drive: Drive
+    """PD drive of each finger joint."""
     finger_friction: float
     """Static and dynamic friction coefficient of the fingers."""
     tcp_link: str
+    """Link whose frame is the tool frame (tcp)."""
     approach_axis: tuple[float, float, float]
     """Direction in which the tool approaches an object, tool frame."""
     closing_axis: tuple[float, float, float]
@@ -72,9 +78,9 @@ class RobotSpec:
     palm_clearance: float
     """Metres of free space behind the tool point along the approach axis."""
     camera: CameraSpec
-    """At 640 x 480: the whole view. What a world draws is `seen`."""
+    """The whole camera image at 640 x 480; the camera of a world's images is `seen(view, width, height)`."""
     workspace: Window = WHOLE
-    """The part of the image in which the tests' things lie, with what sticks out of their middles."""
+    """The part of the image in which all objects and receptacles of all episode sets lie."""
 
     def window(self, view: View) -> Window:
         """The part of the camera's image that this view shows."""
@@ -96,6 +102,6 @@ class RobotSpec:
         )
 
     @property
-    def world_from_base(self) -> np.ndarray:
-        """Transform [4, 4] of base coordinates into world coordinates."""
+    def world_T_base(self) -> np.ndarray:
+        """Pose [4, 4] of the robot base in the world frame."""
         return rigid(matrix_of_quaternion(np.array(self.base_quaternion)), np.array(self.base_position))

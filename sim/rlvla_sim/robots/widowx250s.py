@@ -8,9 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
-from rlvla_core.environment import CameraSpec
 from rlvla_core.errors import RlvlaError
-from rlvla_core.geometry.camera import Window
+from rlvla_core.geometry.camera import CameraSpec, Window
 from rlvla_sim.robots.spec import Drive, RobotSpec
 
 BASE_POSITION = (0.147, 0.028, 0.870)
@@ -33,7 +32,8 @@ CAMERA = CameraSpec(
 )
 
 WORKSPACE = Window(left=70 / 640, top=50 / 480, width=460 / 640, height=380 / 480)
-"""Every place where a test puts a thing, and most of the thing; the hand at its start."""
+"""The window that shows every start place of every episode set, most of each object there, and the hand at its
+start."""
 
 
 def urdf() -> Path:

@@ -1,4 +1,4 @@
-"""The sixteen out-of-distribution tests of the paper (section 2), each one change of the training grid.
+"""The sixteen out-of-distribution tests of the paper (section 2), each one change of the training episodes.
 
 A shift is a module of this package with a tuple `SHIFTS`; a seventeenth is one more such file. Modules are found by
 themselves, and shifts are listed in the order of their numbers. See `rlvla_sim.episode_sets.episode_set`.
@@ -14,7 +14,7 @@ from rlvla_sim.shifts.shift import Axis, Change, Shift, combine
 
 @cache
 def shifts() -> tuple[Shift, ...]:
-    """All shifts by their numbers: 1 .. 16 as in the paper's table, then what was added.
+    """All shifts in the order of their numbers: 1 .. 16 as in the paper's table, then additions.
 
     Raises RlvlaError where two share a name or a number.
     """

@@ -1,4 +1,4 @@
-"""What training saw: the number that all others are compared with."""
+"""The episodes of training: the result that all other tests are compared with."""
 
 from rlvla_sim.shifts.shift import Change, Shift
 

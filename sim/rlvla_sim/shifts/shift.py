@@ -5,16 +5,16 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, TypedDict
 
 from rlvla_core.errors import RlvlaError
-from rlvla_sim.episodes import DistractorRule, EpisodeSet, Position, training_grid
+from rlvla_sim.episodes import DistractorRule, EpisodeSet, Position, training_episodes
 from rlvla_sim.texture_overlay import TextureOverlay
 
 Axis = Literal["in-distribution", "vision", "semantics", "execution"]
 AS_RELEASED = "/as-released"
-"""Ends the name of a grid that has a peculiarity of the released code."""
+"""End of the name of an episode set that repeats a mistake of the released code."""
 
 
 class Change(TypedDict, total=False):
-    """Fields of `EpisodeSet` with the values that they get."""
+    """Fields of `EpisodeSet` that a shift replaces, with their new values."""
 
     objects: tuple[int, ...]
     receptacles: tuple[int, ...]
@@ -30,25 +30,27 @@ class Change(TypedDict, total=False):
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Shift:
-    """One test: the training grid with a change."""
+    """One out-of-distribution test: the training episodes with one change."""
 
     name: str
-    """Kebab case; the name of its grid."""
+    """Name of the test and of its episode set, in kebab case."""
     number: int
-    """1 .. 16 of the paper's table."""
+    """Number of the test in the paper's table, 1 .. 16; additions count on."""
     axis: Axis
+    """What kind of generalisation the test asks for."""
     summary: str
     """What changes against training, in one line."""
     change: Change
+    """Fields of the training episode set that the test replaces."""
     as_released: Change = field(default_factory=Change)
-    """What the released code has instead, where we take that for a mistake: wins over `change` if asked for."""
+    """Mistakes of the released code, applied over `change` where `as_released` asks for them."""
 
 
 def combine(shifts: Sequence[Shift], *, as_released: bool = False) -> EpisodeSet:
-    """The training grid with all these changes, named `a+b` in the order of the shifts' numbers.
+    """The training episode set with all these changes, named `a+b` in the order of the shifts' numbers.
 
     `as_released`: with the mistakes of the released code; where there are any, the name ends in `/as-released`, so that
-    ids of the two grids are never taken for one another. Raises RlvlaError for shifts that change the same thing.
+    ids of the two sets are never taken for one another. Raises RlvlaError for shifts that change the same thing.
     """
     name, whole = "", Change()
     for shift in sorted(shifts, key=lambda each: each.number):
@@ -58,4 +60,4 @@ def combine(shifts: Sequence[Shift], *, as_released: bool = False) -> EpisodeSet
         whole, name = {**whole, **change}, f"{name}+{shift.name}" if name else shift.name
     if as_released and any(shift.as_released for shift in shifts):
         name += AS_RELEASED
-    return replace(training_grid(), name=name, **whole)
+    return replace(training_episodes(), name=name, **whole)

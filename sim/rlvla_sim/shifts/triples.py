@@ -1,6 +1,6 @@
 """Triples of cells for tests with a third place: two of the three are more than 15 cm apart.
 
-Frozen as data: 15 cm is exactly five pitches of the grid (in a line, or across a 3-4-5 triangle), so rounding decides
+Kept as data: 15 cm is exactly five pitches of the grid (in a line, or across a 3-4-5 triangle), so rounding decides
 about 72 ordered pairs of cells. In the paper's arithmetic 20 of them count as further apart, which gives 2104 triples;
 exact arithmetic gives 1896. A test derives again what does not depend on rounding.
 """

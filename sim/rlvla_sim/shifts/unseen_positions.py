@@ -2,7 +2,8 @@
 
 import math
 
-from rlvla_sim.episodes import CELLS_PER_SIDE, CENTRE, Position, grid_line, position_pairs
+from rlvla_sim.episodes import CELLS_PER_SIDE, Position, grid_line, position_pairs
+from rlvla_sim.robots.spec import WORKSPACE_CENTRE
 from rlvla_sim.shifts.shift import Change, Shift
 
 UNSEEN_YAWS = tuple(math.radians(angle) for angle in (-22.5, -67.5, -112.5, -157.5))
@@ -13,7 +14,7 @@ def outer_cells() -> list[Position]:
     """The 28 cells of the ring, x slowest; world frame, metres."""
     line = grid_line(-1, CELLS_PER_SIDE)
     rim = (line[0], line[-1])
-    return [(CENTRE[0] + x, CENTRE[1] + y) for x in line for y in line if x in rim or y in rim]
+    return [(WORKSPACE_CENTRE[0] + x, WORKSPACE_CENTRE[1] + y) for x in line for y in line if x in rim or y in rim]
 
 
 SHIFTS = (

@@ -3,9 +3,7 @@
 import pytest
 import torch
 
-from rlvla_core.environment import CameraSpec
-from rlvla_core.geometry.camera import WHOLE, Window, seen_through, window_of
-from rlvla_core.geometry.projection import project
+from rlvla_core.geometry.camera import WHOLE, CameraSpec, Window, project, seen_through, window_of
 
 CAMERA = CameraSpec(
     name="camera",
@@ -26,8 +24,8 @@ WINDOWS = [WHOLE, Window(0.1, 0.2, 0.6, 0.5), Window(0.5, 0.5, 0.5, 0.5), Window
 def test_a_point_keeps_its_place_in_the_window(window, size):
     points = torch.rand((50, 3), dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     points += torch.tensor([0.5, 0.0, 0.0])
-    share = project(points, CAMERA) / torch.tensor([640.0, 480.0])
-    expected = (share - torch.tensor([window.left, window.top])) / torch.tensor([window.width, window.height])
+    place = project(points, CAMERA) / torch.tensor([640.0, 480.0])
+    expected = (place - torch.tensor([window.left, window.top])) / torch.tensor([window.width, window.height])
     seen = project(points, seen_through(CAMERA, window, *size)) / torch.tensor([float(size[0]), float(size[1])])
     assert torch.allclose(seen, expected, atol=1e-6)
 
