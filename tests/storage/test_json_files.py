@@ -10,13 +10,11 @@ from hypothesis import strategies as st
 from rlvla_core.errors import RlvlaError
 from rlvla_core.storage.json_files import read_json, replace_json, write_json
 
+TEXT = st.text(st.characters(exclude_categories=[]))
+"""Any characters, lone surrogates among them."""
 JSON = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats(allow_nan=False)
-    | st.text(st.characters(exclude_categories=[])),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | TEXT,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
     max_leaves=8,
 )
 
