@@ -18,7 +18,7 @@ from PIL import Image, UnidentifiedImageError
 from rlvla_core.data.metadata import Metadata, damaged
 from rlvla_core.data.video import decode_videos
 from rlvla_core.errors import RlvlaError
-from rlvla_core.storage.atomic import remove_file_leftovers, staged_file
+from rlvla_core.storage.atomic import no_room_is_a_user_error, remove_file_leftovers, staged_file
 
 Images = npt.NDArray[np.uint8]
 
@@ -97,7 +97,7 @@ def _decode(slot: Images, data: bytes | None) -> None:
 def _mapped(path: Path, shape: tuple[int, ...], fill: Callable[[Images], None]) -> Images:
     """The memory-mapped array in the file `path`, made by `fill` if missing; ranks that come second wait for it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.with_suffix(".lock").open("w") as lock:
+    with no_room_is_a_user_error(path), path.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not path.exists():
             remove_file_leftovers(path)
