@@ -28,12 +28,12 @@ from rlvla_core.learning.algorithms.localisation import ProjectedPoints
 from rlvla_core.learning.algorithms.ppo import PpoConfig, PpoLearner
 from rlvla_core.learning.algorithms.sft import SftConfig, train_sft
 from rlvla_core.learning.distributed import Ranks, launch
-from rlvla_core.learning.open_run import open_run
 from rlvla_core.learning.trainer import train
 from rlvla_core.policy.openvla.config import OpenVLAConfig, TowerConfig
 from rlvla_core.policy.openvla.presets import tiny
 from rlvla_core.policy.policy import VLAPolicy
 from rlvla_core.policy.tokenizer import tiny_tokenizer
+from rlvla_core.runs import open_run
 from rlvla_core.toy import ToyConfig, make_toy_env
 from rlvla_core.toy.demonstrations import TOY_NORM_STATS, Demonstrations
 from rlvla_core.toy.expert import ToyExpertConfig, demonstrate

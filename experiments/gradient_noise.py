@@ -32,9 +32,9 @@ from rlvla_core.errors import RlvlaError
 from rlvla_core.learning import trainer_state
 from rlvla_core.learning.algorithms.ppo import PpoConfig
 from rlvla_core.learning.distributed import Ranks, launch
-from rlvla_core.learning.open_run import start_policy
 from rlvla_core.learning.trainer import play
 from rlvla_core.policy.policy import VLAPolicy
+from rlvla_core.policy.starting import start_policy
 from rlvla_core.runs import RunDirectory
 from rlvla_core.toy import ToyConfig
 from rlvla_sim import WorldConfig

@@ -12,7 +12,7 @@ from typing import Any
 from rich.console import Console
 
 from rlvla_core.errors import RlvlaError
-from rlvla_core.storage.atomic import replace_json
+from rlvla_core.storage.json_files import read_json, replace_json
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +105,7 @@ class Chain:
 
     def _read(self, stage: Stage) -> dict[str, Any] | None:
         path = self.records / f"{stage.name}.json"
-        return json.loads(path.read_text()) if path.is_file() else None
+        return read_json(path, "remove it, the stage then starts again") if path.is_file() else None
 
     def _write(self, stage: Stage, minutes: float | None) -> None:
         self.records.mkdir(parents=True, exist_ok=True)

@@ -1,8 +1,9 @@
-"""The one exception that a user is meant to read."""
+"""The exception for mistakes that the user can mend."""
 
 
 class RlvlaError(Exception):
-    """A mistake that the user can mend: one line that names the offending value and the way out.
+    """A mistake that the user can mend; its message is one line that names the offending value and what to do.
 
-    The command line prints it without a traceback and exits with 1; everything else is a bug and keeps its traceback.
+    The command line prints the message without a traceback and exits with 1. Every other exception is a bug and keeps
+    its traceback.
     """

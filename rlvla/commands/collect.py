@@ -12,7 +12,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from rlvla_core.data.collection import Tally, collect
+from rlvla_core.data.collection import CollectionCounts, collect
 from rlvla_core.data.demonstrator import CollectionPlan
 from rlvla_core.data.episode import Episode
 from rlvla_core.data.filter import IdleFilter
@@ -68,9 +68,9 @@ class Collect:
         shown: list[Progress] = []
         with contextlib.ExitStack() as stack:
 
-            def show(tally: Tally) -> None:
+            def show(counts: CollectionCounts) -> None:
                 if not shown:  # first called when all checks have passed
-                    done = tally.demonstrations
+                    done = counts.demonstrations
                     progress = Progress(
                         "Demonstrations", total=self.episodes, unit="demos", done=done, plain_seconds=10.0
                     )
@@ -79,7 +79,8 @@ class Collect:
                         progress.note(f"{done} demonstrations were finished before: going on")
                 else:
                     shown[0].update(
-                        tally.demonstrations, **{"expert succeeds in": f"{tally.demonstrations / tally.attempts:.0%}"}
+                        counts.demonstrations,
+                        **{"expert succeeds in": f"{counts.demonstrations / counts.attempts:.0%}"},
                     )
 
             collect(

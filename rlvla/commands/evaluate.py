@@ -19,7 +19,8 @@ from rlvla_core.policy.bundle import load_bundle, load_deploy
 from rlvla_core.policy.deploy import DeploySpec, check_fits
 from rlvla_core.policy.policy import VLAPolicy
 from rlvla_core.runs.progress import Progress
-from rlvla_core.storage.atomic import replace_file, replace_json
+from rlvla_core.storage.atomic import replace_file
+from rlvla_core.storage.json_files import replace_json
 from rlvla_core.toy import ToyConfig, make_toy_env
 from rlvla_sim import WorldConfig, make_env
 from rlvla_sim.robots import robot

@@ -10,8 +10,8 @@ from rlvla.commands.command_run import open_command_run, resolved
 from rlvla_core.errors import RlvlaError
 from rlvla_core.learning.algorithms.sft import SftConfig, train_sft
 from rlvla_core.learning.distributed import Ranks, launch
-from rlvla_core.learning.open_run import FROM_NOTHING, start_policy
 from rlvla_core.policy.bundle import save_bundle
+from rlvla_core.policy.starting import FROM_NOTHING, start_policy
 from rlvla_core.runs.progress import Progress
 from rlvla_sim.config import WorldConfig
 from rlvla_sim.pretraining.dataset import SceneDataset, ScenePlan, collect_scenes

@@ -1,6 +1,5 @@
 """`rlvla study report`: one page, figures and tables of what a study has measured so far."""
 
-import json
 import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +11,7 @@ from rlvla_core.evaluation.study import StudyPlan, Trained, Video, read_plan, wr
 from rlvla_core.runs import RunDirectory
 from rlvla_core.runs.journal import flat_scalars
 from rlvla_core.runs.plots import with_minutes
+from rlvla_core.storage.json_files import read_json
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +61,7 @@ def films(folder: Path, output: Path) -> list[Video]:
         place = output / "films" / f"{test}-{pair}.mp4"
         place.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(comparison.parent / "paired.mp4", place)
-        before, after = json.loads(comparison.read_text())["names"]
+        before, after = read_json(comparison, "evaluate the pair again")["names"]
         caption = f"The same starts: {before} on the left, {after} on the right."
         found.append(Video(path=f"films/{place.name}", title=test, caption=caption))
     return found

@@ -11,12 +11,12 @@ from rlvla_core.environment import EnvSpec, VecEnv
 from rlvla_core.learning.algorithms.learner import Learner
 from rlvla_core.learning.config import TrainingConfig
 from rlvla_core.learning.distributed import Ranks, launch
-from rlvla_core.learning.open_run import start_policy
 from rlvla_core.learning.trainer import train
 from rlvla_core.policy.bundle import load_deploy
 from rlvla_core.policy.deploy import check_fits
 from rlvla_core.policy.lora import LoraConfig
 from rlvla_core.policy.policy import VLAPolicy
+from rlvla_core.policy.starting import start_policy
 from rlvla_core.toy import ToyConfig, make_toy_env
 from rlvla_sim import WorldConfig, make_env
 

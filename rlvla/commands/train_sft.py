@@ -15,9 +15,9 @@ from rlvla_core.learning.algorithms.localisation import ProjectedPoints
 from rlvla_core.learning.algorithms.sft import SftConfig, train_sft
 from rlvla_core.learning.bundle_check import save_same_tokens_bundle
 from rlvla_core.learning.distributed import Ranks, launch
-from rlvla_core.learning.open_run import start_policy
 from rlvla_core.policy.lora import LoraConfig
 from rlvla_core.policy.norm_stats import NormStats
+from rlvla_core.policy.starting import start_policy
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from rlvla_core.errors import RlvlaError
-from rlvla_core.storage import strict_yaml
+from rlvla_core.storage.strict import load_yaml
 
 SIMULATED_SILENCE_S = 0.5
 """Oldest joint states of a simulated arm, seconds."""
@@ -182,4 +182,4 @@ class ArmConfig:
     @classmethod
     def from_yaml(cls, path: Path) -> "ArmConfig":
         """The arm in a file of config/arms/; raises RlvlaError that names file and key."""
-        return strict_yaml.load(cls, path)
+        return load_yaml(cls, path)

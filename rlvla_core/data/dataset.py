@@ -14,48 +14,49 @@ import torch
 from rlvla_core.data import layout
 from rlvla_core.data.episode import Episode
 from rlvla_core.data.images import load_images
-from rlvla_core.data.metadata import Metadata, damaged, read_json, read_table
+from rlvla_core.data.metadata import Metadata, damaged, read_table
 from rlvla_core.data.tables import column_array
 from rlvla_core.environment import EnvSpec
 from rlvla_core.errors import RlvlaError
+from rlvla_core.storage.json_files import read_json
 
 MEMORY_LIMIT = 4 << 30
-"""Bytes of decoded images that are held in memory; a larger dataset goes to a memory-mapped file."""
+"""Most bytes of decoded images that are held in memory; more than that go to a memory-mapped file."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class FrameBatch:
-    """B frames."""
+    """B frames of a dataset: what a policy saw, and what was done."""
 
     images: torch.Tensor
-    """uint8 [B, H, W, 3], RGB, before the action."""
+    """Images before the action, uint8 [B, H, W, 3], RGB."""
     actions: torch.Tensor
-    """float32 [B, 7]."""
+    """Actions, float32 [B, 7]: Δxyz [m], Δrotation [rad] (XYZ Euler), gripper (+1 open, -1 closed)."""
     instructions: list[str]
-    """B sentences."""
+    """The instruction of each of the B frames."""
     state: torch.Tensor | None
-    """float32 [B, S], or None where the dataset has none."""
+    """Privileged simulator state before the action, float32 [B, S]; None where the dataset has none."""
 
 
 class Dataset:
-    """A LeRobot v3 dataset, ours or another's, with its images decoded. Make it with `Dataset.open`."""
+    """A LeRobot v3 dataset, written by rlvla or by others, with its images decoded. Open one with `Dataset.open`."""
 
     def __init__(self, metadata: Metadata, images: npt.NDArray[np.uint8], columns: dict[str, npt.NDArray[Any]]) -> None:
-        """Use `open`."""
+        """For `Dataset.open`, which checks and decodes. images: uint8 [N, H, W, 3]; columns: [N, ...] by name."""
         self._metadata = metadata
         self._columns = columns
         self.images = torch.from_numpy(images)
-        """uint8 [N, H, W, 3]: all images (memory-mapped if large)."""
+        """All images, uint8 [N, H, W, 3], RGB (memory-mapped if large)."""
         self.actions = torch.from_numpy(columns[layout.ACTION])
-        """float32 [N, 7]."""
+        """All actions, float32 [N, 7], in the units of `FrameBatch.actions`."""
         self.state = (
             torch.from_numpy(columns[layout.STATE]).reshape(len(images), -1) if layout.STATE in columns else None
         )
-        """float32 [N, S] or None."""
+        """Privileged simulator state, float32 [N, S]; None where the dataset has none."""
         self.task_index = torch.from_numpy(columns["task_index"])
-        """int64 [N]: which of `tasks` a frame has."""
+        """For each frame the index of its instruction in `tasks`, int64 [N]."""
         self.episode_index = torch.from_numpy(columns["episode_index"])
-        """int64 [N]."""
+        """For each frame the number of its episode, int64 [N]."""
 
     @classmethod
     def open(
@@ -68,9 +69,11 @@ class Dataset:
     ) -> "Dataset":
         """Check the dataset in `directory` and decode its images.
 
-        `camera` chooses among several (its name with or without `observation.images.`). Images of more than
-        `memory_limit` bytes are decoded into a file below `cache`. Raises RlvlaError, naming the file, for anything
-        missing, damaged, of another version or of another action size.
+        camera: which camera's images, where there are several (its name with or without `observation.images.`).
+        memory_limit: images of more bytes than this are decoded into a memory-mapped file.
+        cache: folder of that file; default `$XDG_CACHE_HOME/rlvla/images`.
+
+        Raises RlvlaError, naming the file, for anything missing, damaged, of another version or of another action size.
         """
         metadata = Metadata.read(Path(directory))
         key = metadata.camera(camera)
@@ -83,22 +86,22 @@ class Dataset:
 
     @property
     def directory(self) -> Path:
-        """Where it lies."""
+        """The dataset's directory."""
         return self._metadata.root
 
     @property
     def num_frames(self) -> int:
-        """N."""
+        """Number of frames, N."""
         return self._metadata.num_frames
 
     @property
     def num_episodes(self) -> int:
-        """E."""
+        """Number of episodes, E."""
         return len(self._metadata.starts) - 1
 
     @property
     def fps(self) -> float:
-        """Frames per second [Hz]."""
+        """Frames, and so actions, per second [Hz]."""
         return self._metadata.fps
 
     @property
@@ -108,26 +111,26 @@ class Dataset:
 
     @property
     def tasks(self) -> list[str]:
-        """Instructions by task_index."""
+        """All instructions, ordered by task_index."""
         return self._metadata.tasks
 
     @property
     def env_spec(self) -> EnvSpec | None:
-        """The world that it was collected in, where known."""
+        """The environment that the dataset was collected in; None where that is not recorded."""
         return self._metadata.env_spec
 
     @property
     def provenance(self) -> dict[str, Any]:
-        """Where the data came from, as its writer said."""
+        """Where the data came from, as JSON that its writer chose."""
         return self._metadata.provenance
 
     @property
     def image_size(self) -> tuple[int, int]:
-        """(height, width) in pixels."""
+        """(height, width) of the images in pixels."""
         return self.images.shape[1], self.images.shape[2]
 
     def frames(self, indices: torch.Tensor | npt.NDArray[np.int64] | list[int]) -> FrameBatch:
-        """The frames with the given indices (B integers of 0 .. N - 1), in that order."""
+        """The frames with the given indices (B integers), in that order. Raises RlvlaError outside of 0 .. N - 1."""
         index = torch.as_tensor(indices, dtype=torch.int64)
         if len(index) and not (int(index.min()) >= 0 and int(index.max()) < self.num_frames):
             raise RlvlaError(
@@ -142,9 +145,9 @@ class Dataset:
         )
 
     def episode(self, number: int) -> Episode:
-        """Episode `number` (0 .. num_episodes - 1) as it was written.
+        """Episode `number`, as it was written. Raises RlvlaError outside of 0 .. num_episodes - 1.
 
-        In a dataset by others, `episode_id` is its number and `success` is taken for granted.
+        In a dataset by others, which records neither, `episode_id` is the episode's number and `success` is True.
         """
         if not 0 <= number < self.num_episodes:
             raise RlvlaError(f"{self.directory} has episodes 0 .. {self.num_episodes - 1}, not {number}")
@@ -162,12 +165,13 @@ class Dataset:
         )
 
     def norm_stats(self) -> dict[str, Any]:
-        """The one entry of meta/norm_stats.json: {"action": {q01, q99, mask, ...}, "num_transitions", ...}."""
+        """The one entry of meta/norm_stats.json: {"action": {q01, q99, mask, ...}, "num_transitions", ...}.
+
+        Raises RlvlaError if the file is missing, damaged or holds another number of entries.
+        """
         path = self.directory / layout.NORM_STATS
-        if not path.exists():
-            raise RlvlaError(f"{path} is missing: make it with `rlvla_core.data.statistics.action_statistics`")
-        entries = read_json(path)
-        if not isinstance(entries, dict) or len(entries) != 1:
+        entries = read_json(path, "make it with `rlvla_core.data.statistics.action_statistics`")
+        if len(entries) != 1:
             raise RlvlaError(f"{path} must hold the statistics of one dataset: collect the dataset again")
         return next(iter(entries.values()))
 

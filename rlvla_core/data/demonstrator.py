@@ -1,4 +1,4 @@
-"""An expert that makes demonstrations, and what is asked of it: one process's share of a collection."""
+"""The expert that makes demonstrations, the plan of a collection, and what one worker process does for it."""
 
 import functools
 from collections.abc import Callable
@@ -17,34 +17,38 @@ from rlvla_core.errors import RlvlaError
 
 
 class Demonstrator(Protocol):
-    """An expert in its own world; one in each worker process."""
+    """An expert in its own environments; there is one in each worker process."""
 
     spec: EnvSpec
+    """The environments that it acts in."""
 
     batch: int
-    """How many episodes it likes to be given at once."""
+    """How many episodes one call of `demonstrate` is best given."""
 
     def demonstrate(self, episode_ids: list[int], seeds: list[int]) -> list[Episode]:
-        """One attempt at each episode. An attempt depends on its own id and seed alone, not on its neighbours."""
+        """One attempt at each episode, successful or not, in that order.
+
+        An attempt must depend on its own episode id and noise seed alone, not on its neighbours in the lists.
+        """
         ...
 
     def close(self) -> None:
-        """Free the world."""
+        """Close the environments."""
         ...
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CollectionPlan:
-    """What to collect."""
+    """What a collection is to contain. Raises RlvlaError for fewer than one episode or attempt."""
 
     episodes: int
-    """Successful demonstrations."""
+    """Number of successful demonstrations to collect."""
     seed: int = 0
-    """Chooses the episodes and the noise."""
+    """Seed that chooses the episodes and the expert's noise."""
     max_attempts: int = 20
-    """Give up where one demonstration failed so often: the expert cannot do this world."""
+    """The collection ends with an error when one demonstration has failed so often: the expert cannot do the task."""
     idle: IdleFilter | None = None
-    """Drop idle steps; None keeps all."""
+    """Thresholds below which a step counts as idle and is dropped; None keeps all steps."""
     settings: dict[str, Any]
     """JSON of everything else that decides the result (world, expert): kept as provenance, compared on resume."""
 
@@ -56,9 +60,9 @@ class CollectionPlan:
 
 
 def attempt(plan: CollectionPlan, num_episodes: int, index: int, number: int) -> tuple[int, int]:
-    """(episode id, noise seed) of attempt `number` at demonstration `index` in a grid of `num_episodes`.
+    """(episode id, noise seed) of attempt `number` at demonstration `index`, ids being 0 .. num_episodes - 1.
 
-    No id comes twice before all have come once; after that the noise is another.
+    No id is used twice before all have been used once; when an id comes again, its noise seed is another one.
     """
     ids = _order(plan.seed, num_episodes, min(num_episodes, plan.episodes * plan.max_attempts))
     turn, place = divmod(index + number * plan.episodes, len(ids))
@@ -73,7 +77,11 @@ def _order(seed: int, num_episodes: int, size: int) -> npt.NDArray[np.int64]:
 def collect_shard(
     demonstrator: Demonstrator, plan: CollectionPlan, shard: range, path: Path, report: Callable[[int], None]
 ) -> None:
-    """Write the demonstrations of `shard` as a dataset of their own; `report` gets the attempts that each one took."""
+    """Write the demonstrations of `shard` (their indices in the plan) as a dataset of their own at `path`.
+
+    report: called after each demonstration with the number of attempts that it took.
+    Raises RlvlaError when a demonstration has failed `plan.max_attempts` times.
+    """
     spec = demonstrator.spec
     failures = dict.fromkeys(shard, 0)
     pending = list(shard)
@@ -100,7 +108,7 @@ def collect_shard(
                 if failures[index] == plan.max_attempts:
                     raise RlvlaError(
                         f"demonstration {index} failed {plan.max_attempts} times (last: episode id "
-                        f"{episode.episode_id}): the expert cannot do this world; lower its noise or give it more steps"
+                        f"{episode.episode_id}): the expert cannot do this task; lower its noise or give it more steps"
                     )
                 pending.append(index)
             while writer.num_episodes < len(shard) and shard[writer.num_episodes] in ready:

@@ -1,4 +1,4 @@
-"""One demonstration or trial, in memory.
+"""One demonstration or trial, as arrays in memory.
 
 Shape letters: T steps, H W image, A = 7 action dimensions, S privileged state.
 """
@@ -21,19 +21,19 @@ class Episode:
     """
 
     images: npt.NDArray[np.uint8]
-    """uint8 [T, H, W, 3], RGB, before the action."""
+    """Images before the action, uint8 [T, H, W, 3], RGB."""
     actions: npt.NDArray[np.float32]
-    """float32 [T, 7]: Δxyz [m], Δrotation [rad] (XYZ Euler), gripper (+1 open, -1 closed)."""
+    """Actions, float32 [T, 7]: Δxyz [m], Δrotation [rad] (XYZ Euler), gripper (+1 open, -1 closed)."""
     instruction: str
-    """The sentence that the policy was given, constant over the episode."""
+    """The sentence that the policy was given; it is the same over the whole episode."""
     episode_id: int
-    """The world's own id of the start (object, receptacle, table, positions, yaw in one integer)."""
+    """The environment's id of the start (object, receptacle, table, positions, yaw in one integer)."""
     success: bool
     """Whether the task was done when the episode ended."""
     state: npt.NDArray[np.float32] | None = None
-    """float32 [T, S]: privileged simulator state before the action. Labels for training, never a policy input."""
+    """Privileged simulator state before the action, float32 [T, S]: labels for training, never a policy input."""
     rewards: npt.NDArray[np.float32] | None = None
-    """float32 [T]: reward that action t earned."""
+    """Reward that each action earned, float32 [T]."""
 
     def __post_init__(self) -> None:
         length = len(self.images)
@@ -55,7 +55,7 @@ class Episode:
         return len(self.images)
 
     def select(self, steps: npt.NDArray[Any]) -> "Episode":
-        """The same episode with only `steps` (bool [T], or integer indices), every array indexed alike."""
+        """This episode with only `steps` (bool [T], or integer indices). Raises RlvlaError where none is left."""
         return Episode(
             images=self.images[steps],
             actions=self.actions[steps],

@@ -1,4 +1,4 @@
-"""Idle steps: where a demonstration does not move.
+"""Dropping idle steps: those at which a demonstration does not move.
 
 A policy that is trained on them learns to stand still (arXiv 2505.19789, appendix on data). Dropping a step drops its
 small motion too; it is not added to the next step, so a filtered episode is for imitation, not for open-loop replay.
@@ -15,33 +15,33 @@ from rlvla_core.data.episode import Episode
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class IdleFilter:
-    """A step is idle if it moves no further than both thresholds and its gripper command is the one before it."""
+    """Thresholds: a step is idle if it moves and turns no further than these and does not switch the gripper."""
 
     position: float = 0.01
-    """Metres: idle needs |Δxyz| <= this (the paper's value). Must be below the expert's own step length."""
+    """Largest |Δxyz| of an idle step in metres (the paper's value); must be below the expert's own step length."""
     rotation: float = 0.06
-    """Radians: idle needs the norm of the three Euler deltas <= this (the paper's value)."""
+    """Largest norm of the three Euler deltas of an idle step in radians (the paper's value)."""
 
 
 def moving_steps(actions: npt.NDArray[np.float32], thresholds: IdleFilter) -> npt.NDArray[np.bool_]:
-    """True [T] where the step of `actions` [T, 7] is to be kept.
+    """Which steps of `actions` (float32 [T, 7]) are not idle, bool [T].
 
-    A toggle is a change of the sign of the gripper command against the step before *in the unfiltered episode*; the
-    first step has none before it and so is judged by its motion alone.
+    A gripper switch is a change of the sign of the gripper command against the step before *in the unfiltered episode*;
+    the first step has none before it and so is judged by its motion alone.
     """
     moves = np.linalg.norm(actions[:, :3], axis=1) > thresholds.position
     turns = np.linalg.norm(actions[:, 3:6], axis=1) > thresholds.rotation
     opens = actions[:, 6] > 0
-    toggles = np.diff(opens, prepend=opens[:1])
-    return moves | turns | toggles
+    switches = np.diff(opens, prepend=opens[:1])
+    return moves | turns | switches
 
 
 def drop_idle(episode: Episode, thresholds: IdleFilter) -> Episode:
-    """The episode without its idle steps. One mask indexes every array, so that image, action, state and reward of
-    a step stay together (the reference code indexed its success flags by filtered positions on the unfiltered list).
+    """The episode without its idle steps. Raises RlvlaError if nothing is left.
 
-    The reward of a dropped step goes to the kept step before it (the first kept one, where none is before), so that
-    the return of the episode stays what it was. Raises RlvlaError if nothing is left.
+    One mask indexes every array, so that image, action, state and reward of a step stay together (the reference code
+    indexed its success flags by filtered positions on the unfiltered list). The reward of a dropped step is added to
+    the kept step before it (or to the first kept step, where none is before), so that the episode's return stays.
     """
     moving = moving_steps(episode.actions, thresholds)
     kept = episode.select(moving)

@@ -1,4 +1,4 @@
-"""Frames of demonstrations: which of them imitation learns from, in what order, and how their colours are varied."""
+"""Frames of demonstrations for imitation: the held-out split, the order of an epoch, and random colour changes."""
 
 import functools
 from typing import Protocol
@@ -10,19 +10,27 @@ from rlvla_core.data.dataset import FrameBatch
 
 
 class Frames(Protocol):
-    """What imitation needs of a dataset; `rlvla_core.data.Dataset` has it."""
+    """What imitation needs of a dataset of N frames; `rlvla_core.data.Dataset` has it."""
 
     @property
-    def num_frames(self) -> int: ...
+    def num_frames(self) -> int:
+        """Number of frames, N."""
+        ...
 
     episode_index: torch.Tensor
-    """int64 [M]: the episode of each frame."""
+    """The number of each frame's episode, int64 [N]."""
 
-    def frames(self, indices: torch.Tensor) -> FrameBatch: ...
+    def frames(self, indices: torch.Tensor) -> FrameBatch:
+        """The frames with the given indices, int64 [B], in that order."""
+        ...
 
 
 def split(episode_index: torch.Tensor, holdout: float, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Frame indices (training, held out), split by whole episodes: no frame has a near twin on the other side."""
+    """Indices of the frames for training and of the held-out ones, two int64 arrays.
+
+    episode_index: the episode of each frame, int64 [N]. holdout: fraction of the episodes to hold out. Episodes are
+    never divided, so that no frame has a near copy on the other side.
+    """
     episodes = int(episode_index.max()) + 1
     order = torch.randperm(episodes, generator=seeds.generator(seed, "holdout"))
     held = torch.zeros(episodes, dtype=torch.bool)
@@ -33,12 +41,15 @@ def split(episode_index: torch.Tensor, holdout: float, seed: int) -> tuple[torch
 
 @functools.lru_cache(maxsize=2)
 def epoch_order(frames: int, seed: int, epoch: int) -> torch.Tensor:
-    """int64 [frames]: the permutation of one epoch, made from its number alone."""
+    """The order in which epoch number `epoch` visits its frames: a permutation, int64 [frames]."""
     return torch.randperm(frames, generator=seeds.generator(seed, "epoch", epoch))
 
 
 def jitter(images: torch.Tensor, strength: float, generator: torch.Generator) -> torch.Tensor:
-    """uint8 [B, H, W, 3] with a random gain per channel and a random brightness per image, up to ± `strength`."""
+    """`images` with a random gain per channel and a random brightness per image; uint8 [B, H, W, 3] in and out.
+
+    strength: largest relative change of a channel, and largest change of the brightness as a fraction of 128.
+    """
     if strength == 0.0:
         return images
     draws = 2.0 * torch.rand((len(images), 1, 1, 4), generator=generator, device=images.device) - 1.0

@@ -1,4 +1,4 @@
-"""Decoding a dataset's images once, into one array that training reads many times."""
+"""Decoding all images of a dataset once, into one array that training then reads many times."""
 
 import fcntl
 import hashlib
@@ -18,17 +18,17 @@ from PIL import Image, UnidentifiedImageError
 from rlvla_core.data.metadata import Metadata, damaged
 from rlvla_core.data.video import decode_videos
 from rlvla_core.errors import RlvlaError
-from rlvla_core.storage.atomic import no_room_is_a_user_error
+from rlvla_core.storage.atomic import no_room_is_a_user_error, remove_file_leftovers, staged_file
 
 Images = npt.NDArray[np.uint8]
 
 
 def load_images(metadata: Metadata, key: str, *, memory_limit: int, cache: Path | None) -> Images:
-    """All images of camera feature `key`, uint8 [N, H, W, 3].
+    """All images of the camera feature `key`, uint8 [N, H, W, 3], RGB.
 
     They are in memory if they take at most `memory_limit` bytes, else in a memory-mapped file below `cache` (default:
-    `$XDG_CACHE_HOME/rlvla/images`), which later runs and the other ranks of this one share. Raises RlvlaError for a
-    file that is damaged and for a full disk.
+    `$XDG_CACHE_HOME/rlvla/images`), which later runs and the other ranks of this one share. Writing to the array
+    changes no file. Raises RlvlaError for a damaged file, images of another size than promised, and a full disk.
     """
     height, width = image_size(metadata, key)
     shape = (metadata.num_frames, height, width, 3)
@@ -41,7 +41,10 @@ def load_images(metadata: Metadata, key: str, *, memory_limit: int, cache: Path 
 
 
 def image_size(metadata: Metadata, key: str) -> tuple[int, int]:
-    """(height, width) of camera feature `key`, whichever order of axes its dataset uses."""
+    """(height, width) in pixels of the camera feature `key`, whichever order of axes the dataset uses.
+
+    Raises RlvlaError if its images do not have three colour channels.
+    """
     feature = metadata.features[key]
     shape, names = list(feature.get("shape") or ()), feature.get("names") or ()
     if len(shape) != 3 or 3 not in (shape[0], shape[2]):
@@ -70,7 +73,7 @@ def _decode_into(images: Images, metadata: Metadata, key: str) -> None:
 
 
 def _encoded(metadata: Metadata, key: str) -> Iterator[tuple[Path, list[Any]]]:
-    """Encoded images (bytes), one row group at a time."""
+    """(file, encoded images as bytes) of one row group after the other."""
     for path in metadata.data_files:
         try:
             with pq.ParquetFile(path) as file:
@@ -92,27 +95,24 @@ def _decode(slot: Images, data: bytes | None) -> None:
 
 
 def _mapped(path: Path, shape: tuple[int, ...], fill: Callable[[Images], None]) -> Images:
-    """The array in `path`, made by `fill` if there is none; ranks that come second wait for the first."""
+    """The memory-mapped array in the file `path`, made by `fill` if missing; ranks that come second wait for it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with no_room_is_a_user_error(path), path.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not path.exists():
-            partial = path.with_suffix(".partial")
-            try:
+            remove_file_leftovers(path)
+            with staged_file(path) as partial:
                 with partial.open("wb") as file:  # allocated first: a full disk is an error here, not a SIGBUS later
                     os.posix_fallocate(file.fileno(), 0, int(np.prod(shape)) + 4096)
                 out = np.lib.format.open_memmap(partial, mode="w+", dtype=np.uint8, shape=shape)
                 fill(out)
                 out.flush()
                 del out
-                partial.replace(path)
-            finally:
-                partial.unlink(missing_ok=True)
     return np.load(path, mmap_mode="c")
 
 
 def _fingerprint(metadata: Metadata, key: str) -> str:
-    """Changes with the place, size or date of any data file."""
+    """A name for the decoded images that changes with the place, size or date of any data file."""
     files = [*metadata.data_files, *sorted((metadata.root / "videos").rglob("*.mp4"))]
     facts = [(str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
     return hashlib.sha256(repr((key, metadata.num_frames, facts)).encode()).hexdigest()[:32]

@@ -7,8 +7,9 @@
     data/chunk-000/file-000.parquet              one row a frame, many episodes a file, one row group an episode
     videos/<key>/chunk-000/file-000.mp4          images of features of dtype "video" (read here, never written)
 
-Three things are ours, under names that other readers pass over: the column `privileged.state`, the episode columns
-`rlvla.episode_id` and `rlvla.success`, and the files `meta/rlvla.json` (world and origin) and `meta/norm_stats.json`.
+Three things are written by rlvla alone, under names that other readers pass over: the column `privileged.state`, the
+episode columns `rlvla.episode_id` and `rlvla.success`, and the files `meta/rlvla.json` (environment and origin) and
+`meta/norm_stats.json`.
 """
 
 import json
@@ -25,12 +26,14 @@ TASKS = "meta/tasks.parquet"
 EPISODES = "meta/episodes/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
 DATA = "data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
 OURS = "meta/rlvla.json"
+"""The file that only rlvla writes: environment and origin of the data."""
 NORM_STATS = "meta/norm_stats.json"
 
 FILES_PER_CHUNK = 1000
 DATA_FILE_MB = 100
-"""A data file is closed when the next episode would make it larger than this (LeRobot's own default)."""
+"""Largest data file in MiB: it is closed when the next episode would make it larger (LeRobot's own default)."""
 VIDEO_FILE_MB = 200
+"""Largest video file in MB, as info.json states it (rlvla writes no video)."""
 
 ACTION = "action"
 REWARD = "next.reward"
@@ -47,14 +50,18 @@ INDEX_COLUMNS = {
     "index": "int64",
     "task_index": "int64",
 }
-"""Columns that every LeRobot dataset has; `index` counts frames over the whole dataset."""
+"""Columns that every LeRobot dataset has, and their dtypes; `index` counts frames over the whole dataset."""
 IMAGE_TYPE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 
 
 def features(
     *, camera: str, size: tuple[int, int], state_names: tuple[str, ...] | None, rewards: bool
 ) -> dict[str, dict[str, Any]]:
-    """The `features` entry of info.json for what we write; `size` is (height, width)."""
+    """The `features` entry of info.json for a dataset that rlvla writes.
+
+    size: (height, width) of the images. state_names: names of the S state columns, or None for a dataset without.
+    rewards: whether there is a reward for each step.
+    """
     found: dict[str, dict[str, Any]] = {
         IMAGE_PREFIX + camera: {
             "dtype": "image",
@@ -72,7 +79,7 @@ def features(
 
 
 def arrow_schema(feature_table: dict[str, dict[str, Any]]) -> pa.Schema:
-    """The schema of data files: scalars for shape [1], fixed-size lists for vectors, PNG structs for images.
+    """The Arrow schema of data files: scalars for shape [1], fixed-size lists for vectors, PNG structs for images.
 
     The `huggingface` entry types image columns as images for the hub's own viewer and the `datasets` package.
     """
@@ -93,7 +100,7 @@ def arrow_schema(feature_table: dict[str, dict[str, Any]]) -> pa.Schema:
 
 
 def tasks_table(tasks: list[str]) -> pa.Table:
-    """meta/tasks.parquet: `task_index` with the instruction as pandas index, which is how LeRobot reads it."""
+    """Content of meta/tasks.parquet: `task_index`, with the instruction as pandas index, as LeRobot reads it."""
     pandas: dict[str, Any] = {
         "index_columns": ["task"],
         "column_indexes": [],
@@ -120,7 +127,10 @@ def _pandas_column(name: str, pandas_type: str, numpy_type: str) -> dict[str, An
 def info(
     *, fps: float, robot: str, feature_table: dict[str, Any], episodes: int, frames: int, tasks: int, data_file_mb: int
 ) -> dict[str, Any]:
-    """meta/info.json. A whole-numbered rate is written as an integer, as LeRobot does."""
+    """Content of meta/info.json. fps: frames per second [Hz]; a whole number is written as an integer, as LeRobot does.
+
+    data_file_mb: largest data file in MiB. The other numbers count what the dataset holds.
+    """
     return {
         "codebase_version": VERSION,
         "robot_type": robot,

@@ -1,4 +1,4 @@
-"""Joining datasets that were written in parallel."""
+"""Joining datasets, such as the shards that several processes wrote, into one."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,10 +20,13 @@ def merge(
     provenance: dict[str, Any] | None = None,
     data_file_mb: int = layout.DATA_FILE_MB,
 ) -> Path:
-    """Write the dataset `out` of all episodes of `parts`, in that order, renumbered. Returns its path.
+    """Write the dataset `out` of all episodes of `parts`, in that order and renumbered. Returns the path of `out`.
+
+    provenance: JSON that says where the data came from; default: that of the first part.
+    data_file_mb: largest data file in MiB.
 
     Images are copied as they are encoded, one episode at a time; statistics are those of the whole. Raises RlvlaError
-    for parts that we did not write, or that differ in robot, rate, world or features.
+    for parts that rlvla did not write, and for parts that differ in robot, rate, environment or features.
     """
     if not parts:
         raise RlvlaError(f"nothing to merge into {out}: name at least one dataset")
@@ -51,7 +54,7 @@ def merge(
 
 
 def _append(writer: DatasetWriter, part: Metadata) -> None:
-    """All episodes of `part`; each is one row group, because our writer made it so."""
+    """Copy all episodes of `part`; each is one row group, because DatasetWriter made it so."""
     rows = [
         row for file in sorted((part.root / "meta/episodes").rglob("*.parquet")) for row in read_table(file).to_pylist()
     ]

@@ -1,6 +1,5 @@
-"""Reading and checking a dataset's meta/ directory."""
+"""Reading and checking the meta/ directory of a dataset."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,40 +13,46 @@ from rlvla_core.data import layout
 from rlvla_core.environment import ACTION_DIM, EnvSpec
 from rlvla_core.errors import RlvlaError
 from rlvla_core.geometry.camera import CameraSpec
+from rlvla_core.storage.json_files import read_json
+
+AGAIN = "fetch or collect the dataset again"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Metadata:
-    """What meta/ says, checked for agreement with itself. E episodes, N frames."""
+    """The content of a dataset's meta/ directory, checked for contradictions. E episodes, N frames."""
 
     root: Path
     """The dataset's directory."""
     fps: float
     """Frames per second [Hz]."""
     robot: str
-    """`robot_type`; empty where the dataset has none."""
+    """The robot's name (`robot_type` of info.json); empty where the dataset has none."""
     num_frames: int
-    """N."""
+    """Number of frames, N."""
     features: dict[str, dict[str, Any]]
-    """Feature table of info.json."""
+    """Feature table of info.json: name -> dtype, shape, names."""
     tasks: list[str]
-    """Instructions by task_index."""
+    """All instructions, ordered by task_index."""
     episodes: dict[str, list[Any]]
-    """Columns of meta/episodes except statistics, ordered by episode."""
+    """Columns of meta/episodes except statistics, ordered by episode; E values each."""
     starts: npt.NDArray[np.int64]
-    """[E + 1]: episode e holds frames starts[e] .. starts[e + 1] - 1."""
+    """Where episodes begin, int64 [E + 1]: episode e holds frames starts[e] .. starts[e + 1] - 1."""
     data_files: list[Path]
-    """In the order of their frames."""
+    """The parquet files of frames, in the order of their frames."""
     video_path: str | None
-    """Template of video files."""
+    """Template of the paths of video files, relative to `root`; None where the dataset has no video."""
     env_spec: EnvSpec | None
-    """The world that it was collected in, where it was collected by us."""
+    """The environment that the dataset was collected in; None where rlvla did not record it."""
     provenance: dict[str, Any]
-    """Where the data came from, as its writer said."""
+    """Where the data came from, as JSON that its writer chose; empty where nothing is recorded."""
 
     @classmethod
     def read(cls, root: Path) -> "Metadata":
-        """Raises RlvlaError, naming the file, for anything missing, damaged, contradictory or of another version."""
+        """Read the metadata of the dataset in `root`.
+
+        Raises RlvlaError, naming the file, for anything missing, damaged, contradictory or of another version.
+        """
         info = _read_info(root)
         tasks = _read_tasks(root / layout.TASKS)
         episodes = _read_episodes(root)
@@ -56,14 +61,14 @@ class Metadata:
         if len(lengths) != info["total_episodes"] or starts[-1] != info["total_frames"]:
             raise RlvlaError(
                 f"{root / layout.INFO} promises {info['total_episodes']} episodes of {info['total_frames']} frames, "
-                f"meta/episodes has {len(lengths)} of {starts[-1]}: fetch or collect the dataset again"
+                f"meta/episodes has {len(lengths)} of {starts[-1]}: {AGAIN}"
             )
         if episodes["dataset_from_index"] != starts[:-1].tolist() or (lengths <= 0).any():
-            raise RlvlaError(f"{root}/meta/episodes has gaps or empty episodes: fetch or collect the dataset again")
+            raise RlvlaError(f"{root}/meta/episodes has gaps or empty episodes: {AGAIN}")
         places = dict.fromkeys(zip(episodes["data/chunk_index"], episodes["data/file_index"], strict=True))
         template = info.get("data_path") or layout.DATA
         files = [member(root, template.format(chunk_index=chunk, file_index=file)) for chunk, file in places]
-        origin = read_json(root / layout.OURS) if (root / layout.OURS).exists() else {}
+        origin = read_json(root / layout.OURS, AGAIN) if (root / layout.OURS).exists() else {}
         return cls(
             root=root,
             fps=float(info["fps"]),
@@ -80,7 +85,10 @@ class Metadata:
         )
 
     def camera(self, name: str | None) -> str:
-        """The feature key of the chosen camera: the only one if `name` is None. Raises RlvlaError listing them."""
+        """The feature key of camera `name`, or of the only camera if `name` is None.
+
+        Raises RlvlaError, listing the cameras, if there is no such camera, or no choice among several.
+        """
         keys = [key for key, feature in self.features.items() if feature.get("dtype") in ("image", "video")]
         if name is None and len(keys) == 1:
             return keys[0]
@@ -93,27 +101,17 @@ class Metadata:
 
 
 def member(root: Path, relative: str) -> Path:
-    """`root / relative`. Raises RlvlaError if that is outside of `root` or does not exist."""
+    """The file `root / relative`. Raises RlvlaError if it is outside of `root` or does not exist."""
     path = root / relative
     if root.resolve() not in path.resolve().parents:
         raise RlvlaError(f"{root / layout.INFO} names the file {relative}, which is outside of the dataset: mend it")
     if not path.is_file():
-        raise RlvlaError(f"{path} is missing: fetch or collect the dataset again")
+        raise RlvlaError(f"{path} is missing: {AGAIN}")
     return path
 
 
-def read_json(path: Path) -> Any:
-    """Raises RlvlaError if the file is missing or is not JSON."""
-    try:
-        return json.loads(path.read_text())
-    except FileNotFoundError:
-        raise RlvlaError(f"{path} is missing: name the directory of a LeRobot {layout.VERSION} dataset") from None
-    except (OSError, ValueError) as error:
-        raise RlvlaError(f"{path} cannot be read ({error}): fetch or collect the dataset again") from error
-
-
 def read_table(path: Path, columns: list[str] | None = None) -> pa.Table:
-    """A parquet file. Raises RlvlaError if it is missing, damaged or lacks a column."""
+    """The table in a parquet file, or these columns of it. Raises RlvlaError if it is missing, damaged or lacks one."""
     try:
         with pq.ParquetFile(path) as file:
             absent = [name for name in columns or [] if name not in file.schema_arrow.names]
@@ -121,23 +119,23 @@ def read_table(path: Path, columns: list[str] | None = None) -> pa.Table:
                 raise RlvlaError(f"{path} has no column {absent[0]}: this is no complete LeRobot dataset")
             return file.read(columns=columns)
     except FileNotFoundError:
-        raise RlvlaError(f"{path} is missing: fetch or collect the dataset again") from None
+        raise RlvlaError(f"{path} is missing: {AGAIN}") from None
     except (OSError, pa.ArrowException) as error:
         raise damaged(path, error) from error
 
 
 def damaged(path: Path, error: Exception) -> RlvlaError:
-    """The one line for a file that cannot be decoded."""
+    """The error to raise for a file that cannot be decoded; it gives the first line of `error` as the reason."""
     reason = (str(error).splitlines() or [""])[0][:120]
-    return RlvlaError(f"{path} is damaged ({reason}): fetch or collect the dataset again")
+    return RlvlaError(f"{path} is damaged ({reason}): {AGAIN}")
 
 
 def _read_info(root: Path) -> dict[str, Any]:
     path = root / layout.INFO
-    if (root / "meta/episodes.jsonl").exists() and not path.exists():
+    if not path.exists():
         raise RlvlaError(f"{path} is missing: name the directory of a LeRobot {layout.VERSION} dataset")
-    info = read_json(path)
-    if not isinstance(info, dict) or "codebase_version" not in info:
+    info = read_json(path, AGAIN)
+    if "codebase_version" not in info:
         raise RlvlaError(f"{path} has no codebase_version: name the directory of a LeRobot {layout.VERSION} dataset")
     version = str(info["codebase_version"])
     if not version.startswith("v3."):
@@ -147,7 +145,7 @@ def _read_info(root: Path) -> dict[str, Any]:
         )
     for name, kind in {"fps": (int, float), "features": dict, "total_episodes": int, "total_frames": int}.items():
         if not isinstance(info.get(name), kind):  # type: ignore[arg-type]
-            raise RlvlaError(f"{path} has no proper `{name}`: fetch or collect the dataset again")
+            raise RlvlaError(f"{path} has no proper `{name}`: {AGAIN}")
     if not info["fps"] > 0:
         raise RlvlaError(f"{path} says fps = {info['fps']}: it must be positive")
     action = info["features"].get(layout.ACTION)
@@ -177,7 +175,7 @@ def _read_tasks(path: Path) -> list[str]:
 def _read_episodes(root: Path) -> dict[str, list[Any]]:
     files = sorted((root / "meta/episodes").glob("chunk-*/file-*.parquet"))
     if not files:
-        raise RlvlaError(f"{root}/meta/episodes has no parquet file: fetch or collect the dataset again")
+        raise RlvlaError(f"{root}/meta/episodes has no parquet file: {AGAIN}")
     needed = ["episode_index", "length", "dataset_from_index", "data/chunk_index", "data/file_index"]
     columns: dict[str, list[Any]] = {}
     for file in files:
@@ -203,4 +201,4 @@ def _env_spec(value: dict[str, Any] | None, path: Path) -> EnvSpec | None:
         points = tuple((str(name), int(first)) for name, first in value["state_points"])
         return EnvSpec(**{**value, "camera": CameraSpec(**camera), "state_points": points})
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise RlvlaError(f"{path} describes no world that this version knows ({error}): collect again") from error
+        raise RlvlaError(f"{path} describes no environment that this version knows ({error}): collect again") from error

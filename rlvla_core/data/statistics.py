@@ -1,4 +1,4 @@
-"""Statistics of actions and of every other column, computed once, when a dataset is closed.
+"""Statistics of the actions, of every other column and of the images of a dataset.
 
 Shape letters: N frames, A = 7 action dimensions, D columns of any feature.
 """
@@ -13,15 +13,18 @@ from rlvla_core.environment import ACTION_DIM
 from rlvla_core.errors import RlvlaError
 
 ACTION_MASK = (True,) * (ACTION_DIM - 1) + (False,)
-"""Dimensions that a policy normalises to [q01, q99]; the gripper command is +1 or -1 already."""
+"""Action dimensions that a policy normalises to [q01, q99]: all but the gripper command, which is +1 or -1 already."""
 
 MIN_WIDTH = 1e-3
-"""Metres and radians. The interval [q01, q99] of a masked dimension is widened about its middle to at least this. A
-dimension that never moved then encodes to the middle bin and decodes to its constant (nothing divides by zero, and
-rounding noise is not blown up to 256 bins); what a policy may do with it stays within half a millimetre or milliradian.
+"""Least width of the interval [q01, q99] of a masked dimension, in metres or radians; narrower ones are widened.
+
+They are widened about their middle. A dimension that never moved then encodes to the middle bin and decodes to its
+constant (nothing divides by zero, and rounding noise is not blown up to 256 bins); what a policy may do with it stays
+within half a millimetre or milliradian.
 """
 
 QUANTILES = {"q01": 0.01, "q10": 0.10, "q50": 0.50, "q90": 0.90, "q99": 0.99}
+"""The quantiles of each column, by LeRobot's names."""
 
 
 def action_statistics(
@@ -29,8 +32,10 @@ def action_statistics(
 ) -> dict[str, Any]:
     """One dataset's entry of `norm_stats.json`, in the shape that OpenVLA's checkpoints use.
 
-    `actions` float32 [N, A] of all frames. Returns {"action": {mean, std, min, max, q01, q99, mask}, "num_transitions",
-    "num_trajectories"}. Quantiles are interpolated linearly, std is of the population (numpy's defaults, as OpenVLA).
+    actions: float32 [N, A] of all frames. episodes: how many episodes they are from. mask: which of the A dimensions a
+    policy normalises. Returns {"action": {mean, std, min, max, q01, q99, mask}, "num_transitions", "num_trajectories"}.
+    Quantiles are interpolated linearly, std is of the population (numpy's defaults, as OpenVLA).
+    Raises RlvlaError for no actions or actions of another width than the mask.
     """
     if actions.ndim != 2 or actions.shape[1] != len(mask) or len(actions) == 0:
         raise RlvlaError(f"action statistics need [N, {len(mask)}] actions with N >= 1, got {list(actions.shape)}")
@@ -52,7 +57,7 @@ def action_statistics(
 
 
 def column_statistics(values: npt.NDArray[Any]) -> dict[str, list[Any]]:
-    """LeRobot's statistics of one numeric column [N, D] or [N]: lists of D, and `count` [1]."""
+    """LeRobot's statistics of one numeric column ([N, D] or [N]): a list of D numbers each, and `count` [1]."""
     wide = values.astype(np.float64).reshape(len(values), -1)
     found = {"min": wide.min(axis=0), "max": wide.max(axis=0), "mean": wide.mean(axis=0), "std": wide.std(axis=0)}
     found |= dict(zip(QUANTILES, np.quantile(wide, list(QUANTILES.values()), axis=0), strict=True))
@@ -60,7 +65,7 @@ def column_statistics(values: npt.NDArray[Any]) -> dict[str, list[Any]]:
 
 
 def image_statistics(images: npt.NDArray[np.uint8]) -> dict[str, list[Any]]:
-    """LeRobot's statistics of images uint8 [N, H, W, 3], scaled to 0..1: each [3, 1, 1], and `count` [1] frames."""
+    """LeRobot's statistics of images (uint8 [N, H, W, 3]) scaled to 0..1: [3, 1, 1] each, and `count` [1] = N."""
     counts = np.stack([np.bincount(images[..., channel].ravel(), minlength=256) for channel in range(3)])
     levels = np.arange(256) / 255.0
     mean = counts @ levels / counts.sum(axis=1)

@@ -1,4 +1,4 @@
-"""Streaming writers of a dataset's parquet files: frames and episode rows, in bounded memory."""
+"""Writing a dataset's parquet files (frames, and one row an episode) as the episodes come, in bounded memory."""
 
 import contextlib
 import os
@@ -17,10 +17,13 @@ _EPISODE_BATCH = 256
 
 
 class RollingParquet:
-    """Parquet files chunk-000/file-000 ..., each closed when the next table would take it over the limit."""
+    """A series of parquet files, chunk-000/file-000 ...; each is closed when the next table would make it too large."""
 
     def __init__(self, root: Path, template: str, schema: pa.Schema, limit_bytes: int, dictionary: list[str]) -> None:
-        """`dictionary`: the columns worth dictionary encoding (images are not)."""
+        """root, template: where the files lie (see `layout.DATA`). limit_bytes: largest file.
+
+        dictionary: the columns worth dictionary encoding (images are not).
+        """
         self._root, self._template, self._schema = root, template, schema
         self._limit, self._dictionary = limit_bytes, dictionary
         self._number = 0
@@ -28,7 +31,10 @@ class RollingParquet:
         self._writer: pq.ParquetWriter | None = None
 
     def place(self, num_bytes: int) -> tuple[int, int]:
-        """(chunk, file) that the next `append` goes to; closes the current file if it has no room for `num_bytes`."""
+        """(chunk, file) numbers of the file that takes the next table; call it with the table's size before `append`.
+
+        The current file is closed if it has no room for `num_bytes` more.
+        """
         if self._file is not None and self._file.tell() + num_bytes > self._limit:
             self.close()
             self._number += 1
@@ -47,7 +53,7 @@ class RollingParquet:
         self._writer.write_table(table, row_group_size=max(1, table.num_rows))
 
     def close(self) -> None:
-        """Finish the current file, so that nothing is left in buffers."""
+        """Finish the current file and force it to the disk."""
         if self._writer is not None and self._file is not None:
             self._writer.close()
             self._file.flush()
@@ -57,7 +63,7 @@ class RollingParquet:
         self._writer = self._file = None
 
     def abandon(self) -> None:
-        """Let go of the current file (its directory is about to be removed), whatever state it is in."""
+        """Close the current file, whatever state it is in, without an error: its directory is about to be removed."""
         with contextlib.suppress(OSError, pa.ArrowException, ValueError):
             if self._writer is not None:
                 self._writer.close()
@@ -68,9 +74,10 @@ class RollingParquet:
 
 
 class EpisodeTables:
-    """data/ and meta/episodes/ of one dataset: numbers frames, episodes and tasks as they come."""
+    """The folders data/ and meta/episodes/ of one dataset; frames, episodes and tasks are numbered as they come."""
 
     def __init__(self, root: Path, feature_table: dict[str, dict[str, Any]], fps: float, data_file_mb: int) -> None:
+        """feature_table: see `layout.features`. fps: frames per second [Hz]. data_file_mb: largest data file in MiB."""
         self.schema = layout.arrow_schema(feature_table)
         self._root, self._fps, self._limit = root, fps, data_file_mb << 20
         self._frames = RollingParquet(root, layout.DATA, self.schema, self._limit, ["episode_index", "task_index"])
@@ -81,7 +88,11 @@ class EpisodeTables:
         self.tasks: dict[str, int] = {}
 
     def append(self, columns: dict[str, pa.Array], instruction: str, facts: dict[str, Any]) -> None:
-        """One episode: its own columns (the five index columns are added here), and further facts for its row."""
+        """Append one episode of T steps.
+
+        columns: T values for each feature (the five index columns are added here). facts: further entries of its row in
+        meta/episodes.
+        """
         length = len(columns[layout.ACTION])
         task = self.tasks.setdefault(instruction, len(self.tasks))
         steps = range(length)
@@ -127,7 +138,7 @@ class EpisodeTables:
         self._pending.clear()
 
     def close(self) -> None:
-        """Finish all files and write meta/tasks.parquet."""
+        """Finish all data and episode files, and write meta/tasks.parquet."""
         self._flush_rows()
         self._frames.close()
         if self._rows is not None:
@@ -137,7 +148,7 @@ class EpisodeTables:
         pq.write_table(layout.tasks_table(list(self.tasks)), path)
 
     def abandon(self) -> None:
-        """Let go of all files unfinished."""
+        """Close all files unfinished and without an error: their directory is about to be removed."""
         self._frames.abandon()
         if self._rows is not None:
             self._rows.abandon()

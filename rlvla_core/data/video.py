@@ -1,4 +1,4 @@
-"""Images of datasets by others, which are mostly video files. We write none: video is lossy (see docs/data.md)."""
+"""Reading datasets by others whose images are video files. rlvla writes none: video is lossy (see docs/data.md)."""
 
 from collections import defaultdict
 from pathlib import Path
@@ -12,7 +12,7 @@ from rlvla_core.errors import RlvlaError
 
 
 def decode_videos(images: npt.NDArray[np.uint8], metadata: Metadata, key: str) -> None:
-    """Fill `images` uint8 [N, H, W, 3] from the video files of camera feature `key`.
+    """Fill `images` (uint8 [N, H, W, 3], RGB) from the video files of the camera feature `key`.
 
     Many episodes share a file: frame k of an episode is the image shown at `from_timestamp + k / fps` seconds of it.
     Each file is decoded once, from its start. Raises RlvlaError for files that are missing, damaged or too short.
@@ -36,7 +36,7 @@ def decode_videos(images: npt.NDArray[np.uint8], metadata: Metadata, key: str) -
 
 
 def _decode_file(images: npt.NDArray[np.uint8], path: Path, slots: list[tuple[float, int]], tolerance: float) -> None:
-    """Give each (time [s], slot) the first frame that is shown no earlier than `tolerance` before that time."""
+    """Fill images[slot], for each (time [s], slot), with the first frame shown after that time less `tolerance` [s]."""
     done = 0
     try:
         with av.open(str(path)) as container:

@@ -1,24 +1,26 @@
-"""Worker processes of a collection: shards out, progress in, and a clear word where one dies."""
+"""The worker processes of a collection: they are given shards, and report progress, errors and their end."""
 
 import contextlib
 import multiprocessing
-import os
 import signal
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any, cast
 
 from rlvla_core.data.demonstrator import CollectionPlan, Demonstrator, collect_shard
 from rlvla_core.errors import RlvlaError
-
-_ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "LP_NUM_THREADS": "0"}
+from rlvla_core.processes import one_thread
 
 
 def run_workers(
     open_demonstrator: Callable[[], Demonstrator], plan: CollectionPlan, jobs: list[tuple[range, Path]], processes: int
 ) -> Generator[int, None, None]:
-    """Yield the number of attempts of every finished demonstration, as they come from the workers."""
+    """Collect `jobs`, (demonstrations, path) of each shard, in up to `processes` worker processes.
+
+    Yields, as they are finished, the number of attempts that each demonstration took. Raises RlvlaError when a worker
+    raises one or dies. The workers end with the generator: close it.
+    """
     context = multiprocessing.get_context("spawn")
     waiting = list(reversed(jobs))
     busy: dict[Connection, tuple[Any, range]] = {}
@@ -79,7 +81,7 @@ def _death(worker: Any, shard: range) -> RlvlaError:
 
 
 def _work(connection: Connection, open_demonstrator: Callable[[], Demonstrator], plan: CollectionPlan) -> None:
-    """A worker's life: shards until there are none. It ends with its parent, whose end of the pipe then closes."""
+    """What a worker process does: write shards until it is given None. It ends with its parent, whose pipe closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent gets Ctrl-C too, and ends us
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
         try:
@@ -93,18 +95,3 @@ def _work(connection: Connection, open_demonstrator: Callable[[], Demonstrator],
                 demonstrator.close()
         except RlvlaError as error:
             connection.send(("error", str(error)))
-
-
-@contextlib.contextmanager
-def one_thread() -> Iterator[None]:
-    """Processes that are started inside compute and draw (Mesa) in one thread: more would only fight over the cores."""
-    before = {name: os.environ.get(name) for name in _ONE_THREAD}
-    os.environ.update(_ONE_THREAD)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value

@@ -2,7 +2,6 @@
 
 import dataclasses
 import io
-import json
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -18,12 +17,12 @@ from rlvla_core.data.episode import Episode
 from rlvla_core.data.tables import EpisodeTables, column_array
 from rlvla_core.environment import EnvSpec
 from rlvla_core.errors import RlvlaError
-from rlvla_core.storage.atomic import no_room_is_a_user_error
-from rlvla_core.storage.staging import StagedDirectory
+from rlvla_core.storage.atomic import StagedDirectory, no_room_is_a_user_error
+from rlvla_core.storage.json_files import write_json
 
 
 class DatasetWriter:
-    """Writes a new dataset directory. Use it as a context manager: leaving it by an exception writes nothing.
+    """Writes a new dataset directory. Use it as a context manager: after an exception nothing is left on the disk.
 
         with DatasetWriter(path, fps=5, robot="widowx250s") as writer:
             writer.add(episode)
@@ -42,21 +41,23 @@ class DatasetWriter:
         provenance: dict[str, Any] | None = None,
         data_file_mb: int = layout.DATA_FILE_MB,
     ) -> None:
-        """`fps` [Hz]; `env_spec` is kept so that a training run can refuse a world that does not fit; `provenance` is
-        any JSON that says where the data came from.
+        """fps: frames, and so actions, per second [Hz].
+        env_spec: the environment of the episodes; kept so that a training run can refuse one that does not fit.
+        provenance: any JSON that says where the data came from.
+        data_file_mb: largest data file in MiB.
 
-        Raises RlvlaError if `directory` exists, or `env_spec` is of another robot or rate.
+        Raises RlvlaError if `directory` exists, or if `env_spec` is of another robot or rate.
         """
         if fps <= 0:
             raise RlvlaError(f"a dataset's rate must be positive, got {fps} Hz")
         if env_spec is not None and (env_spec.robot, env_spec.control_hz) != (robot, fps):
             raise RlvlaError(
-                f"the world is a {env_spec.robot} at {env_spec.control_hz} Hz, the dataset was to be a {robot} at {fps}"
-                " Hz: give the world's values"
+                f"the environment has a {env_spec.robot} at {env_spec.control_hz} Hz, the dataset was to have a "
+                f"{robot} at {fps} Hz: give the environment's values"
             )
         self._fps, self._robot, self._camera, self._env_spec = fps, robot, camera, env_spec
         self.provenance = dict(provenance or {})
-        """May be added to until `close`."""
+        """Where the data came from, as JSON; may be added to until `close`."""
         self._data_file_mb = data_file_mb
         self._staged = StagedDirectory(Path(directory))
         self._tables: EpisodeTables | None = None
@@ -101,7 +102,7 @@ class DatasetWriter:
         instruction: str,
         facts: dict[str, Any],
     ) -> None:
-        """Append one episode whose images are encoded already: what `merge` does. Arguments as `EpisodeTables`."""
+        """Append one episode whose images are encoded already (for `merge`); arguments as `EpisodeTables.append`."""
         self._check_features(feature_table, "the next episode")
         if self._tables is None:
             self._features = feature_table
@@ -123,7 +124,7 @@ class DatasetWriter:
                 )
 
     def close(self) -> Path:
-        """Write the statistics and the rest of meta/, and let the directory appear. Returns its path.
+        """Write the statistics and the rest of meta/, and make the directory appear. Returns its path.
 
         Raises RlvlaError for a dataset of no episodes, a full disk, or a directory that came to exist meanwhile.
         """
@@ -141,13 +142,13 @@ class DatasetWriter:
                     stats[name] = statistics.column_statistics(values)
                     if name == layout.ACTION:
                         norm = statistics.action_statistics(values, episodes=tables.num_episodes)
-                        _write_json(root / layout.NORM_STATS, {self._staged.target.name: norm})
-            _write_json(root / layout.STATS, stats)
+                        write_json(root / layout.NORM_STATS, {self._staged.target.name: norm})
+            write_json(root / layout.STATS, stats)
             origin = {
                 "env_spec": None if self._env_spec is None else dataclasses.asdict(self._env_spec),
                 "provenance": self.provenance,
             }
-            _write_json(root / layout.OURS, origin)
+            write_json(root / layout.OURS, origin)
             info = layout.info(
                 fps=self._fps,
                 robot=self._robot,
@@ -157,7 +158,7 @@ class DatasetWriter:
                 tasks=len(tables.tasks),
                 data_file_mb=self._data_file_mb,
             )
-            _write_json(root / layout.INFO, info)
+            write_json(root / layout.INFO, info)
             self._staged.commit()
         return self._staged.target
 
@@ -181,7 +182,7 @@ class DatasetWriter:
 
 
 def encode_images(images: npt.NDArray[np.uint8]) -> pa.Array:
-    """PNG structs [T] of images uint8 [T, H, W, 3]. Level 1: lossless all the same, and three times as fast."""
+    """Images (uint8 [T, H, W, 3], RGB) as T PNG structs. Level 1: lossless, and three times as fast as the default."""
     encoded = []
     for image in images:
         buffer = io.BytesIO()
@@ -202,7 +203,3 @@ def _state_names(episode: Episode, spec: EnvSpec | None) -> tuple[str, ...] | No
     for point, first in spec.state_points if spec else ():
         names[first : first + 3] = [f"{point}.{axis}" for axis in "xyz"]
     return tuple(names)
-
-
-def _write_json(path: Path, value: Any) -> None:
-    path.write_text(json.dumps(value, indent=2) + "\n")

@@ -1,8 +1,6 @@
 """Episode lists shared by several processes, each with its own worlds and its own copy of the policy."""
 
 import multiprocessing
-import os
-import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -16,6 +14,7 @@ from rlvla_core.environment import VecEnv
 from rlvla_core.errors import RlvlaError
 from rlvla_core.evaluation.episode_list import EpisodeList
 from rlvla_core.evaluation.evaluate import EvaluationResult, Policy, evaluate, merge
+from rlvla_core.processes import end_with_parent, environment
 
 Build = Callable[..., tuple[Policy, VecEnv]]
 """An importable function that makes the policy and its worlds in the process that uses them."""
@@ -35,22 +34,16 @@ class EvaluationPool:
         self.processes = processes
 
     def __enter__(self) -> "EvaluationPool":
-        self._threads_before = os.environ.get("OMP_NUM_THREADS")
-        os.environ["OMP_NUM_THREADS"] = "1"  # workers read it when they import torch
+        self._environment = environment({"OMP_NUM_THREADS": "1"})  # workers read it when they import torch
+        self._environment.__enter__()
         self._pool = ProcessPoolExecutor(
-            self.processes,
-            mp_context=multiprocessing.get_context("spawn"),
-            initializer=_start_worker,
-            initargs=(os.getpid(),),
+            self.processes, mp_context=multiprocessing.get_context("spawn"), initializer=_start_worker
         )
         return self
 
     def __exit__(self, *exception: object) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)
-        if self._threads_before is None:
-            del os.environ["OMP_NUM_THREADS"]
-        else:
-            os.environ["OMP_NUM_THREADS"] = self._threads_before
+        self._environment.__exit__(None, None, None)
 
     def evaluate(
         self,
@@ -91,16 +84,9 @@ class EvaluationPool:
         return replace(merge(parts, episodes), seconds=time.monotonic() - start)
 
 
-def _start_worker(parent: int) -> None:
+def _start_worker() -> None:
     torch.set_num_threads(1)
-    threading.Thread(target=_end_with_parent, args=(parent,), daemon=True).start()
-
-
-def _end_with_parent(parent: int) -> None:
-    """A worker whose parent was killed would wait for work for ever."""
-    while os.getppid() == parent:
-        time.sleep(1.0)
-    os._exit(1)
+    end_with_parent()
 
 
 def _run_part(

@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from rlvla_core.errors import RlvlaError
 from rlvla_core.evaluation.evaluate import Recording
+from rlvla_core.storage.atomic import staged_file
 
 MIN_SIDE = 256
 """Pixels; smaller images are enlarged by a whole factor until their short side has at least these."""
@@ -36,24 +37,19 @@ def write_video(path: Path, frames: np.ndarray | Iterable[np.ndarray], fps: floa
     first = _even(enlarge(first))
     codec = "libx264" if "libx264" in av.codecs_available else "mpeg4"
     options = {"crf": "20", "preset": "veryfast"} if codec == "libx264" else {"qscale": "4"}
-    temporary = path.with_name(f".{path.stem}.tmp.mp4")
-    try:
-        with av.open(str(temporary), mode="w") as container:
-            rate = Fraction(fps).limit_denominator(1000)
-            stream = cast(av.VideoStream, container.add_stream(codec, rate=rate, options=options))
-            stream.height, stream.width = first.shape[:2]
-            stream.pix_fmt = "yuv420p"
-            stream.thread_count = 1
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(first, format="rgb24")))
-            for frame in iterator:
-                large = _even(enlarge(frame))
-                if large.shape != first.shape:
-                    raise RlvlaError(f"frames of {path} differ in size: {first.shape[:2]} and {large.shape[:2]}")
-                container.mux(stream.encode(av.VideoFrame.from_ndarray(large, format="rgb24")))
-            container.mux(stream.encode())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with staged_file(path) as temporary, av.open(str(temporary), mode="w", format="mp4") as container:
+        rate = Fraction(fps).limit_denominator(1000)
+        stream = cast(av.VideoStream, container.add_stream(codec, rate=rate, options=options))
+        stream.height, stream.width = first.shape[:2]
+        stream.pix_fmt = "yuv420p"
+        stream.thread_count = 1
+        container.mux(stream.encode(av.VideoFrame.from_ndarray(first, format="rgb24")))
+        for frame in iterator:
+            large = _even(enlarge(frame))
+            if large.shape != first.shape:
+                raise RlvlaError(f"frames of {path} differ in size: {first.shape[:2]} and {large.shape[:2]}")
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(large, format="rgb24")))
+        container.mux(stream.encode())
     return path
 
 

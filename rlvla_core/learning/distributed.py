@@ -12,7 +12,6 @@ import os
 import signal
 import sys
 import tempfile
-import threading
 import traceback
 from collections.abc import Callable, Iterable
 from multiprocessing.connection import Connection, wait
@@ -23,6 +22,7 @@ import torch
 import torch.distributed as dist
 
 from rlvla_core.errors import RlvlaError
+from rlvla_core.processes import end_with_parent, environment
 
 _TIMEOUT = datetime.timedelta(hours=2)
 """Rank 0 may evaluate and save while the others wait; a dead rank is noticed by other means."""
@@ -167,11 +167,9 @@ def _run_locally(target: Callable[..., None], args: tuple[Any, ...], ranks: int,
     context = multiprocessing.get_context("spawn")
     loopback = "lo0" if sys.platform == "darwin" else "lo"
     settings = {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": loopback, "NCCL_SOCKET_IFNAME": loopback}
-    before = {name: os.environ.get(name) for name in settings}
     with tempfile.TemporaryDirectory(prefix="rlvla-ranks-") as folder:
         readers, processes = [], []
-        os.environ.update(settings)  # inherited by the children, which read it before they import torch
-        try:
+        with environment(settings):  # which the children read before they import torch
             for rank in range(ranks):
                 reader, writer = context.Pipe(duplex=False)
                 arguments = (target, args, rank, ranks, device, str(Path(folder) / "store"), writer)
@@ -180,12 +178,6 @@ def _run_locally(target: Callable[..., None], args: tuple[Any, ...], ranks: int,
                 writer.close()
                 readers.append(reader)
                 processes.append(process)
-        finally:
-            for name, value in before.items():
-                if value is None:
-                    os.environ.pop(name)
-                else:
-                    os.environ[name] = value
         try:
             _wait_for_all(processes, readers)
         finally:
@@ -244,7 +236,7 @@ def _rank_main(
     store: str,
     report: Connection,
 ) -> None:
-    threading.Thread(target=_die_with_parent, daemon=True).start()
+    end_with_parent()
     if device.startswith("cuda"):
         device = f"cuda:{rank}"
         torch.cuda.set_device(device)
@@ -270,11 +262,3 @@ def _rank_main(
     sys.stderr.flush()
     # Leave at once: an orderly shutdown of the process group would wait for ranks that may be gone.
     os._exit(code)
-
-
-def _die_with_parent() -> None:
-    """A launcher that was killed cannot end its ranks, so they watch it."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)

@@ -4,8 +4,9 @@
     model.safetensors      weights of the graph, or base.json: where the public checkpoint lies
     adapter/               LoRA adapter in peft format, if there is one
     value_head.safetensors the critic
-    tokenizer.json, norm_stats.json
-    deploy.json            robot, camera, rate and action space it expects (absent for a policy of no world)
+    tokenizer.json         text to token ids
+    norm_stats.json        action statistics: tokens to metres and radians
+    deploy.json            robot, camera, rate and action space it expects (absent in a base that has learned no task)
     provenance.json        where it comes from, and the SHA-256 of every file
 
 A bundle appears whole or not at all: it is written beside its place and renamed. Reading one runs no code from it.
@@ -13,8 +14,6 @@ A bundle appears whole or not at all: it is written beside its place and renamed
 
 import hashlib
 import json
-import os
-import shutil
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -33,46 +32,36 @@ from rlvla_core.policy.openvla.config import OpenVLAConfig
 from rlvla_core.policy.policy import VLAPolicy
 from rlvla_core.policy.tokenizer import PromptTokenizer
 from rlvla_core.policy.value_head import load_value_head, save_value_head
-from rlvla_core.storage.atomic import fsync_path, no_room_is_a_user_error, sha256_of
+from rlvla_core.storage.atomic import StagedDirectory, no_room_is_a_user_error, sha256_of
 from rlvla_core.storage.json_files import read_json, write_json
 
 CONFIG, BASE, ADAPTER, VALUE_HEAD = "config.json", "base.json", "adapter", "value_head.safetensors"
 TOKENIZER, NORM_STATS, DEPLOY, PROVENANCE = "tokenizer.json", "norm_stats.json", "deploy.json", "provenance.json"
 AGAIN = "save the policy again, or copy the whole bundle"
+"""What a user can do about a damaged bundle."""
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+"""The data types of weights and images, by their names in JSON."""
 
 
 def save_bundle(policy: VLAPolicy, directory: Path, *, deploy: DeploySpec | None, provenance: dict[str, Any]) -> None:
     """Write `policy` to `directory`, replacing a bundle that is there.
 
-    deploy: the world it was trained in. provenance: JSON facts about its making (run, step, seed, data).
-    Raises RlvlaError if `directory` holds something else, or if the disk is full.
+    deploy: robot, camera and rate of the environment that it was trained in; None for a base that has learned no task.
+    provenance: JSON facts about its making (run, step, seed, data).
+    Raises RlvlaError if `directory` holds something other than a bundle, or cannot be written.
     """
     directory = Path(directory)
     if directory.exists() and any(directory.iterdir()) and not (directory / PROVENANCE).is_file():
         raise RlvlaError(f"{directory} exists and is not a policy bundle: choose another directory")
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    temporary = directory.with_name(f".{directory.name}.{os.getpid()}.new")
-    retired = directory.with_name(f".{directory.name}.{os.getpid()}.old")
-    shutil.rmtree(temporary, ignore_errors=True)
     try:
-        with no_room_is_a_user_error(temporary):
-            temporary.mkdir()
-            _write(policy, temporary, deploy, provenance)
-        for path in _files(temporary):
-            fsync_path(path)
-        if directory.exists():
-            directory.rename(retired)
-        temporary.rename(directory)
-        fsync_path(directory.parent)
+        with no_room_is_a_user_error(directory), StagedDirectory(directory, replace=True) as staged:
+            _write(policy, staged, deploy, provenance)
     except OSError as error:
         raise RlvlaError(f"cannot write the policy bundle {directory}: {error.strerror}") from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-        shutil.rmtree(retired, ignore_errors=True)
 
 
-def _write(policy: VLAPolicy, directory: Path, deploy: DeploySpec | None, provenance: dict[str, Any]) -> None:
+def _write(policy: VLAPolicy, staged: StagedDirectory, deploy: DeploySpec | None, provenance: dict[str, Any]) -> None:
+    directory = staged.path
     config = policy.config.to_json()
     dtype = str(policy.transform.dtype).removeprefix("torch.")
     config["rlvla"]["image_transform"] = {
@@ -98,13 +87,13 @@ def _write(policy: VLAPolicy, directory: Path, deploy: DeploySpec | None, proven
         "rlvla": __version__,
         "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "provenance": provenance,
-        "files": {str(path.relative_to(directory)): sha256_of(path) for path in _files(directory)},
+        "files": {str(path.relative_to(directory)): sha256_of(path) for path in staged.files()},
     }
     write_json(directory / PROVENANCE, facts)
 
 
 def base_tensors(policy: VLAPolicy) -> dict[str, torch.Tensor]:
-    """The graph's own weights by checkpoint name, without any adapter."""
+    """The weights of the policy's graph on the CPU, by their names in a checkpoint, without those of any adapter."""
     return {
         name.replace(".base_layer.", "."): value.detach().cpu().contiguous()
         for name, value in policy.model.state_dict().items()
@@ -113,7 +102,11 @@ def base_tensors(policy: VLAPolicy) -> dict[str, torch.Tensor]:
 
 
 def load_bundle(directory: Path, *, device: str | torch.device = "cpu") -> VLAPolicy:
-    """Read a bundle, on `device`. Raises one-line RlvlaErrors for missing, damaged or blind bundles."""
+    """The policy in a bundle, on `device`.
+
+    Raises RlvlaError for a bundle that is missing, damaged, of another image transform, or blind (its actions do not
+    depend on the image), and for one whose base checkpoint is missing or has changed.
+    """
     directory = Path(directory)
     config = load_config(directory)
     if not (directory / NORM_STATS).is_file():
@@ -141,9 +134,12 @@ def load_bundle(directory: Path, *, device: str | torch.device = "cpu") -> VLAPo
 
 
 def load_deploy(directory: Path) -> DeploySpec:
-    """Read deploy.json alone."""
+    """What the bundle in `directory` expects of robot and camera: its deploy.json.
+
+    Raises RlvlaError if the file is missing or damaged.
+    """
     path = Path(directory) / DEPLOY
-    data = read_json(path, "this policy belongs to no world; save it with one")
+    data = read_json(path, "this policy has learned no task, warm it up first with `rlvla train sft`")
     return DeploySpec.from_json(data, str(path))
 
 
@@ -174,7 +170,7 @@ def _load_transform(directory: Path, config: OpenVLAConfig) -> ImageTransform:
 
 
 def fingerprint(directory: Path) -> str:
-    """Identity of a large checkpoint without reading its weights: config, index, and the shards' sizes and headers."""
+    """SHA-256 that identifies a large checkpoint without reading its weights: of config, index, shard sizes, heads."""
     digest = hashlib.sha256()
     for path in (directory / CONFIG, directory / INDEX):
         if path.is_file():
@@ -186,13 +182,13 @@ def fingerprint(directory: Path) -> str:
 
 
 def identity(directory: Path) -> str:
-    """SHA-256 over the names and hashes of a bundle's files: the same for the same content, wherever it lies."""
+    """SHA-256 over the names and hashes of a bundle's files: the same for the same content in any directory."""
     recorded = read_json(directory / PROVENANCE, AGAIN).get("files", {})
     return hashlib.sha256(json.dumps(recorded, sort_keys=True).encode()).hexdigest()
 
 
 def _verify(directory: Path) -> None:
-    """Compare every file with its recorded SHA-256."""
+    """Compare every file with its recorded SHA-256. Raises RlvlaError for one that is missing or differs."""
     recorded = read_json(directory / PROVENANCE, AGAIN).get("files", {})
     for name, digest in recorded.items():
         path = directory / name
@@ -200,7 +196,3 @@ def _verify(directory: Path) -> None:
             raise RlvlaError(f"{path} is missing: {AGAIN}")
         if sha256_of(path) != digest:
             raise RlvlaError(f"{path} is damaged (its SHA-256 differs from provenance.json): {AGAIN}")
-
-
-def _files(directory: Path) -> list[Path]:
-    return sorted(path for path in directory.rglob("*") if path.is_file())

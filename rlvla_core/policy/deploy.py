@@ -16,19 +16,19 @@ class DeploySpec:
     """The content of a bundle's deploy.json."""
 
     robot: str
-    """Name of the arm, e.g. `widowx250s`."""
+    """Name of the arm that the policy was trained with, e.g. `widowx250s`."""
     camera: CameraSpec
     """The camera of training: image size, intrinsics in pixels, pose in the base frame."""
     control_hz: float
-    """Actions per second."""
+    """Actions per second in training [Hz]."""
     action_space: str
-    """Meaning and frame of an action, see `environment.ACTION_SPACE`."""
+    """Name of the meaning and frame of an action, see `environment.ACTION_SPACE`."""
     image_transform: str
-    """Hash of the transform from image to model input."""
+    """Hash of the transform from camera image to model input (`ImageTransform.hash`)."""
 
     @classmethod
     def from_env(cls, spec: EnvSpec, policy: "VLAPolicy") -> "DeploySpec":
-        """Describe the world that `policy` was trained in."""
+        """The requirements of a `policy` that is trained in the environment `spec`."""
         return cls(
             robot=spec.robot,
             camera=spec.camera,
@@ -38,11 +38,12 @@ class DeploySpec:
         )
 
     def to_json(self) -> dict[str, Any]:
+        """The content of deploy.json."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, data: dict[str, Any], source: str) -> "DeploySpec":
-        """Inverse of `to_json`; `source` names the file in errors."""
+        """Inverse of `to_json`. Raises RlvlaError, naming the file `source`, for missing or unknown entries."""
         try:
             camera = dict(data["camera"])
             for name in ("position_in_base", "quaternion_in_base"):
@@ -53,7 +54,10 @@ class DeploySpec:
 
 
 def check_fits(deploy: DeploySpec, spec: EnvSpec) -> None:
-    """Raise RlvlaError unless the world has the robot, rate, action space and camera of training."""
+    """Raise RlvlaError unless the environment has the robot, rate, action space and camera of training.
+
+    Of the camera, image size and intrinsics are compared.
+    """
     check_arm(deploy, robot=spec.robot, control_hz=spec.control_hz, action_space=spec.action_space)
     trained, camera = deploy.camera, spec.camera
     _check_same("image size", f"{trained.width}x{trained.height}", f"{camera.width}x{camera.height}")
@@ -61,20 +65,20 @@ def check_fits(deploy: DeploySpec, spec: EnvSpec) -> None:
 
 
 def check_arm(deploy: DeploySpec, *, robot: str, control_hz: float, action_space: str) -> None:
-    """Raise RlvlaError unless the arm, simulated or not, is the one of training, at its rate, taking its actions."""
+    """Raise RlvlaError unless robot, control rate [Hz] and action space of an arm are those of training."""
     _check_same("robot", deploy.robot, robot)
     _check_same("control rate in Hz", deploy.control_hz, control_hz)
     _check_same("action space", deploy.action_space, action_space)
 
 
 def _lens(camera: CameraSpec) -> str:
-    """The intrinsics to a hundredth of a pixel."""
+    """The intrinsics as text, to a hundredth of a pixel."""
     return ", ".join(f"{value:.2f}" for value in (camera.fx, camera.fy, camera.cx, camera.cy))
 
 
 def _check_same(what: str, trained: object, found: object) -> None:
     if trained != found:
         raise RlvlaError(
-            f"the policy was trained with {what} {trained}, this world has {found}: "
-            "use a world or a bundle of the other kind"
+            f"the policy was trained with {what} {trained}, here it is {found}: "
+            "change that, or use a policy that was trained with it"
         )

@@ -7,7 +7,6 @@ blocks of the towers included; a policy that runs does not build those, so it ad
 peft takes seconds to import, so it is imported only when an adapter is added.
 """
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +17,8 @@ from safetensors.torch import save_file
 from rlvla_core.errors import RlvlaError
 from rlvla_core.policy.openvla.graph import OpenVLA
 from rlvla_core.policy.openvla.tensors import meta_model
-from rlvla_core.storage.json_files import read_json, read_tensors
+from rlvla_core.storage.json_files import read_json, write_json
+from rlvla_core.storage.tensor_files import read_tensors
 
 if TYPE_CHECKING:
     from rlvla_core.policy.policy import VLAPolicy
@@ -126,7 +126,7 @@ def save_adapter(model: OpenVLA, directory: Path) -> None:
         "task_type": None,
         "inference_mode": True,
     }
-    (directory / ADAPTER_CONFIG).write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
+    write_json(directory / ADAPTER_CONFIG, description)
 
 
 def load_adapter(model: OpenVLA, directory: Path) -> None:

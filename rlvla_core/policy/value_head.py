@@ -13,7 +13,7 @@ from torch import nn
 
 from rlvla_core.errors import RlvlaError
 from rlvla_core.policy.openvla.config import CriticInput
-from rlvla_core.storage.json_files import read_tensors
+from rlvla_core.storage.tensor_files import read_tensors
 
 
 class ValueHead(nn.Module):

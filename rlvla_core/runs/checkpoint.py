@@ -1,4 +1,4 @@
-"""Checkpoints that are whole or not there: safetensors + JSON, hashed, written aside and renamed into place.
+"""Checkpoints of a run: safetensors and JSON, hashed; each appears whole or not at all.
 
     checkpoints/step-00000120/
         tensors.safetensors     every tensor, flat names
@@ -8,8 +8,6 @@
 Nothing is pickled: reading a checkpoint never runs code from it.
 """
 
-import json
-import os
 import re
 import shutil
 import sys
@@ -22,7 +20,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from rlvla_core.errors import RlvlaError
-from rlvla_core.storage.atomic import fsync_path, no_room_is_a_user_error, sha256_of
+from rlvla_core.storage.atomic import StagedDirectory, no_room_is_a_user_error, sha256_of
+from rlvla_core.storage.json_files import read_json, write_json
 
 TENSORS, STATE, MANIFEST = "tensors.safetensors", "state.json", "MANIFEST.json"
 _NAME = re.compile(r"step-(\d+)$")
@@ -30,20 +29,26 @@ _NAME = re.compile(r"step-(\d+)$")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Checkpoint:
-    """One verified checkpoint in memory."""
+    """One checkpoint, read and verified."""
 
     step: int
+    """The step it was saved under (an iteration of the training)."""
     directory: Path
+    """Where it was read from."""
     tensors: dict[str, torch.Tensor]
-    """On the CPU, by the names they were saved under."""
+    """All tensors, on the CPU, by the names that they were saved under."""
     state: dict[str, Any]
+    """The JSON state that was saved with the tensors."""
 
 
 class CheckpointStore:
-    """The checkpoints of one run; the newest `keep` are kept."""
+    """The checkpoints of one run, of which the newest `keep` stay on the disk. One process writes, any may read."""
 
     def __init__(self, directory: Path, keep: int = 2, warn: Callable[[str], None] | None = None) -> None:
-        """`warn` receives one line for every damaged checkpoint that is passed over (default: standard error)."""
+        """warn: called with one line for every damaged checkpoint that is passed over (default: to standard error).
+
+        Raises RlvlaError for `keep` below 1.
+        """
         if keep < 1:
             raise RlvlaError(f"a checkpoint store keeps at least 1 checkpoint, got keep={keep}")
         self.directory = Path(directory)
@@ -51,48 +56,32 @@ class CheckpointStore:
         self._warn = warn or (lambda line: print(line, file=sys.stderr, flush=True))
 
     def steps(self) -> list[int]:
-        """Steps of all complete-looking checkpoints, ascending (their hashes are not looked at)."""
+        """Steps of all checkpoints, ascending, damaged ones included."""
         if not self.directory.is_dir():
             return []
         found = (_NAME.fullmatch(path.name) for path in self.directory.iterdir())
         return sorted(int(match.group(1)) for match in found if match)
 
     def save(self, step: int, tensors: Mapping[str, torch.Tensor], state: Mapping[str, Any]) -> Path:
-        """Write checkpoint `step` and make it the newest: older ones beyond `keep`, and any of a later step (an
-        abandoned future, after going back), are removed once the new one is safely on the disk.
+        """Write checkpoint `step` and make it the newest. Returns its directory.
 
-        `state` must be JSON. Raises RlvlaError when there is no room; earlier checkpoints are untouched by that.
+        Once it is safely on the disk, older ones beyond `keep` are removed, and so are those of later steps, which were
+        saved before the run went back to an earlier step. `state` must be JSON. Raises RlvlaError when there is no
+        room; earlier checkpoints are not touched then.
         """
         final = self._path(step)
         self.directory.mkdir(parents=True, exist_ok=True)
         self._remove_leftovers()
-        temporary = self.directory / f".tmp-{final.name}-{os.getpid()}"
-        try:
-            with no_room_is_a_user_error(self.directory):
-                temporary.mkdir()
-                save_file(_storable(tensors), temporary / TENSORS)
-                (temporary / STATE).write_text(json.dumps(dict(state), indent=1) + "\n", encoding="utf-8")
-                (temporary / MANIFEST).write_text(
-                    json.dumps({"step": step, "files": _fingerprints(temporary)}, indent=1) + "\n", encoding="utf-8"
-                )
-                for name in (TENSORS, STATE, MANIFEST):
-                    fsync_path(temporary / name)
-                fsync_path(temporary)
-                if final.exists():
-                    # rename() does not replace a directory that has files: the old one steps aside first. A run saves
-                    # a step twice only when the first one was damaged, so a kill in between loses nothing of use.
-                    final.rename(self.directory / f".old-{final.name}-{os.getpid()}")
-                temporary.rename(final)
-                fsync_path(self.directory)
-        except BaseException:
-            shutil.rmtree(temporary, ignore_errors=True)
-            raise
-        self._remove_leftovers()
+        # A run saves a step twice only when the first one was damaged: a kill while it is replaced loses nothing.
+        with no_room_is_a_user_error(self.directory), StagedDirectory(final, replace=True) as staged:
+            save_file(_storable(tensors), staged.path / TENSORS)
+            write_json(staged.path / STATE, dict(state))
+            write_json(staged.path / MANIFEST, {"step": step, "files": _fingerprints(staged.path)})
         self._prune(step)
         return final
 
     def load(self, step: int) -> Checkpoint:
-        """Read checkpoint `step`. Raises RlvlaError when it is missing or damaged."""
+        """Read checkpoint `step`. Raises RlvlaError if it is missing or damaged."""
         directory = self._path(step)
         if not directory.is_dir():
             known = ", ".join(map(str, self.steps())) or "none"
@@ -102,7 +91,7 @@ class CheckpointStore:
         return _read(step, directory)
 
     def latest(self) -> Checkpoint | None:
-        """The newest checkpoint whose hashes agree; damaged ones are passed over with a warning line."""
+        """The newest undamaged checkpoint, or None; damaged ones are passed over with a warning line each."""
         for step in reversed(self.steps()):
             if damage := damage_of(self._path(step)):
                 self._warn(f"warning: passing over the damaged checkpoint {self._path(step)} ({damage})")
@@ -116,10 +105,9 @@ class CheckpointStore:
         return self.directory / f"step-{step:08d}"
 
     def _remove_leftovers(self) -> None:
-        """Remove what a killed writer left behind. Only the writer calls this, and it holds the run's lock."""
-        for path in self.directory.iterdir():
-            if path.name.startswith((".tmp-", ".old-")):
-                shutil.rmtree(path)
+        """Remove what a killed writer left, of any step. Only the writer calls this, and it holds the run's lock."""
+        for path in self.directory.glob(".step-*"):
+            shutil.rmtree(path)
 
     def _prune(self, newest: int) -> None:
         steps = self.steps()
@@ -129,15 +117,14 @@ class CheckpointStore:
 
 
 def _read(step: int, directory: Path) -> Checkpoint:
-    state = json.loads((directory / STATE).read_text(encoding="utf-8"))
+    state = read_json(directory / STATE, "resume from another step")
     return Checkpoint(step=step, directory=directory, tensors=load_file(directory / TENSORS), state=state)
 
 
 def damage_of(directory: Path) -> str | None:
-    """What is wrong with a checkpoint directory, or None when sizes and hashes all agree with its manifest."""
+    """What is wrong with a checkpoint directory in one line; None if all sizes and hashes agree with its manifest."""
     try:
-        manifest = json.loads((directory / MANIFEST).read_text(encoding="utf-8"))
-        files = dict(manifest["files"])
+        files = dict(read_json(directory / MANIFEST, "it was not written, or changed since")["files"])
         if set(files) != {TENSORS, STATE}:
             return f"{MANIFEST} lists {sorted(files)}"
         for name, expected in files.items():
@@ -148,10 +135,10 @@ def damage_of(directory: Path) -> str | None:
                 return f"{name} has {path.stat().st_size} bytes instead of {expected['bytes']}"
             if sha256_of(path) != expected["sha256"]:
                 return f"{name} does not match its SHA-256"
-    except FileNotFoundError:
-        return f"{MANIFEST} is missing"
+    except RlvlaError as error:
+        return str(error)
     except (ValueError, KeyError, TypeError) as error:
-        return f"{MANIFEST} cannot be read: {error}"
+        return f"{MANIFEST} has other content than expected: {error!r}"
     return None
 
 
@@ -161,7 +148,7 @@ def _fingerprints(directory: Path) -> dict[str, dict[str, Any]]:
 
 
 def _storable(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Contiguous CPU tensors that share no memory (safetensors refuses views of one storage)."""
+    """The same tensors contiguous, on the CPU and without shared memory (safetensors refuses views of one storage)."""
     result: dict[str, torch.Tensor] = {}
     seen: set[int] = set()
     for name, tensor in tensors.items():

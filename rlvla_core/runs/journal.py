@@ -1,4 +1,4 @@
-"""The journal of a run: one JSON object a line, on the disk before `append` returns, mirrored to TensorBoard."""
+"""The journal of a run: one JSON object per line, on the disk before `append` returns, mirrored to TensorBoard."""
 
 import json
 import math
@@ -14,10 +14,10 @@ from rlvla_core.storage.atomic import fsync_path, no_room_is_a_user_error, repla
 
 
 class Journal:
-    """`metrics.jsonl`: appended by one process, readable by all.
+    """The file `metrics.jsonl`: one process appends records, any may read them.
 
-    A process that is killed in mid-write leaves a last line without its line end. Such a line was never confirmed to
-    anybody: readers pass over it, and the next writer cuts it off.
+    A process that is killed while it writes leaves a last line without its line end. `append` had not returned for such
+    a line: readers pass over it, and the next writer cuts it off.
     """
 
     def __init__(
@@ -28,7 +28,10 @@ class Journal:
         step_key: str = "iteration",
         read_only: bool = False,
     ) -> None:
-        """`tensorboard`: directory of the mirror, or None. `step_key`: the record's entry that is TensorBoard's x."""
+        """path: the file. tensorboard: directory of the TensorBoard mirror, or None for no mirror.
+
+        step_key: the entry of a record that is TensorBoard's step. read_only: refuse to write (RuntimeError).
+        """
         self.path = Path(path)
         self.step_key = step_key
         self.read_only = read_only
@@ -38,10 +41,11 @@ class Journal:
         self._file: Any = None
 
     def append(self, record: dict[str, Any]) -> None:
-        """Write one record: JSON values, or tensors and numpy scalars of one element; nested dictionaries are allowed.
+        """Write one record: JSON values, tensors and numpy arrays; nested dictionaries are allowed.
 
-        NaN and infinities become null, because JSON has no word for them. Append the record of an iteration before
-        saving its checkpoint: then no checkpoint is ahead of the journal. Raises RlvlaError when the disk is full.
+        Arrays of one element become numbers, others lists; NaN and infinities become null, which is what JSON has for
+        them. Append the record of an iteration before saving its checkpoint: then no checkpoint is ahead of the
+        journal. Raises RlvlaError when the disk is full.
         """
         plain = _plain(record)
         line = json.dumps(plain, allow_nan=False) + "\n"
@@ -59,14 +63,15 @@ class Journal:
         self._mirror(plain)
 
     def read(self) -> list[dict[str, Any]]:
-        """All confirmed records, oldest first. Raises RlvlaError for a broken line that is not a torn last one."""
+        """All records, oldest first, without an unfinished last line. Raises RlvlaError for any other broken line."""
         return [record for record, _ in self._read_with_ends()]
 
     def truncate_after(self, key: str, value: float) -> int:
-        """Drop everything from the first record whose `key` exceeds `value` on, in one step; return how many.
+        """Drop the first record whose `key` exceeds `value` and all after it, in one step. Returns how many.
 
         A run that resumes from the checkpoint of iteration n calls `truncate_after("iteration", n)` and then writes
-        the same lines again. Records without `key` (events, evaluations) go with the ones around them.
+        the same lines again. A record without `key` (an event, an evaluation) is dropped if it stands after that first
+        record.
         """
         kept, end = 0, 0
         records = self._read_with_ends()
@@ -82,7 +87,7 @@ class Journal:
         return len(records) - kept
 
     def close(self) -> None:
-        """Close the file and the mirror; a later `append` opens them again."""
+        """Close the file and the TensorBoard mirror; a later `append` opens them again."""
         if self._file is not None:
             self._file.close()
             self._file = None
@@ -105,7 +110,7 @@ class Journal:
             raise RuntimeError(f"{self.path} was opened for reading: only rank 0 writes the journal")
 
     def _read_with_ends(self) -> list[tuple[dict[str, Any], int]]:
-        """Records with the byte offset at which each line ends."""
+        """All records with the byte offset at which each line ends."""
         if not self.path.exists():
             return []
         records: list[tuple[dict[str, Any], int]] = []
@@ -140,7 +145,7 @@ class Journal:
 
 
 def flat_scalars(record: dict[str, Any], prefix: str = "") -> dict[str, float]:
-    """The numbers of a record, nested names joined by `/`: {"seconds": {"world": 3}} -> {"seconds/world": 3.0}."""
+    """The numbers of a record, nested names joined by `/`: {"seconds": {"policy": 3}} -> {"seconds/policy": 3.0}."""
     result: dict[str, float] = {}
     for name, value in record.items():
         if isinstance(value, dict):
@@ -151,7 +156,7 @@ def flat_scalars(record: dict[str, Any], prefix: str = "") -> dict[str, float]:
 
 
 def _confirmed_size(path: Path) -> int:
-    """Bytes up to and including the last line end."""
+    """Size of the file in bytes up to and including its last line end."""
     return path.read_bytes().rfind(b"\n") + 1
 
 

@@ -1,4 +1,4 @@
-"""Optimisers as plain tensors and JSON, exactly. (Random numbers need no saving: they are a hash of seed and step.)"""
+"""The exact state of an optimiser as tensors and JSON, for checkpoints. (Random numbers need none: see `seeds`.)"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,7 +12,7 @@ State = dict[str, Any]
 
 
 def optimizer_to_tensors(optimizer: torch.optim.Optimizer, prefix: str = "optimizer") -> tuple[Tensors, State]:
-    """Split `optimizer.state_dict()` into tensors named `<prefix>.<parameter index>.<name>` and a JSON state.
+    """The optimiser's state as tensors, named `<prefix>.<parameter index>.<name>`, and a JSON state.
 
     Parameters keep the order of the optimiser's groups; tuples (Adam's betas) are marked, since JSON has only lists.
     """
@@ -41,8 +41,10 @@ def optimizer_to_tensors(optimizer: torch.optim.Optimizer, prefix: str = "optimi
 def optimizer_from_tensors(
     optimizer: torch.optim.Optimizer, tensors: Mapping[str, torch.Tensor], state: Mapping[str, Any], prefix="optimizer"
 ) -> None:
-    """Put back what `optimizer_to_tensors` took out. Raises RlvlaError when the optimiser is of another kind or its
-    parameters have other shapes. Tensors under other prefixes are ignored."""
+    """Give an optimiser the state that `optimizer_to_tensors` returned; tensors under other prefixes are ignored.
+
+    Raises RlvlaError when the optimiser is of another kind or its parameters have other shapes.
+    """
     if state["kind"] != type(optimizer).__name__:
         raise RlvlaError(f"the checkpoint holds the state of {state['kind']}, this run uses {type(optimizer).__name__}")
     shapes = [[list(parameter.shape) for parameter in group["params"]] for group in optimizer.param_groups]

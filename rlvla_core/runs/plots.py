@@ -1,4 +1,4 @@
-"""Learning curves of a run as one PNG, drawn from its journal."""
+"""The learning curves of a run as one PNG image, drawn from its journal."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,15 +18,16 @@ _COLOURS = ("#1f6f8b", "#d1603d", "#5b8c5a", "#7a5c99")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Panel:
-    """One small chart."""
+    """One chart of the image: some scalars of the journal over a common x axis."""
 
     title: str
+    """Title of the chart."""
     keys: tuple[str, ...]
     """Names of scalars in the journal (nested names joined by `/`); those that no record has are left out."""
     limits: tuple[float | None, float | None] = (None, None)
-    """Ends of the y axis; None: from the data."""
+    """Lower and upper end of the y axis; None: from the data."""
     stacked: bool = False
-    """Shares of a whole, as stacked areas."""
+    """Draw the scalars as fractions of their sum, in stacked areas."""
 
 
 PPO_PANELS = (
@@ -38,7 +39,7 @@ PPO_PANELS = (
     Panel(title="entropy of a token [nats]", keys=("entropy",), limits=(0, None)),
     Panel(title="gradient norm", keys=("gradient_norm",), limits=(0, None)),
     Panel(
-        title="share of time",
+        title="fraction of time",
         keys=("seconds/world", "seconds/policy", "seconds/update"),
         stacked=True,
         limits=(0, 1),
@@ -60,11 +61,12 @@ def plot_learning_curves(
     panels: Sequence[Panel] = PPO_PANELS,
     x_keys: Sequence[tuple[str, str]] = (("env_steps", "environment steps"), ("minutes", "wall minutes")),
 ) -> Path:
-    """Draw every panel against each x key: one row of panels an x. Panels and x keys without data are left out.
+    """Draw every panel against each x key into the PNG `path`, and return `path`.
 
-    records: of `Journal.read()`; curves are drawn raw in a pale line and as a running mean over a tenth of the run.
-    The x key `minutes` is made from the records' `seconds/total` (see `with_minutes`).
-    Raises RlvlaError when no record has any of the keys.
+    records: from `Journal.read()`. Curves are drawn raw in a pale line, and as a running mean over a tenth of the run.
+    x_keys: (scalar, axis label) of each x axis; `minutes` is made from `seconds/total` (see `with_minutes`).
+
+    Panels and x keys without data are left out. Raises RlvlaError when no record has any of the keys.
     """
     scalars = with_minutes([flat_scalars(record) for record in records])
     panels = [panel for panel in panels if any(_points(scalars, x, key) for x, _ in x_keys for key in panel.keys)]
@@ -93,9 +95,9 @@ def plot_learning_curves(
 
 
 def with_minutes(scalars: Sequence[dict[str, float]]) -> list[dict[str, float]]:
-    """Add `minutes`, the sum of `seconds/total` so far, to every record that has `seconds/total`.
+    """The records, with `minutes` (the sum of `seconds/total` so far) added to each that has `seconds/total`.
 
-    A sum over the records: the pause between a kill and the resumed run does not count.
+    It is a sum over the records, so the pause between a kill and the resumed run does not count.
     """
     result, minutes = [], 0.0
     for record in scalars:
@@ -107,7 +109,7 @@ def with_minutes(scalars: Sequence[dict[str, float]]) -> list[dict[str, float]]:
 
 
 def running_mean(values: np.ndarray, window: int) -> np.ndarray:
-    """Centred mean over `window` (odd) neighbours, fewer at the ends: float [n] -> float [n]."""
+    """Centred mean of `values` (float [n]) over `window` (odd) neighbours, over fewer at the ends: float [n]."""
     half = window // 2
     sums = np.concatenate([[0.0], np.cumsum(values)])
     low = np.maximum(np.arange(len(values)) - half, 0)
@@ -128,12 +130,12 @@ def _draw(axis: Any, panel: Panel, scalars: Sequence[dict[str, float]], x_key: s
         axis.spines[side].set_visible(False)
     keys = [key for key in panel.keys if _points(scalars, x_key, key)]
     if panel.stacked:
-        # Only records that have the x and at least one share; a share that is missing took no time.
+        # Only records that have the x and at least one of the keys; a key that is missing took no time.
         rows = [record for record in scalars if x_key in record and any(key in record for key in keys)]
-        shares = np.array([[record.get(key, 0.0) for record in rows] for key in keys])
-        total = np.maximum(shares.sum(axis=0), 1e-12)
+        parts = np.array([[record.get(key, 0.0) for record in rows] for key in keys])
+        total = np.maximum(parts.sum(axis=0), 1e-12)
         x = [record[x_key] for record in rows]
-        axis.stackplot(x, shares / total, labels=[key.split("/")[-1] for key in keys], colors=_COLOURS, alpha=0.85)
+        axis.stackplot(x, parts / total, labels=[key.split("/")[-1] for key in keys], colors=_COLOURS, alpha=0.85)
     for key, colour in zip([] if panel.stacked else keys, _COLOURS, strict=False):
         x_values, y_values = np.array(_points(scalars, x_key, key)).T
         smooth = running_mean(y_values, 2 * (len(y_values) // 20) + 1)

@@ -1,4 +1,4 @@
-"""Live progress of a long job: bar, rate, time left, key numbers; without a terminal, plain and sparse lines."""
+"""Progress of a long job: a live bar with rate, time left and metrics in a terminal, plain lines elsewhere."""
 
 import time
 from collections import deque
@@ -12,11 +12,11 @@ from rich.table import Table
 from rich.text import Text
 
 _WINDOW = 20
-"""The rate is taken over this many of the last updates, so that a slow start does not spoil the time left."""
+"""Number of last updates that the rate is taken over, so that a slow start does not spoil the time left."""
 
 
 class Progress:
-    """A context manager around a loop whose length is counted in `unit`, in minutes, or in both (the first that ends).
+    """A context manager that shows how far a loop is; its budget is a total in `unit`, minutes, or the first to end.
 
         with Progress("PPO", total=400_000, unit="steps", minutes=8) as progress:
             progress.update(steps_done, success="41/64", kl=0.012)
@@ -38,7 +38,12 @@ class Progress:
         plain_seconds: float = 20.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`done`, `elapsed_seconds`: where a resumed run goes on; they count for the bar, not for the rate."""
+        """title: name of the job. total: budget in `unit`, or None. minutes: budget of time, or None.
+
+        done, elapsed_seconds: what a resumed run has done and taken before; they count for the bar, not for the rate.
+        console: where to draw (default: standard error). plain_seconds: least time between plain lines.
+        clock: monotonic time in seconds.
+        """
         self.title, self.unit, self.total, self.minutes = title, unit, total, minutes
         self.done = float(done)
         self.metrics: dict[str, Any] = {}
@@ -65,7 +70,7 @@ class Progress:
             self._print_plain()
 
     def update(self, done: float, **metrics: Any) -> None:
-        """`done` units are finished in all; `metrics` replace the numbers of the same name on display."""
+        """Say that `done` units are finished in all, and show `metrics` in place of those of the same names."""
         now = self._clock()
         self.done = float(done)
         self.metrics = {**self.metrics, **metrics}
@@ -75,22 +80,23 @@ class Progress:
             self._print_plain()
 
     def note(self, line: str) -> None:
-        """Print a line above the bar."""
+        """Print `line` above the bar."""
         self._console.print(line, markup=False, highlight=False)
 
     @property
     def elapsed_seconds(self) -> float:
+        """Seconds since the start, those before a resume included."""
         return self._clock() - self._start
 
     @property
     def rate(self) -> float | None:
-        """Units per second over the last updates; None before the first."""
+        """Units per second over the last updates; None before the first update."""
         (first_time, first_done), (last_time, last_done) = self._history[0], self._history[-1]
         return (last_done - first_done) / (last_time - first_time) if last_time > first_time else None
 
     @property
     def seconds_left(self) -> float | None:
-        """The smaller one of the time to the total at this rate and the time to the limit in minutes."""
+        """Seconds to the end of the budget that ends first, at the present rate; None without a budget or a rate."""
         left = []
         if self.total is not None and self.rate:
             left.append((self.total - self.done) / self.rate)
@@ -100,7 +106,7 @@ class Progress:
 
     @property
     def fraction(self) -> float | None:
-        """How much is done, 0..1, by the budget that ends first; None without a budget."""
+        """Fraction of the job that is done, 0..1, by the budget that ends first; None without a budget."""
         parts = []
         if self.total:
             parts.append(self.done / self.total)
@@ -109,7 +115,7 @@ class Progress:
         return min(1.0, max(parts)) if parts else None
 
     def status(self) -> str:
-        """`1,200/4,000 steps · 152 steps/s · 0:08 elapsed · 0:18 left`, without what is not known."""
+        """A line like `1,200/4,000 steps · 152 steps/s · 0:08 elapsed · 0:18 left`, without what is not known."""
         total = f"/{self.total:,.0f}" if self.total is not None else ""
         parts = [f"{self.done:,.0f}{total} {self.unit}"]
         if self.rate is not None:
@@ -139,7 +145,7 @@ class Progress:
 
 
 def format_seconds(seconds: float) -> str:
-    """`3:07` or `1:02:03`."""
+    """A duration as minutes and seconds (`3:07`) or hours, minutes and seconds (`1:02:03`)."""
     whole = round(seconds)
     hours, minutes = divmod(whole // 60, 60)
     return f"{hours}:{minutes:02d}:{whole % 60:02d}" if hours else f"{minutes}:{whole % 60:02d}"

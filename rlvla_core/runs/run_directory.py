@@ -1,4 +1,4 @@
-"""One directory a run.
+"""The directory of a run: everything that one training reads and writes.
 
 runs/<name>/
     config.json         the resolved configuration
@@ -16,14 +16,15 @@ import json
 import platform
 import subprocess
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from rlvla_core.errors import RlvlaError
 from rlvla_core.runs.checkpoint import CheckpointStore
 from rlvla_core.runs.journal import Journal
-from rlvla_core.storage.atomic import replace_json
+from rlvla_core.runs.same_run import first_difference
+from rlvla_core.storage.json_files import read_json, replace_json
 from rlvla_core.storage.lock import LOCK_NAME, RunLock
 
 _PACKAGES = (
@@ -32,11 +33,14 @@ _PACKAGES = (
 )
 
 
+_HINT = "put it back from a copy, or start a new run"
+
+
 class RunDirectory:
-    """The files of one run. Rank 0 makes it with `create`; other ranks and readers use `open_read_only`."""
+    """The files of one run. Its one writer opens it with `create`; other ranks and readers use `open_read_only`."""
 
     def __init__(self, path: Path, *, keep_checkpoints: int = 2, lock: RunLock | None = None) -> None:
-        """Use `create` or `open_read_only`. Without a lock the directory is for reading."""
+        """For `create` and `open_read_only`. Without a lock the journal is for reading only."""
         self.path = Path(path)
         self._lock = lock
         self.checkpoints = CheckpointStore(self.path / "checkpoints", keep=keep_checkpoints)
@@ -54,13 +58,14 @@ class RunDirectory:
         *,
         resume: bool = False,
         may_change: Collection[str] = (),
+        defaults: Mapping[str, Any] | None = None,
         keep_checkpoints: int = 2,
     ) -> "RunDirectory":
-        """Start a run in a new directory, or with `resume` go on in an old one; lock it against other processes.
+        """Start a run in a new directory, or with `resume` continue the one in `path`; lock it for this process.
 
-        config: JSON values (nested dictionaries are allowed).
-        may_change: dotted keys that a resumed run may give another value, such as `ppo.minutes`; a key also stands
-            for everything below it. The new values are written to config.json.
+        config: JSON values (nested dictionaries are allowed); written to config.json.
+        may_change, defaults: what may differ from the configuration of a resumed run, see `first_difference`.
+        keep_checkpoints: how many checkpoints stay on the disk.
 
         Raises RlvlaError when another process holds the run, when the directory has content and `resume` is not
         set, when there is nothing to resume, or when the configuration differs from the one of the run.
@@ -74,7 +79,7 @@ class RunDirectory:
         path.mkdir(parents=True, exist_ok=True)
         lock = RunLock(path / LOCK_NAME)
         try:
-            _check_content(path, config, resume, may_change)
+            _check_content(path, config, resume, may_change, defaults)
             run = cls(path, keep_checkpoints=keep_checkpoints, lock=lock)
             for folder in (run.checkpoints.directory, run.tensorboard_dir, run.plots_dir, run.policy_dir):
                 folder.mkdir(exist_ok=True)
@@ -88,7 +93,7 @@ class RunDirectory:
 
     @classmethod
     def open_read_only(cls, path: Path | str) -> "RunDirectory":
-        """Look at a run that another process may be writing. Raises RlvlaError when it is not a run directory."""
+        """The run in `path`, for reading; another process may be writing it. Raises RlvlaError if there is none."""
         path = Path(path)
         if not (path / "config.json").is_file():
             raise RlvlaError(f"{path} is not a run directory: it has no config.json")
@@ -96,33 +101,36 @@ class RunDirectory:
 
     @property
     def config(self) -> dict[str, Any]:
-        """The resolved configuration, as written."""
-        return json.loads((self.path / "config.json").read_text(encoding="utf-8"))
+        """The resolved configuration of the last start: the content of config.json."""
+        return read_json(self.path / "config.json", _HINT)
 
     @property
     def provenance(self) -> dict[str, Any]:
-        """{"starts": [one entry for the first start and one for every resume]}."""
-        return json.loads(self.provenance_path.read_text(encoding="utf-8"))
+        """The content of provenance.json: {"starts": [one entry for the first start and one for every resume]}."""
+        return read_json(self.provenance_path, _HINT)
 
     @property
     def provenance_path(self) -> Path:
+        """The file that says how the run was started."""
         return self.path / "provenance.json"
 
     @property
     def policy_dir(self) -> Path:
-        """Where the policy bundle goes."""
+        """The directory of the policy bundle."""
         return self.path / "policy"
 
     @property
     def plots_dir(self) -> Path:
+        """The directory of the learning curves."""
         return self.path / "plots"
 
     @property
     def tensorboard_dir(self) -> Path:
+        """The directory of the journal's TensorBoard mirror."""
         return self.path / "tensorboard"
 
     def close(self) -> None:
-        """Close the journal and give the lock back."""
+        """Close the journal and release the lock."""
         self.journal.close()
         if self._lock is not None:
             self._lock.release()
@@ -134,8 +142,41 @@ class RunDirectory:
         self.close()
 
 
+class Ranks(Protocol):
+    """What `open_run` asks of the processes that train together (`rlvla_core.learning.distributed.Ranks` has it)."""
+
+    @property
+    def is_main(self) -> bool:
+        """Whether this process is rank 0."""
+        ...
+
+    def barrier(self) -> None:
+        """Wait until every rank has come here."""
+        ...
+
+
+def open_run(
+    path: Path,
+    config: dict[str, Any],
+    ranks: Ranks,
+    *,
+    resume: bool,
+    may_change: Collection[str] = (),
+    defaults: Mapping[str, Any] | None = None,
+) -> RunDirectory:
+    """Open a run on all ranks: rank 0 creates or resumes and locks it, then the others open it for reading.
+
+    Arguments and errors are those of `RunDirectory.create`.
+    """
+    run = None
+    if ranks.is_main:
+        run = RunDirectory.create(path, config, resume=resume, may_change=may_change, defaults=defaults)
+    ranks.barrier()
+    return run if run is not None else RunDirectory.open_read_only(path)
+
+
 def provenance() -> dict[str, Any]:
-    """Where a result comes from, without the name of the machine: command, UTC time, commit, versions."""
+    """How this process was started, without the name of the machine: command, UTC time, commit, versions."""
     versions: dict[str, str] = {"python": platform.python_version()}
     for package in _PACKAGES:
         try:
@@ -152,7 +193,7 @@ def provenance() -> dict[str, Any]:
 
 
 def git_commit() -> dict[str, Any] | None:
-    """The commit of this source tree and whether files differ from it; None for an installed package."""
+    """The git commit of this source tree, and whether files differ from it; None for an installed package."""
     root = Path(__file__).resolve().parents[2]
     if not (root / ".git").exists():
         return None
@@ -168,7 +209,14 @@ def _git(root: Path, *arguments: str) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True, timeout=20).stdout
 
 
-def _check_content(path: Path, config: dict[str, Any], resume: bool, may_change: Collection[str]) -> None:
+def _check_content(
+    path: Path,
+    config: dict[str, Any],
+    resume: bool,
+    may_change: Collection[str],
+    defaults: Mapping[str, Any] | None,
+) -> None:
+    """Raise RlvlaError unless the directory is empty, or holds the run of `config` and is to be resumed."""
     # A run that was killed before its config.json was there has only the lock and temporary files: that is a new run.
     content = [entry.name for entry in path.iterdir() if not entry.name.startswith(".")]
     if "config.json" not in content:
@@ -179,34 +227,9 @@ def _check_content(path: Path, config: dict[str, Any], resume: bool, may_change:
         return
     if not resume:
         raise RlvlaError(f"{path} already holds a run: continue it with --resume, or choose another name")
-    old = json.loads((path / "config.json").read_text(encoding="utf-8"))
-    if difference := first_difference(old, config, may_change):
+    recorded = read_json(path / "config.json", _HINT)
+    if difference := first_difference(recorded, config, may_change=may_change, defaults=defaults):
         key, before, now = difference
         raise RlvlaError(
             f"cannot resume {path}: `{key}` was {before} and is now {now}; give it the old value, or start a new run"
         )
-
-
-def first_difference(
-    old: dict[str, Any], new: dict[str, Any], may_change: Collection[str] = ()
-) -> tuple[str, str, str] | None:
-    """The first dotted key, in the old configuration's order, whose value differs: (key, old JSON, new JSON)."""
-    before, now = _flat(old), _flat(new)
-    for key in [*before, *(key for key in now if key not in before)]:
-        if any(key == allowed or key.startswith(f"{allowed}.") for allowed in may_change):
-            continue
-        left = json.dumps(before[key]) if key in before else "not set"
-        right = json.dumps(now[key]) if key in now else "not set"
-        if left != right:
-            return key, left, right
-    return None
-
-
-def _flat(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    result: dict[str, Any] = {}
-    for key, value in config.items():
-        if isinstance(value, dict) and value:
-            result.update(_flat(value, f"{prefix}{key}."))
-        else:
-            result[prefix + key] = value
-    return result

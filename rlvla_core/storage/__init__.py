@@ -1,1 +1,1 @@
-"""Storage: files that appear whole or not at all, JSON and YAML that are read strictly, one writer a run."""
+"""Storage: files and directories that appear whole or not at all, JSON and YAML read strictly, one writer for a run."""

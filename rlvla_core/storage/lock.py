@@ -1,4 +1,4 @@
-"""A file lock: two processes never write one run."""
+"""The lock on a run: two processes never write one run directory (or one unfinished collection)."""
 
 import fcntl
 import os
@@ -7,18 +7,20 @@ from pathlib import Path
 from rlvla_core.errors import RlvlaError
 
 LOCK_NAME = ".lock"
+"""Name of the lock file within the directory that it protects."""
 _held: set[tuple[int, str]] = set()
 
 
 class RunLock:
-    """An exclusive POSIX record lock. The kernel drops it when the process ends, however it ends.
+    """An exclusive lock on a file, held by one process. The kernel drops it when the process ends, however it ends.
 
-    A record lock, not flock(): children that are forked do not inherit it, so a worker that outlives a killed trainer
-    does not keep the run locked. It says nothing inside one process; `_held` does that.
+    A POSIX record lock, not flock(): children that are forked do not inherit it, so a worker that outlives a killed
+    trainer does not keep the run locked. Record locks do not exclude a second holder in the same process; `_held` does.
     """
 
     def __init__(self, path: Path) -> None:
-        """Take the lock, or raise RlvlaError that names the holder's process id."""
+        """Lock the file `path`, which is created if missing. Raises RlvlaError, naming the holder's process id, if the
+        lock is held already."""
         self._key = (os.getpid(), str(path.resolve()))
         if self._key in _held:
             raise RlvlaError(f"{path.parent} is already open in this process (pid {os.getpid()}): close it first")
@@ -36,7 +38,7 @@ class RunLock:
         _held.add(self._key)
 
     def release(self) -> None:
-        """Give the lock back; releasing twice is harmless."""
+        """Release the lock; releasing twice is harmless."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None

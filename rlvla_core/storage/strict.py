@@ -1,4 +1,4 @@
-"""Frozen dataclasses from what YAML or JSON held, strictly: every key known, every field there, every type its own."""
+"""Dataclasses from YAML or JSON, read strictly: unknown keys, missing fields and values of another type are errors."""
 
 import dataclasses
 import math
@@ -6,16 +6,33 @@ import typing
 from pathlib import Path
 from typing import Any, TypeVar
 
+import yaml
+
 from rlvla_core.errors import RlvlaError
 
 T = TypeVar("T")
 
 
-def build(cls: type[T], data: Any, where: str) -> T:
-    """A dataclass from a mapping; `where` is the dotted path of keys that leads to it, "" for a whole file.
+def load_yaml(cls: type[T], path: Path) -> T:
+    """The dataclass `cls` from a YAML file; see `build`. Raises RlvlaError that names the file and the key."""
+    try:
+        data = yaml.safe_load(path.read_text())
+    except FileNotFoundError:
+        raise RlvlaError(f"{path} does not exist: name a file such as config/arms/widowx250s.yaml") from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise RlvlaError(f"{path} cannot be read as YAML: {' '.join(str(error).split())}") from error
+    try:
+        return build(cls, data, "")
+    except RlvlaError as error:
+        raise RlvlaError(f"{path}: {error}") from None
 
-    Fields may be words, whole numbers, finite numbers, paths or None, dataclasses, and tuples of these. Raises
-    RlvlaError, one line that names the key, for unknown or missing keys and for values of another type.
+
+def build(cls: type[T], data: Any, where: str) -> T:
+    """The dataclass `cls` from a mapping of its field names to values.
+
+    where: dotted path of the keys that lead to `data`, for the error; "" for a whole file. Fields may be strings, whole
+    numbers, finite numbers, paths or None, dataclasses, and tuples of these. Raises RlvlaError, one line that names the
+    key, for unknown or missing keys and for values of another type.
     """
     if not isinstance(data, dict):
         raise RlvlaError(f"`{where or 'the file'}` is {data!r:.60}: write a mapping of keys to values")
@@ -31,7 +48,7 @@ def build(cls: type[T], data: Any, where: str) -> T:
 
 
 def convert(hint: Any, value: Any, where: str) -> Any:
-    """`value` as the type of the hint; see `build`."""
+    """`value` as the annotated type `hint`; types and errors as in `build`."""
     if dataclasses.is_dataclass(hint):
         return build(hint, value, where)  # type: ignore[arg-type]
     if hint == Path | None:

@@ -15,6 +15,7 @@ from typing import Any
 
 from rlvla_core.errors import RlvlaError
 from rlvla_core.evaluation.episode_list import EpisodeList
+from rlvla_core.storage.json_files import read_json
 from rlvla_sim.config import WorldConfig
 from rlvla_sim.episode_sets import episode_set
 from rlvla_sim.episodes import EpisodeSet
@@ -35,7 +36,7 @@ def ood_episodes(test: str, n: int = 128, *, as_released: bool = False) -> Episo
     list was drawn.
     """
     episodes = episode_set(test, as_released)
-    lists = json.loads(DATA.read_text())
+    lists = read_json(DATA, "install rlvla again")
     if episodes.name not in lists:
         raise RlvlaError(
             f"no list of episodes of `{episodes.name}`: use one of {', '.join(lists)}, "
@@ -83,7 +84,7 @@ def add_missing_lists(path: Path) -> list[str]:
     """
     from rlvla_sim.vec_env import env_spec
 
-    lists = json.loads(path.read_text()) if path.is_file() else {}
+    lists = read_json(path, "remove it to draw all lists again") if path.is_file() else {}
     added = []
     for as_released in (False, True):
         for shift in shifts():

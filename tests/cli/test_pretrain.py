@@ -8,10 +8,10 @@ import torch
 
 from rlvla.cli import main
 from rlvla_core.errors import RlvlaError
-from rlvla_core.learning.open_run import FROM_NOTHING, start_policy
 from rlvla_core.policy.bundle import load_bundle
 from rlvla_core.policy.norm_stats import BRIDGE_ORIG
 from rlvla_core.policy.openvla.presets import TINY_BASE
+from rlvla_core.policy.starting import FROM_NOTHING, start_policy
 from rlvla_sim.pretraining import dataset
 from rlvla_sim.pretraining.questions import ANSWER
 

@@ -62,7 +62,7 @@ def test_damaged_parquet_is_named(dataset, name, damage):
     refuses(dataset, "meta/episodes" if name == EPISODES and damage == "missing" else name)
 
 
-def test_bytes_flipped_in_a_image(dataset):
+def test_bytes_flipped_in_an_image(dataset):
     table = pq.read_table(dataset / DATA)
     images = table[IMAGE].to_pylist()
     images[4]["bytes"] = images[4]["bytes"][:40]
@@ -70,7 +70,7 @@ def test_bytes_flipped_in_a_image(dataset):
     refuses(dataset, DATA, "damaged")
 
 
-def test_a_image_outside_of_the_parquet_file(dataset):
+def test_an_image_outside_of_the_parquet_file(dataset):
     table = pq.read_table(dataset / DATA)
     images = [{"bytes": None, "path": "frame.png"}] * table.num_rows
     edit_column(dataset / DATA, IMAGE, images, table.schema.field(IMAGE).type)

@@ -14,7 +14,7 @@ import pytest
 from data_fakes import SPEC, open_expert, same
 
 from rlvla_core.data import Dataset, IdleFilter, drop_idle
-from rlvla_core.data.collection import Tally, collect
+from rlvla_core.data.collection import CollectionCounts, collect
 from rlvla_core.data.demonstrator import CollectionPlan, attempt
 from rlvla_core.errors import RlvlaError
 
@@ -28,7 +28,7 @@ from rlvla_core.data.collection import collect
 from rlvla_core.data.demonstrator import CollectionPlan
 if __name__ == "__main__":
     plan = CollectionPlan(episodes=20, seed=3, settings={"world": "fake"})
-    tell = lambda tally: print(tally.demonstrations, flush=True)
+    tell = lambda counts: print(counts.demonstrations, flush=True)
     collect(functools.partial(open_expert, "slow"), plan, Path(sys.argv[1]), processes=2, on_progress=tell)
 """
 
@@ -44,19 +44,19 @@ def contents(path):
 @pytest.fixture(scope="module")
 def reference(tmp_path_factory):
     """PLAN collected by one undisturbed process; with what was reported."""
-    tallies: list[Tally] = []
-    path = collect(open_expert, PLAN, tmp_path_factory.mktemp("one") / "set", processes=1, on_progress=tallies.append)
-    return path, tallies
+    counts: list[CollectionCounts] = []
+    path = collect(open_expert, PLAN, tmp_path_factory.mktemp("one") / "set", processes=1, on_progress=counts.append)
+    return path, counts
 
 
 def test_successes_only_and_counted(reference):
-    path, tallies = reference
+    path, counts = reference
     dataset = Dataset.open(path)
     assert dataset.num_episodes == 20
     assert all(dataset.episode(number).success for number in range(20))
     assert len({dataset.episode(number).episode_id for number in range(20)}) == 20
-    assert [tally.demonstrations for tally in tallies] == list(range(21))
-    assert dataset.provenance["attempts"] == tallies[-1].attempts > 20
+    assert [count.demonstrations for count in counts] == list(range(21))
+    assert dataset.provenance["attempts"] == counts[-1].attempts > 20
     assert dataset.provenance["settings"] == {"world": "fake"}
     assert dataset.env_spec == SPEC
     assert [file.name for file in path.parent.iterdir()] == ["set"]

@@ -16,8 +16,7 @@ from rlvla_core.errors import RlvlaError
 from rlvla_core.evaluation.episode_list import EpisodeList
 from rlvla_core.evaluation.evaluate import EvaluationResult
 from rlvla_core.evaluation.study.records import StudyPlan, TestInfo, TestRecord, Trained
-from rlvla_core.storage.atomic import replace_json
-from rlvla_core.storage.json_files import read_json
+from rlvla_core.storage.json_files import read_json, replace_json
 from rlvla_core.storage.strict import build
 
 FORMAT = 1

@@ -15,7 +15,8 @@ from rlvla_core.policy.openvla.config import OpenVLAConfig
 from rlvla_core.policy.openvla.graph import OpenVLA
 from rlvla_core.policy.openvla.llama import restore_rotary_buffers
 from rlvla_core.policy.openvla.tensors import expected_tensors, meta_model
-from rlvla_core.storage.json_files import read_json, read_tensors
+from rlvla_core.storage.json_files import read_json
+from rlvla_core.storage.tensor_files import read_tensors
 
 INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"

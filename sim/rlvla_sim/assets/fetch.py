@@ -6,7 +6,6 @@ and right is not fetched again, so an interrupted download goes on. Nothing is u
 
 import hashlib
 import http.client
-import json
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from pathlib import Path
 
 from rlvla_core.errors import RlvlaError
 from rlvla_core.storage.atomic import replace_file
+from rlvla_core.storage.json_files import read_json
 
 MANIFEST = Path(__file__).parent.parent / "data" / "paper_assets.json"
 TIMEOUT_S = 60.0
@@ -38,7 +38,7 @@ class Manifest:
     @classmethod
     def read(cls, path: Path = MANIFEST) -> "Manifest":
         """The manifest in the JSON file at `path`."""
-        return cls(**json.loads(path.read_text()))
+        return cls(**read_json(path, "install rlvla again"))
 
     def url(self, name: str) -> str:
         """URL of the file with this name in the manifest."""

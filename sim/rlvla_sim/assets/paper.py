@@ -5,9 +5,7 @@ and order are those of the files: objects lie around their origin, not exactly a
 """
 
 import hashlib
-import json
 import os
-import tempfile
 import zipfile
 from functools import partial
 from pathlib import Path
@@ -16,6 +14,8 @@ import numpy as np
 from PIL import Image
 
 from rlvla_core.errors import RlvlaError
+from rlvla_core.storage.atomic import staged_file
+from rlvla_core.storage.json_files import read_json
 from rlvla_sim.assets import baking, mesh_files
 from rlvla_sim.assets.asset import IMAGE_SIZE, Catalogue, Mesh, ObjectAsset, TableAsset, TextureAsset
 from rlvla_sim.assets.build import convex_hull
@@ -77,10 +77,7 @@ def paper_catalogue() -> Catalogue:
 
 def _database(root: Path, part: str) -> dict[str, dict]:
     path = root / part / "model_db.json"
-    try:
-        entries = json.loads(path.read_text())
-    except json.JSONDecodeError as error:
-        raise RlvlaError(f"{path} is not JSON ({error}): copy the paper's assets again") from error
+    entries = read_json(path, "copy the paper's assets again")
     if len(entries) != COUNTS[part]:
         raise RlvlaError(f"{path} lists {len(entries)} entries, expected {COUNTS[part]}: copy the paper's assets again")
     return entries
@@ -139,8 +136,7 @@ def _save(path: Path, arrays: dict[str, np.ndarray]) -> None:
     """Write under another name first, so that no other process ever reads half a file."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".tmp", delete=False) as file:
+        with staged_file(path) as temporary, temporary.open("wb") as file:
             np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
-        Path(file.name).replace(path)
     except OSError as error:
         raise RlvlaError(f"cannot write {path} ({error.strerror}): set XDG_CACHE_HOME to a writable folder") from error

@@ -20,9 +20,10 @@ from safetensors import safe_open
 from safetensors.numpy import save
 
 from rlvla_core.data.dataset import FrameBatch
-from rlvla_core.data.workers import one_thread
 from rlvla_core.errors import RlvlaError
-from rlvla_core.storage.atomic import replace_file, replace_json
+from rlvla_core.processes import one_thread
+from rlvla_core.storage.atomic import replace_file
+from rlvla_core.storage.json_files import read_json, replace_json
 
 SETTINGS = "scenes.json"
 """File that says which plan a folder's scenes are of."""
@@ -79,7 +80,7 @@ def collect_scenes(
     settings = json.loads(json.dumps(settings))
     out.mkdir(parents=True, exist_ok=True)
     path = out / SETTINGS
-    if path.exists() and json.loads(path.read_text()) != settings:
+    if path.exists() and read_json(path, "remove the folder") != settings:
         raise RlvlaError(f"{out} holds scenes of other settings: remove it or choose another directory")
     replace_json(path, settings)
     starts = range(0, plan.scenes, SHARD)

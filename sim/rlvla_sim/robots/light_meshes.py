@@ -7,12 +7,13 @@ that went in, and written to a temporary folder first, so that processes that st
 
 import hashlib
 import os
-import shutil
-import tempfile
 from functools import cache
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
+
+from rlvla_core.errors import RlvlaError
+from rlvla_core.storage.atomic import StagedDirectory
 
 VERSION = "1"
 """Part of the hash: raise it when this file makes other meshes from the same input."""
@@ -34,17 +35,13 @@ def light_urdf(source: Path, faces_per_link: int) -> Path:
         digest.update(path.read_bytes())
     target = cache_directory() / "robots" / f"{source.stem}-{digest.hexdigest()[:16]}"
     if not target.exists():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        building = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
         try:
-            _write(tree, visuals, source, building, target, faces_per_link)
-            building.rename(target)
-        except OSError:
+            with StagedDirectory(target) as staged:
+                _write(tree, visuals, source, staged.path, target, faces_per_link)
+        except RlvlaError:
             # Another process was quicker: its copy is the same.
             if not target.exists():
                 raise
-        finally:
-            shutil.rmtree(building, ignore_errors=True)
     return target / source.name
 
 

@@ -5,10 +5,10 @@ about 72 ordered pairs of cells. In the paper's arithmetic 20 of them count as f
 exact arithmetic gives 1896. A test derives again what does not depend on rounding.
 """
 
-import json
 from functools import cache
 from pathlib import Path
 
+from rlvla_core.storage.json_files import read_json
 from rlvla_sim.episodes import Position, cells
 
 DATA = Path(__file__).parent.parent / "data" / "triples.json"
@@ -32,5 +32,5 @@ def far_receptacle_triples() -> tuple[Triple, ...]:
 
 def _places() -> list[Triple]:
     grid = cells()
-    words = json.loads(DATA.read_text())["triples"]
+    words = read_json(DATA, "install rlvla again")["triples"]
     return [(grid[int(a, 36)], grid[int(b, 36)], grid[int(c, 36)]) for a, b, c in words]
