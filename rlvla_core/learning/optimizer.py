@@ -40,7 +40,7 @@ class CriticGroup:
 def freeze_towers(policy: VLAPolicy, config: TrainingConfig) -> None:
     """Leave the vision towers as they are, if `config` says so."""
     if not config.train_vision:
-        policy.model.vision_backbone.requires_grad_(False)
+        policy.freeze_vision()
 
 
 class Descent:

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from rlvla_core.errors import RlvlaError
+from rlvla_core.policy.model import ACTION_TOKENS, VLAConfig
 from rlvla_core.policy.norm_stats import NormStats
-from rlvla_core.policy.openvla.config import ACTION_TOKENS, OpenVLAConfig
 
 GRIPPER = 6
 """Column of the gripper in an action."""
@@ -21,7 +21,7 @@ GRIPPER_OPEN_ABOVE = 0.5
 class ActionCodec:
     """Seven numbers [Δx Δy Δz m, Δrotation rad, gripper ±1] <-> seven vocabulary ids. Any leading shape [..., 7]."""
 
-    def __init__(self, config: OpenVLAConfig, norm_stats: NormStats) -> None:
+    def __init__(self, config: VLAConfig, norm_stats: NormStats) -> None:
         if len(norm_stats.q01) != ACTION_TOKENS:
             raise RlvlaError(f"action statistics have {len(norm_stats.q01)} dimensions, an action has {ACTION_TOKENS}")
         self.norm_stats = norm_stats

@@ -19,12 +19,14 @@ from rlvla_core.policy.action_codec import ActionCodec
 from rlvla_core.policy.image_transform import ImageTransform
 from rlvla_core.policy.lora import load_adapter, lora_modules
 from rlvla_core.policy.norm_stats import BRIDGE_ORIG
-from rlvla_core.policy.openvla.checkpoint import MIN_IMAGE_EFFECT, image_effect, load_model
-from rlvla_core.policy.openvla.decode import action_hidden, decode, token_entropies, token_logprobs
-from rlvla_core.policy.openvla.graph import OpenVLA
+from rlvla_core.policy.openvla.checkpoint import load_model
+from rlvla_core.policy.openvla.decode import action_hidden, decode
 from rlvla_core.policy.openvla.llama import KVCache, causal_mask, decoder_layer
+from rlvla_core.policy.openvla.model import OpenVLA
 from rlvla_core.policy.openvla.presets import openvla_7b
 from rlvla_core.policy.openvla.tensors import expected_tensors, meta_model
+from rlvla_core.policy.sight import MIN_IMAGE_EFFECT, image_effect
+from rlvla_core.policy.token_distribution import token_entropies, token_logprobs
 from rlvla_core.policy.tokenizer import PromptTokenizer
 from rlvla_core.policy.value_head import ValueHead, load_value_head
 
@@ -125,7 +127,7 @@ def run_parity(directory: Path, tokenizer_file: Path | None = None) -> Iterator[
     yield from _evaluation("rl", "eval", arrays, model, value_head)
     with torch.no_grad():
         load_adapter(model, directory / "adapter")
-        patches = model.projector(model.vision_backbone(arrays["rl.pixel_values"]))
+        patches = model.patches(arrays["rl.pixel_values"])
         yield _scaled("lora", "projector", patches, arrays["lora.proj_out"], LORA_PROJECTOR)
         yield from _rollout("lora", arrays, model, value_head)
         yield from _evaluation("lora", "eval", arrays, model, value_head)
@@ -183,7 +185,7 @@ def _vision(arrays: Arrays, model: OpenVLA) -> Iterator[Item]:
     towers = model.vision_backbone
     yield _scaled("vision", "DINO tower", towers.featurizer(pixels[:, :3]), arrays["vis.dino"])
     yield _scaled("vision", "SigLIP tower", towers.fused_featurizer(pixels[:, 3:]), arrays["vis.siglip"])
-    yield _scaled("vision", "projector", model.projector(towers(pixels)), arrays["proj.out"])
+    yield _scaled("vision", "projector", model.patches(pixels), arrays["proj.out"])
     empty = int(arrays["rl.input_ids"][0, -1])
     blind = not image_effect(model, empty) > MIN_IMAGE_EFFECT
     yield Item(group="vision", name="black and white images give equal logits", error=float(blind), tolerance=0)
@@ -331,5 +333,5 @@ def _names(directory: Path) -> Iterator[Item]:
         yield Item(group="7B", name=f"{len(theirs)} tensor names and shapes", error=differences, tolerance=0)
     if modules.is_file():
         listed = set(json.loads(modules.read_text(encoding="utf-8")))
-        ours = set(lora_modules(meta_model(config, with_dead_modules=True)))
+        ours = set(lora_modules(meta_model(config, with_dead_modules=True), OpenVLA.lora_targets))
         yield Item(group="7B", name=f"{len(listed)} LoRA modules", error=len(listed ^ ours), tolerance=0)

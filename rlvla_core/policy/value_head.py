@@ -5,6 +5,7 @@ and all seven side by side are its ablations (figure 4).
 """
 
 from pathlib import Path
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -12,8 +13,10 @@ from safetensors.torch import save_file
 from torch import nn
 
 from rlvla_core.errors import RlvlaError
-from rlvla_core.policy.openvla.config import CriticInput
 from rlvla_core.storage.json_files import read_tensors
+
+CriticInput = Literal["first", "last", "all"]
+"""Which of the seven states that predict the action tokens a value head reads: `all` side by side."""
 
 
 class ValueHead(nn.Module):

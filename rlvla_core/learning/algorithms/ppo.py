@@ -23,8 +23,8 @@ from rlvla_core.learning.optimizer import CriticGroup, Descent, Part, freeze_tow
 from rlvla_core.learning.rollout import RolloutBatch
 from rlvla_core.learning.steps import Steps
 from rlvla_core.learning.tally import Tally
-from rlvla_core.policy.openvla.config import CriticInput
 from rlvla_core.policy.policy import VLAPolicy
+from rlvla_core.policy.value_head import CriticInput
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

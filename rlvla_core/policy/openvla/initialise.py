@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from rlvla_core.policy.openvla.config import TowerConfig
-from rlvla_core.policy.openvla.graph import OpenVLA
+from rlvla_core.policy.openvla.model import OpenVLA
 from rlvla_core.policy.openvla.vit import VisionTower
 
 EMBEDDING_STD = 0.5

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 
 from rlvla_core.policy.openvla.config import OpenVLAConfig
-from rlvla_core.policy.openvla.graph import OpenVLA
+from rlvla_core.policy.openvla.model import OpenVLA
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
