@@ -169,3 +169,17 @@ def test_every_option_of_a_command_is_explained(command: Command) -> None:
     }
     own = {ast.unparse(field.target) for field in body if isinstance(field, ast.AnnAssign)}
     assert own == explained, f"write a line under {sorted(own - explained)}"
+
+
+def test_only_the_table_of_models_knows_the_folder_of_a_model() -> None:
+    """Presets may be used by anyone: they are names for sizes. Parity compares OpenVLA itself, part by part."""
+    folder, everyone = "rlvla_core.policy.openvla", "rlvla_core.policy.openvla.presets"
+    insiders = {"rlvla_core.policy.models", "rlvla_core.policy.openvla_parity"}
+    for name, path in modules():
+        if within(name, folder) or name in insiders:
+            continue
+        found = {i for i in imports(ast.parse(path.read_text())) if within(i, folder) and not within(i, everyone)}
+        assert not found, (
+            f"{name} imports {sorted(found)}: ask it of VLAModel or VLAConfig (policy/model.py), or move what it "
+            f"needs out of {folder}"
+        )

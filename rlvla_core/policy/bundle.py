@@ -1,11 +1,11 @@
-"""A policy bundle: the one directory that resumes, evaluates and deploys.
+"""A policy bundle: the one directory from which a policy is trained on, evaluated and deployed.
 
     config.json            sizes, decoding, image transform
     model.safetensors      weights of the graph, or base.json: where the public checkpoint lies
     adapter/               LoRA adapter in peft format, if there is one
     value_head.safetensors the critic
     tokenizer.json, norm_stats.json
-    deploy.json            robot, camera, rate and action space it expects (absent for a policy of no world)
+    deploy.json            robot, camera, rate and action space it expects (absent for a base, which has none yet)
     provenance.json        where it comes from, and the SHA-256 of every file
 
 A bundle appears whole or not at all: it is written beside its place and renamed. Reading one runs no code from it.
@@ -47,7 +47,8 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch
 def save_bundle(policy: VLAPolicy, directory: Path, *, deploy: DeploySpec | None, provenance: dict[str, Any]) -> None:
     """Write `policy` to `directory`, replacing a bundle that is there.
 
-    deploy: the world it was trained in. provenance: JSON facts about its making (run, step, seed, data).
+    deploy: the robot and camera it was trained with; None for a base.
+    provenance: JSON facts about its making (run, step, seed, data).
     Raises RlvlaError if `directory` holds something else, or if the disk is full.
     """
     directory = Path(directory)
@@ -115,7 +116,7 @@ def base_tensors(policy: VLAPolicy) -> dict[str, torch.Tensor]:
 
 
 def load_bundle(directory: Path, *, device: str | torch.device = "cpu") -> VLAPolicy:
-    """Read a bundle, on `device`. Raises one-line RlvlaErrors for missing, damaged or blind bundles."""
+    """Read the policy of a bundle onto `device`. Raises RlvlaError for a missing, damaged or blind bundle."""
     directory = Path(directory)
     config = load_config(directory)
     if not (directory / NORM_STATS).is_file():
@@ -143,9 +144,9 @@ def load_bundle(directory: Path, *, device: str | torch.device = "cpu") -> VLAPo
 
 
 def load_deploy(directory: Path) -> DeploySpec:
-    """Read deploy.json alone."""
+    """Read a bundle's deploy.json. Raises RlvlaError where it has none (a base) or is damaged."""
     path = Path(directory) / DEPLOY
-    data = read_json(path, "this policy belongs to no world; save it with one")
+    data = read_json(path, "this policy was not trained for any robot yet; save it with a DeploySpec")
     return DeploySpec.from_json(data, str(path))
 
 
@@ -177,7 +178,7 @@ def _load_transform(directory: Path, config: VLAConfig) -> ImageTransform:
 
 
 def fingerprint(directory: Path) -> str:
-    """Identity of a large checkpoint without reading its weights: config, index, and the shards' sizes and headers."""
+    """SHA-256 that identifies a large checkpoint without reading all weights: config, index, size and head of files."""
     digest = hashlib.sha256()
     for path in (directory / CONFIG, directory / INDEX):
         if path.is_file():
@@ -189,7 +190,7 @@ def fingerprint(directory: Path) -> str:
 
 
 def identity(directory: Path) -> str:
-    """SHA-256 over the names and hashes of a bundle's files: the same for the same content, wherever it lies."""
+    """SHA-256 over the names and hashes of a bundle's files: equal content has equal identity, in any directory."""
     recorded = read_json(directory / PROVENANCE, AGAIN).get("files", {})
     return hashlib.sha256(json.dumps(recorded, sort_keys=True).encode()).hexdigest()
 

@@ -1,4 +1,4 @@
-"""What a policy expects of the robot and the camera that it is run with."""
+"""The robot and camera that a policy was trained with, and the check that it is run with the same."""
 
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DeploySpec:
-    """The content of a bundle's deploy.json."""
+    """What a policy expects of its robot and camera: the content of a bundle's deploy.json."""
 
     robot: str
     """Name of the arm, e.g. `widowx250s`."""
     camera: CameraSpec
-    """The camera of training: image size, intrinsics in pixels, pose in the base frame."""
+    """The camera of training: image size and intrinsics in pixels, pose in the robot's base frame in metres."""
     control_hz: float
-    """Actions per second."""
+    """Control rate: actions per second."""
     action_space: str
     """Meaning and frame of an action, see `environment.ACTION_SPACE`."""
     image_transform: str
@@ -27,7 +27,7 @@ class DeploySpec:
 
     @classmethod
     def from_env(cls, spec: EnvSpec, policy: "VLAPolicy") -> "DeploySpec":
-        """Describe the world that `policy` was trained in."""
+        """Describe the environment that `policy` was trained in."""
         return cls(
             robot=spec.robot,
             camera=spec.camera,
@@ -37,11 +37,12 @@ class DeploySpec:
         )
 
     def to_json(self) -> dict[str, Any]:
+        """The content of deploy.json, which `from_json` reads."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, data: dict[str, Any], source: str) -> "DeploySpec":
-        """Inverse of `to_json`; `source` names the file in errors."""
+        """Read what `to_json` gives; `source` names the file in errors. Raises RlvlaError for damaged content."""
         try:
             camera = dict(data["camera"])
             for name in ("position_in_base", "quaternion_in_base"):
@@ -52,7 +53,7 @@ class DeploySpec:
 
 
 def check_fits(deploy: DeploySpec, spec: EnvSpec) -> None:
-    """Raise RlvlaError unless the world has the robot, rate, action space and camera of training."""
+    """Raise RlvlaError unless the environment has the robot, rate, action space and camera intrinsics of training."""
     check_arm(deploy, robot=spec.robot, control_hz=spec.control_hz, action_space=spec.action_space)
     trained, camera = deploy.camera, spec.camera
     _check_same("image size", f"{trained.width}x{trained.height}", f"{camera.width}x{camera.height}")
@@ -67,13 +68,13 @@ def check_arm(deploy: DeploySpec, *, robot: str, control_hz: float, action_space
 
 
 def _lens(camera: CameraSpec) -> str:
-    """The intrinsics to a hundredth of a pixel."""
+    """The camera's intrinsics as text, to a hundredth of a pixel."""
     return ", ".join(f"{value:.2f}" for value in (camera.fx, camera.fy, camera.cx, camera.cy))
 
 
 def _check_same(what: str, trained: object, found: object) -> None:
     if trained != found:
         raise RlvlaError(
-            f"the policy was trained with {what} {trained}, this world has {found}: "
-            "use a world or a bundle of the other kind"
+            f"the policy was trained with {what} {trained}, not {found}: "
+            "choose a bundle that was trained for this robot and camera, or run it where it was trained"
         )

@@ -1,8 +1,8 @@
-"""One policy out of several: the mean of their weights.
+"""Merge several policies into one: the mean of their weights.
 
-Policies that go on from one start by noisy updates each carry noise of their own, and have in common what the updates
-were after. The mean keeps that and divides the variance of the rest by their number (model soups, Wortsman et al.
-2022, arXiv 2203.05482; local SGD, Stich 2018, arXiv 1805.09767).
+Policies that were trained from one start by noisy updates share what the updates learned, and each has noise of its
+own. The mean keeps the shared part and divides the variance of the noise by the number of policies (model soups,
+Wortsman et al. 2022, arXiv 2203.05482; local SGD, Stich 2018, arXiv 1805.09767).
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,10 @@ from rlvla_core.policy.policy import VLAPolicy
 
 
 def mean_of(states: Sequence[Mapping[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
-    """The mean of each tensor, taken in float32 and returned in the first one's type; of integers the first one's."""
+    """The mean of each tensor over `states`, taken in float32 and returned in the first state's type.
+
+    Integer tensors are not averaged: the first state's are kept. All states have the same names and shapes.
+    """
     found = {}
     for name, first in states[0].items():
         if first.is_floating_point():
@@ -25,14 +28,17 @@ def mean_of(states: Sequence[Mapping[str, torch.Tensor]]) -> dict[str, torch.Ten
 
 
 def own_tensors(policy: VLAPolicy) -> dict[str, torch.Tensor]:
-    """Copies of what a bundle holds itself: all weights, or adapter and value head of one that names its base."""
+    """Copies of the tensors that the policy's bundle holds itself.
+
+    All weights, or the adapter and value head alone where the bundle refers to a base checkpoint.
+    """
     shared = {f"model.{name}" for name in policy.model.state_dict() if ".lora_" not in name}
     kept = set() if policy.base_directory is None else shared
     return {name: tensor.clone() for name, tensor in policy.state_dict().items() if name not in kept}
 
 
 def traits(policy: VLAPolicy) -> dict[str, Any]:
-    """What policies must have in common to be merged: everything but the values of their weights."""
+    """Properties that policies must share to be merged, by name: everything but the values of their weights."""
     return {
         "model": policy.config.to_json(),
         "action statistics": policy.codec.norm_stats.to_json(),

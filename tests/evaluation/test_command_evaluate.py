@@ -97,7 +97,7 @@ def test_a_bundle_of_another_control_rate_is_refused(bundles: tuple[Path, Path],
         image_transform=policy.transform.hash(),
     )
     save_bundle(policy, tmp_path / "policy", deploy=deploy, provenance={})
-    with pytest.raises(RlvlaError, match=r"control rate in Hz 10\.0, this world has 5\.0"):
+    with pytest.raises(RlvlaError, match=r"control rate in Hz 10\.0, not 5\.0"):
         Evaluate(bundle=tmp_path / "policy", episodes=1, processes=1).run()
 
 

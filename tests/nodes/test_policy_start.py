@@ -31,8 +31,8 @@ def bench(graph: Graph) -> PolicyBench:
 MISFITS: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     ({"bundle": ""}, {}, "no bundle: set the parameter `bundle`"),
     ({"bundle": "absent/policy"}, {}, "no policy bundle at absent/policy"),
-    ({"robot": "panda"}, {}, "trained with robot widowx250s, this world has panda"),
-    ({"control_hz": 10.0}, {}, "trained with control rate in Hz 5.0, this world has 10.0"),
+    ({"robot": "panda"}, {}, "trained with robot widowx250s, not panda"),
+    ({"control_hz": 10.0}, {}, "trained with control rate in Hz 5.0, not 10.0"),
     ({"device": "gpu"}, {}, "on gpu: "),
     ({}, {"fx": 1.05}, "sees less than the bundle was trained with"),
     ({}, {"fy": 0.9}, "gives 64x58 pixels of what the bundle was trained with, it needs 64x64"),
@@ -104,8 +104,8 @@ def test_autostart_with_a_misfit_ends_the_process_with_its_line(bench, bundle):
     arm, camera = start("robot:=panda"), start()
     assert arm.wait(30) == 1
     assert [line for line in arm.output.splitlines() if line] == [
-        "error: the policy was trained with robot widowx250s, this world has panda: "
-        "use a world or a bundle of the other kind"
+        "error: the policy was trained with robot widowx250s, not panda: "
+        "choose a bundle that was trained for this robot and camera, or run it where it was trained"
     ]
     bench.make(bundle)
     other = bench.lens(fx=1.5)

@@ -149,10 +149,10 @@ def test_deploy_facts_survive_and_a_changed_transform_is_refused(tmp_path, polic
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"robot": "panda"}, "robot widowx250s, this world has panda"),
-        ({"control_hz": 10.0}, "control rate in Hz 5.0, this world has 10.0"),
-        ({"width": 128}, "image size 64x64, this world has 128x64"),
-        ({"fx": 90.0}, r"fx, fy, cx, cy 62\.00, .* this world has 90\.00"),
+        ({"robot": "panda"}, "robot widowx250s, not panda"),
+        ({"control_hz": 10.0}, "control rate in Hz 5.0, not 10.0"),
+        ({"width": 128}, "image size 64x64, not 128x64"),
+        ({"fx": 90.0}, r"fx, fy, cx, cy 62\.00, .* not 90\.00"),
         ({"action_space": "joints"}, "action space"),
     ],
 )
