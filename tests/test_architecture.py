@@ -212,3 +212,17 @@ def test_no_module_imports_itself_through_others() -> None:
     while way and way[-1] not in way[:-1]:
         way.append(min(edges[way[-1]] & set(left)))
     assert not way, f"import circle: {' -> '.join(way[way.index(way[-1]) :])}"
+
+
+def test_only_the_table_of_models_knows_the_folder_of_a_model() -> None:
+    """Presets may be used by anyone: they are names for sizes. Parity compares OpenVLA itself, part by part."""
+    folder, everyone = "rlvla_core.policy.openvla", "rlvla_core.policy.openvla.presets"
+    insiders = {"rlvla_core.policy.models", "rlvla_core.policy.openvla_parity"}
+    for name, path in modules():
+        if within(name, folder) or name in insiders:
+            continue
+        found = {i for i in imports(ast.parse(path.read_text())) if within(i, folder) and not within(i, everyone)}
+        assert not found, (
+            f"{name} imports {sorted(found)}: ask it of VLAModel or VLAConfig (policy/model.py), or move what it "
+            f"needs out of {folder}"
+        )

@@ -1,4 +1,4 @@
-"""`rlvla parity`: our numbers against recorded numbers of the original OpenVLA classes."""
+"""`rlvla parity`: compare this implementation with recorded numbers of the original OpenVLA classes."""
 
 import json
 from dataclasses import dataclass
@@ -11,17 +11,17 @@ from rich.table import Table
 from rlvla_core.policy.openvla_parity import Item, run_parity
 
 MIN_WIDTH = 110
-"""Columns: tensor names are long, and a log file has no width of its own."""
+"""Smallest width of the table in characters: tensor names are long, and a log file has no width of its own."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Parity:
-    """Compare this model with recorded numbers of the original OpenVLA classes; exit 1 on any difference."""
+    """Compare this implementation with recorded numbers of the original OpenVLA classes; exit 1 on any difference."""
 
     directory: tyro.conf.Positional[Path]
-    """Fixture: checkpoint/, value_head.safetensors, adapter/, parity.npz."""
+    """Directory of recorded numbers: checkpoint/, value_head.safetensors, adapter/, parity.npz (see docs/model.md)."""
     tokenizer: Path | None = None
-    """A Llama-2 tokenizer.json, to compare prompt ids too."""
+    """Path of a Llama-2 tokenizer.json, to compare prompt ids too."""
 
     def run(self) -> int:
         """Print the largest error of every item, then one line of JSON. Returns the exit status."""

@@ -15,8 +15,8 @@ from rlvla_core.errors import RlvlaError
 from rlvla_core.learning.distributed import Ranks
 from rlvla_core.learning.optimizer import CriticGroup
 from rlvla_core.learning.rollout import RolloutBatch, Steps, micro_batches
-from rlvla_core.policy.openvla.config import CriticInput
 from rlvla_core.policy.policy import TokenScore, VLAPolicy
+from rlvla_core.policy.value_head import CriticInput
 
 
 class Critic(abc.ABC):
@@ -86,7 +86,7 @@ class SeparateCritic(nn.Module, Critic):
         super().__init__()
         self.network = copy.deepcopy(policy)
         self.network.read_values_from(critic_input, seed=seed)
-        self.network.model.language_model.lm_head.requires_grad_(False)  # values never pass through it
+        self.network.freeze_output()  # values never pass through it
         self._micro_batch = micro_batch
 
     def parameter_groups(self, lr: float, value_lr: float) -> list[CriticGroup]:

@@ -164,7 +164,7 @@ class PolicyOptimizer:
 def freeze_vision_towers(policy: VLAPolicy, config: TrainingConfig) -> None:
     """Exclude the vision towers from training where `config.train_vision` is False."""
     if not config.train_vision:
-        policy.model.vision_backbone.requires_grad_(False)
+        policy.freeze_vision()
 
 
 def sum_and_clip_gradients(parameters: Iterable[nn.Parameter], ranks: Ranks, max_norm: float) -> float:

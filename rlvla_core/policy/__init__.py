@@ -1,5 +1,6 @@
-"""The policy: OpenVLA's graph in plain torch, and everything between an image and a robot action.
+"""The policy: a vision-language-action model in plain torch, and everything between an image and a robot action.
 
-Start reading at `policy.py` (what the rest of the code uses), then `openvla.py` (the graph) and `decode.py`
-(how seven action tokens come out of it). `config.py` holds every size.
+Start reading at `policy.py` (what the rest of the code uses), then `model.py` (what a policy asks of a model). Each
+model is a folder: `openvla/` holds `graph.py` (the forward pass), `decode.py` (how seven action tokens come out of it)
+and `config.py` (every size). `models.py` lists the models there are.
 """

@@ -1,4 +1,4 @@
-"""Actions to action tokens and back (OpenVLA, section 3.2; Brohan et al., RT-2).
+"""Translate actions to action tokens and back (OpenVLA, arXiv 2406.09246, section 3.2; RT-2, Brohan et al. 2023).
 
 A normalised value in [-1, 1] falls into one of 256 intervals; the interval's number, counted from the end of the text
 vocabulary, is the token. So a low token id stands for a high value. Decoding returns interval centres: 256 edges have
@@ -9,19 +9,20 @@ import numpy as np
 import torch
 
 from rlvla_core.errors import RlvlaError
+from rlvla_core.policy.model import ACTION_TOKENS, VLAConfig
 from rlvla_core.policy.norm_stats import NormStats
-from rlvla_core.policy.openvla.config import ACTION_TOKENS, OpenVLAConfig
 
 GRIPPER = 6
-"""Column of the gripper in an action."""
+"""Index of the gripper in an action."""
 GRIPPER_OPEN_ABOVE = 0.5
 """Decoded gripper opening (0 closed .. 1 open) above which the command is +1."""
 
 
 class ActionCodec:
-    """Seven numbers [Δx Δy Δz m, Δrotation rad, gripper ±1] <-> seven vocabulary ids. Any leading shape [..., 7]."""
+    """Translates actions [Δx Δy Δz m, Δrotation rad, gripper ±1] to vocabulary ids and back, both [..., 7]."""
 
-    def __init__(self, config: OpenVLAConfig, norm_stats: NormStats) -> None:
+    def __init__(self, config: VLAConfig, norm_stats: NormStats) -> None:
+        """Raises RlvlaError for action statistics that do not have seven dimensions."""
         if len(norm_stats.q01) != ACTION_TOKENS:
             raise RlvlaError(f"action statistics have {len(norm_stats.q01)} dimensions, an action has {ACTION_TOKENS}")
         self.norm_stats = norm_stats
@@ -37,27 +38,27 @@ class ActionCodec:
     # normalised values <-> tokens ------------------------------------------------------------------------------------
 
     def tokens_of_values(self, values: torch.Tensor) -> torch.Tensor:
-        """Normalised values [...] -> ids int64 [...]; values outside [-1, 1] are clipped."""
+        """Vocabulary ids int64 [...] of normalised values [...]; values outside [-1, 1] are clipped."""
         clipped = values.double().clamp(-1.0, 1.0)
         return self.token_end - torch.bucketize(clipped, self._edges.to(values.device), right=True)
 
     def values_of_tokens(self, tokens: torch.Tensor) -> torch.Tensor:
-        """Ids [...] -> normalised values float64 [...]; ids outside the action range give the nearest end."""
+        """Normalised values float64 [...] of vocabulary ids [...]; ids beyond the action range give the nearest end."""
         index = (self.token_end - tokens - 1).clamp(0, len(self._centres) - 1)
         return self._centres.to(tokens.device)[index]
 
     def bin_of(self, tokens: torch.Tensor) -> torch.Tensor:
-        """Vocabulary ids -> columns 0 .. 255 of the action logits."""
+        """Columns 0 .. 255 of the action logits that vocabulary ids [...] stand in."""
         return tokens - self.token_begin
 
     def token_of(self, bins: torch.Tensor) -> torch.Tensor:
-        """Columns of the action logits -> vocabulary ids."""
+        """Vocabulary ids of columns 0 .. 255 of the action logits, [...]."""
         return bins + self.token_begin
 
     # actions <-> tokens ----------------------------------------------------------------------------------------------
 
     def encode(self, actions: torch.Tensor) -> torch.Tensor:
-        """Actions [..., 7] (gripper +1 open, -1 closed) -> ids int64 [..., 7]."""
+        """Vocabulary ids int64 [..., 7] of actions [..., 7] in metres and radians, gripper +1 open, -1 closed."""
         raw = actions.double().clone()
         raw[..., GRIPPER] = (raw[..., GRIPPER] + 1.0) / 2.0
         low, high, mask = self._stats(raw.device)
@@ -65,14 +66,14 @@ class ActionCodec:
         return self.tokens_of_values(torch.where(mask, scaled, raw))
 
     def decode(self, tokens: torch.Tensor) -> torch.Tensor:
-        """Ids [..., 7] -> actions float32 [..., 7]; the gripper is +1 where its opening exceeds 0.5, else -1."""
+        """Actions float32 [..., 7] of vocabulary ids [..., 7]; the gripper is +1 where it opens above 0.5, else -1."""
         actions = self.unnormalise(self.values_of_tokens(tokens))
         opening = actions[..., GRIPPER]
         actions[..., GRIPPER] = torch.where(opening > GRIPPER_OPEN_ABOVE, 1.0, -1.0).to(actions.dtype)
         return actions.float()
 
     def unnormalise(self, values: torch.Tensor) -> torch.Tensor:
-        """Normalised values [..., 7] -> physical units, float64; unmasked dimensions pass through."""
+        """Normalised values [..., 7] in metres and radians, float64; dimensions outside the mask pass through."""
         low, high, mask = self._stats(values.device)
         values = values.double()
         return torch.where(mask, 0.5 * (values + 1.0) * (high - low) + low, values)

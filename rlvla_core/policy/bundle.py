@@ -1,4 +1,4 @@
-"""A policy bundle: the one directory that resumes, evaluates and deploys.
+"""A policy bundle: the one directory from which a policy is trained on, evaluated and deployed.
 
     config.json            sizes, decoding, image transform
     model.safetensors      weights of the graph, or base.json: where the public checkpoint lies
@@ -26,12 +26,14 @@ from rlvla_core.errors import RlvlaError
 from rlvla_core.policy.deploy import DeploySpec
 from rlvla_core.policy.image_transform import ImageTransform
 from rlvla_core.policy.lora import is_adapted, load_adapter, save_adapter
+from rlvla_core.policy.model import VLAConfig, VLAModel
+from rlvla_core.policy.models import family_of, load_config
 from rlvla_core.policy.norm_stats import NormStats
-from rlvla_core.policy.openvla.checkpoint import INDEX, SINGLE, check_sight, load_config, load_model, shard_files
-from rlvla_core.policy.openvla.config import OpenVLAConfig
 from rlvla_core.policy.policy import VLAPolicy
+from rlvla_core.policy.sight import check_sight
 from rlvla_core.policy.tokenizer import PromptTokenizer
 from rlvla_core.policy.value_head import load_value_head, save_value_head
+from rlvla_core.policy.weight_files import INDEX, SINGLE, shard_files
 from rlvla_core.storage.atomic import StagedDirectory, no_room_is_a_user_error, sha256_of
 from rlvla_core.storage.json_files import read_json, write_json
 
@@ -143,7 +145,8 @@ def load_deploy(directory: Path) -> DeploySpec:
     return DeploySpec.from_json(data, str(path))
 
 
-def _load_graph(directory: Path, config: OpenVLAConfig, device: str | torch.device) -> Any:
+def _load_graph(directory: Path, config: VLAConfig, device: str | torch.device) -> VLAModel:
+    family = family_of(config.model_type)
     if (directory / BASE).is_file():
         base = read_json(directory / BASE, AGAIN)
         source = Path(base["directory"])
@@ -151,15 +154,15 @@ def _load_graph(directory: Path, config: OpenVLAConfig, device: str | torch.devi
             raise RlvlaError(f"{directory} adapts the checkpoint {source}, which is not there: put it back")
         if fingerprint(source) != base["fingerprint"]:
             raise RlvlaError(f"{source} has changed since {directory} was trained on it: put the original back")
-        model = load_model(source, config, dtype=DTYPES[base["dtype"]], device=device)
+        model = family.load(source, config, dtype=DTYPES[base["dtype"]], device=device)
     else:
-        model = load_model(directory, config, dtype=None, device=device)
+        model = family.load(directory, config, dtype=None, device=device)
     if (directory / ADAPTER).is_dir():
         load_adapter(model, directory / ADAPTER)
     return model
 
 
-def _load_transform(directory: Path, config: OpenVLAConfig) -> ImageTransform:
+def _load_transform(directory: Path, config: VLAConfig) -> ImageTransform:
     data = read_json(directory / CONFIG, AGAIN).get("rlvla", {}).get("image_transform", {})
     return ImageTransform(
         size=config.image_size,

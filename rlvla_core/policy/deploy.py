@@ -1,4 +1,4 @@
-"""What a policy expects of the robot and the camera that it is run with."""
+"""The robot and camera that a policy was trained with, and the check that it is run with the same."""
 
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DeploySpec:
-    """The content of a bundle's deploy.json."""
+    """What a policy expects of its robot and camera: the content of a bundle's deploy.json."""
 
     robot: str
     """Name of the arm that the policy was trained with, e.g. `widowx250s`."""
     camera: CameraSpec
-    """The camera of training: image size, intrinsics in pixels, pose in the base frame."""
+    """The camera of training: image size and intrinsics in pixels, pose in the robot's base frame in metres."""
     control_hz: float
     """Actions per second in training [Hz]."""
     action_space: str

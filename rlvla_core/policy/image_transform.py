@@ -21,20 +21,26 @@ from PIL import Image
 from rlvla_core.errors import RlvlaError
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+"""Mean and standard deviation of ImageNet's channels, of pixels in 0..1: what the DINO tower was trained with."""
 HALF = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+"""Mean and standard deviation that the SigLIP tower was trained with."""
 LETTERBOX_GREY = 127
 """Grey level of the bars beside a letterboxed image, before both normalisations."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ImageTransform:
-    """Callable; holds no state."""
+    """The transform as a callable, uint8 [B, H, W, 3] -> [B, 6, S, S]; it holds no state.
+
+    Raises RlvlaError for a letterbox with the resampler `tensor`.
+    """
 
     size: int
     """Side S of the square result, pixels."""
     resampler: Literal["tensor", "pil"] = "tensor"
+    """How the image is resized: `tensor` (no rounding, as in reinforcement learning) or `pil` (rounds to uint8)."""
     strategy: str = "resize-naive"
-    """resize-naive, or letterbox (pad to a square with grey bars first; `pil` only)."""
+    """How the image becomes square: `resize-naive` (stretched) or `letterbox` (grey bars added first; `pil` only)."""
     dtype: torch.dtype = torch.float32
     """Precision of the arithmetic and the result. bfloat16 repeats the rounding of the 7B training code."""
 
@@ -43,13 +49,13 @@ class ImageTransform:
             raise RlvlaError("image strategy letterbox needs the resampler `pil`")
 
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
-        """uint8 [B, H, W, 3] -> [B, 6, S, S]. Raises RlvlaError for another type or shape."""
+        """Transform images uint8 [B, H, W, 3] -> [B, 6, S, S]. Raises RlvlaError for another type or shape."""
         if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[-1] != 3:
             raise RlvlaError(f"images must be uint8 [B, H, W, 3], got {images.dtype} {list(images.shape)}")
         return self.normalise(self.resize(images))
 
     def resize(self, images: torch.Tensor) -> torch.Tensor:
-        """uint8 [B, H, W, 3] -> [B, 3, S, S] in grey levels 0..255; `tensor` may overshoot slightly."""
+        """Resize images uint8 [B, H, W, 3] -> [B, 3, S, S], grey levels 0..255; `tensor` may overshoot slightly."""
         square = images.shape[1] == images.shape[2] == self.size
         if self.resampler == "pil" and not square:
             images = torch.stack([self._resize_pil(image) for image in images])
@@ -64,7 +70,7 @@ class ImageTransform:
         return resized.to(self.dtype)
 
     def normalise(self, planes: torch.Tensor) -> torch.Tensor:
-        """Grey levels [B, 3, S, S] -> [B, 6, S, S]."""
+        """Normalise grey levels 0..255 twice, for DINO and for SigLIP: [B, 3, S, S] -> [B, 6, S, S]."""
         unit = planes / 255
         out = []
         for mean, deviation in (IMAGENET, HALF):
@@ -73,7 +79,7 @@ class ImageTransform:
         return torch.cat(out, dim=1)
 
     def hash(self) -> str:
-        """Sixteen hex digits that change when the arithmetic changes; a bundle is checked against it."""
+        """Identity of the transform: 16 hex digits that change with its arithmetic; bundles are checked against it."""
         facts = asdict(self) | {"dtype": str(self.dtype), "mean_std": [IMAGENET, HALF], "version": 1}
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 

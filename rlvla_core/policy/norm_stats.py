@@ -1,4 +1,4 @@
-"""Action statistics: what one unit of a normalised action means in metres and radians."""
+"""Action statistics: which metres and radians the ends -1 and +1 of a normalised action stand for."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,12 +8,15 @@ from rlvla_core.errors import RlvlaError
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NormStats:
-    """1 % and 99 % quantiles of each action dimension; they are mapped to -1 and +1."""
+    """Quantiles (1 % and 99 %) of each action dimension, which are mapped to -1 and +1.
+
+    Raises RlvlaError for unequal lengths, and where a normalised dimension has q01 >= q99.
+    """
 
     q01: tuple[float, ...]
-    """Mapped to -1. Metres, radians, gripper opening 0..1."""
+    """Values that are mapped to -1: metres, radians, gripper opening 0..1."""
     q99: tuple[float, ...]
-    """Mapped to +1."""
+    """Values that are mapped to +1, in the same units."""
     mask: tuple[bool, ...]
     """True where the dimension is normalised. The gripper is usually not: its token is read as it is."""
 
@@ -31,12 +34,15 @@ class NormStats:
                 )
 
     def to_json(self) -> dict[str, Any]:
-        """Plain lists, in the field names that OpenVLA's own files use."""
+        """These statistics as plain lists, under the names that OpenVLA's own files use."""
         return {"q01": list(self.q01), "q99": list(self.q99), "mask": list(self.mask)}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> "NormStats":
-        """Read `to_json` output or OpenVLA's `{"action": {...}}`. An absent mask means that all dimensions count."""
+        """Read `to_json` output or OpenVLA's `{"action": {...}}`. Without a mask all dimensions are normalised.
+
+        Raises RlvlaError for missing quantiles.
+        """
         data = data.get("action", data)
         missing = [name for name in ("q01", "q99") if name not in data]
         if missing:
@@ -68,4 +74,4 @@ BRIDGE_ORIG = NormStats(
     ),
     mask=(True, True, True, True, True, True, False),
 )
-"""BridgeData V2 as openvla-7b was trained on it (`unnorm_key` bridge_orig)."""
+"""Action statistics of BridgeData V2 that openvla-7b was trained with (its `unnorm_key` bridge_orig)."""

@@ -1,4 +1,6 @@
-"""Our numbers against recorded numbers of the original model classes, item by item.
+"""Compare this implementation's numbers with recorded numbers of the original OpenVLA classes, item by item.
+
+It stands above the folder of the model, because it looks at the whole policy: image transform, codec, LoRA, critic.
 
 A fixture is a directory with `checkpoint/`, `value_head.safetensors`, `adapter/`, `parity.npz` and optional name lists
 of the 7B model. Every size is read from it, so any depth, width and seed will do. See docs/model.md for the arrays.
@@ -19,12 +21,14 @@ from rlvla_core.policy.action_codec import ActionCodec
 from rlvla_core.policy.image_transform import ImageTransform
 from rlvla_core.policy.lora import load_adapter, lora_modules
 from rlvla_core.policy.norm_stats import BRIDGE_ORIG
-from rlvla_core.policy.openvla.checkpoint import MIN_IMAGE_EFFECT, image_effect, load_model
-from rlvla_core.policy.openvla.decode import action_hidden, decode, token_entropies, token_logprobs
-from rlvla_core.policy.openvla.graph import OpenVLA
+from rlvla_core.policy.openvla.checkpoint import load_model
+from rlvla_core.policy.openvla.decode import action_hidden, decode
 from rlvla_core.policy.openvla.llama import KVCache, causal_mask, decoder_layer
+from rlvla_core.policy.openvla.model import OpenVLA
 from rlvla_core.policy.openvla.presets import openvla_7b
 from rlvla_core.policy.openvla.tensors import expected_tensors, meta_model
+from rlvla_core.policy.sight import MIN_IMAGE_EFFECT, image_effect
+from rlvla_core.policy.token_distribution import token_entropies, token_logprobs
 from rlvla_core.policy.tokenizer import PromptTokenizer
 from rlvla_core.policy.value_head import ValueHead, load_value_head
 
@@ -32,31 +36,36 @@ LOGITS = 5e-5
 """Largest allowed error of logits, log-probabilities and hidden states. The smallest real mistake that was tried (a
 wrong RMSNorm epsilon) gives 1.3e-4."""
 LOGPROB_SUM = 1e-4
-"""Of the sum of seven log-probabilities, each of which may be off by `LOGITS`."""
+"""Largest allowed error of the sum of seven log-probabilities, each of which may be off by `LOGITS`."""
 VALUES = 1e-5
+"""Largest allowed error of pixels, critic values and sliced logits, which take few steps of arithmetic."""
 LORA_PROJECTOR = 2e-4
-BF16_SHARE = 1e-4
-"""Share of bfloat16 pixels that may differ, each by one unit in the last place."""
+"""Largest allowed error of the adapted projector's output."""
+BF16_FRACTION = 1e-4
+"""Fraction of bfloat16 pixels that may differ, each by one unit in the last place."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Item:
-    """One line of the comparison."""
+    """One compared quantity: its largest error and the allowed one."""
 
     group: str
+    """Part of the policy, e.g. `vision`."""
     name: str
+    """What is compared."""
     error: float
     """Largest absolute error; for tokens and names, the number of differences."""
     tolerance: float
-    """0 for tokens and names."""
+    """Largest allowed error; 0 for tokens and names."""
 
     @property
     def passed(self) -> bool:
+        """Whether the error is allowed."""
         return self.error <= self.tolerance  # False for NaN
 
 
 class Arrays:
-    """The arrays of parity.npz as tensors, by name."""
+    """The arrays of parity.npz as tensors, by name. Raises RlvlaError for a missing file or array."""
 
     def __init__(self, path: Path) -> None:
         if not path.is_file():
@@ -80,6 +89,7 @@ class Arrays:
         return sorted(name for name in self._data if name.startswith(prefix))
 
     def strings(self, name: str) -> list[str]:
+        """An array of text as a list."""
         return [str(x) for x in self._data[name]]
 
 
@@ -94,7 +104,7 @@ def _close(group: str, name: str, ours: torch.Tensor, theirs: torch.Tensor, tole
 
 
 def _scaled(group: str, name: str, ours: torch.Tensor, theirs: torch.Tensor, tolerance: float = LOGITS) -> Item:
-    """For tensors of any size: the tolerance grows with the largest recorded value beyond 1."""
+    """Compare tensors of any magnitude: the tolerance grows with the largest recorded value beyond 1."""
     return _close(group, name, ours, theirs, tolerance * max(1.0, float(theirs.double().abs().max())))
 
 
@@ -104,9 +114,9 @@ def _equal(group: str, name: str, ours: torch.Tensor, theirs: torch.Tensor) -> I
 
 
 def run_parity(directory: Path, tokenizer_file: Path | None = None) -> Iterator[Item]:
-    """Compare everything the fixture holds, in the order of the data's way through the model.
+    """Compare everything that the fixture holds, in the order in which an image passes through the model.
 
-    tokenizer_file: a Llama-2 tokenizer.json, to compare prompt ids too.
+    tokenizer_file: a Llama-2 tokenizer.json, to compare prompt ids too. Raises RlvlaError for an unreadable fixture.
     """
     arrays = Arrays(directory / "parity.npz")
     model = load_model(directory / "checkpoint")
@@ -125,7 +135,7 @@ def run_parity(directory: Path, tokenizer_file: Path | None = None) -> Iterator[
     yield from _evaluation("rl", "eval", arrays, model, value_head)
     with torch.no_grad():
         load_adapter(model, directory / "adapter")
-        patches = model.projector(model.vision_backbone(arrays["rl.pixel_values"]))
+        patches = model.patches(arrays["rl.pixel_values"])
         yield _scaled("lora", "projector", patches, arrays["lora.proj_out"], LORA_PROJECTOR)
         yield from _rollout("lora", arrays, model, value_head)
         yield from _evaluation("lora", "eval", arrays, model, value_head)
@@ -155,10 +165,10 @@ def _images(arrays: Arrays, model: OpenVLA) -> Iterator[Item]:
             bits = arrays[name]
             ours = ImageTransform(size=bits.shape[-1], dtype=torch.bfloat16)(frame)[0]
             theirs = bits.view(torch.bfloat16)
-            share = float((ours != theirs).float().mean())
+            fraction = float((ours != theirs).float().mean())
             unit = 2.0**-7 * float(theirs.float().abs().max())
             yield _close("images", "tensor path, bfloat16", ours, theirs, unit)
-            yield Item(group="images", name="tensor path, bfloat16: share", error=share, tolerance=BF16_SHARE)
+            yield Item(group="images", name="tensor path, bfloat16: fraction", error=fraction, tolerance=BF16_FRACTION)
 
 
 def _tokens(arrays: Arrays, model: OpenVLA) -> Iterator[Item]:
@@ -183,14 +193,14 @@ def _vision(arrays: Arrays, model: OpenVLA) -> Iterator[Item]:
     towers = model.vision_backbone
     yield _scaled("vision", "DINO tower", towers.featurizer(pixels[:, :3]), arrays["vis.dino"])
     yield _scaled("vision", "SigLIP tower", towers.fused_featurizer(pixels[:, 3:]), arrays["vis.siglip"])
-    yield _scaled("vision", "projector", model.projector(towers(pixels)), arrays["proj.out"])
+    yield _scaled("vision", "projector", model.patches(pixels), arrays["proj.out"])
     empty = int(arrays["rl.input_ids"][0, -1])
     blind = not image_effect(model, empty) > MIN_IMAGE_EFFECT
     yield Item(group="vision", name="black and white images give equal logits", error=float(blind), tolerance=0)
 
 
 def _inference(arrays: Arrays, model: OpenVLA) -> Iterator[Item]:
-    """The original batch of one, greedy over the whole vocabulary."""
+    """Compare the original batch of one, decoded greedily over the whole vocabulary."""
     begin, end = model.config.action_token_begin, model.config.action_token_end
     pixels, ids = arrays["pixel_values"][:1], arrays["hf.input_ids"]
     sequence = model.embed(pixels, ids, torch.ones_like(ids))
@@ -236,7 +246,7 @@ def _greedy_full(model: OpenVLA, pixels: torch.Tensor, ids: torch.Tensor, count:
 
 
 def _supervised(arrays: Arrays, model: OpenVLA) -> Iterator[Item]:
-    """A right-padded batch with labels, cross-entropy over the whole vocabulary."""
+    """Compare a right-padded batch with labels: cross-entropy over the whole vocabulary."""
     begin, end = model.config.action_token_begin, model.config.action_token_end
     labels = arrays["sft.labels"]
     sequence = model.embed(arrays["pixel_values"], arrays["sft.input_ids"], arrays["sft.attention_mask"])
@@ -251,7 +261,7 @@ def _supervised(arrays: Arrays, model: OpenVLA) -> Iterator[Item]:
 
 
 def _rollout(group: str, arrays: Arrays, model: OpenVLA, value_head: ValueHead) -> Iterator[Item]:
-    """The left-padded batch, decoded with the cache over the action tokens only."""
+    """Compare the left-padded batch, decoded with the cache over the action tokens only."""
     sequence = model.embed(arrays["rl.pixel_values"], arrays["rl.input_ids"], arrays["rl.attention_mask"])
     empty = int(arrays["rl.input_ids"][0, -1])
     result = decode(model, sequence, decoding="autoregressive", empty_token_id=empty, temperature=0.0)
@@ -263,7 +273,7 @@ def _rollout(group: str, arrays: Arrays, model: OpenVLA, value_head: ValueHead) 
 
 
 def _evaluation(group: str, part: str, arrays: Arrays, model: OpenVLA, value_head: ValueHead) -> Iterator[Item]:
-    """Teacher forcing on recorded actions; with recorded gradients, the backward pass too."""
+    """Compare teacher forcing on recorded actions; where gradients are recorded, the backward pass too."""
     key = f"{group}.{part}"
     label = "evaluation" if part == "eval" else "evaluation of greedy actions"
     ids, mask, tokens = (arrays[f"{key}.{name}"] for name in ("input_ids", "attention_mask", "actions"))
@@ -322,7 +332,7 @@ def _gradients(group: str, arrays: Arrays, model: OpenVLA, value_head: ValueHead
 
 
 def _names(directory: Path) -> Iterator[Item]:
-    """The 7B model's tensor and LoRA module names, on the meta device."""
+    """Compare the 7B model's tensor and LoRA module names, without its weights."""
     config = openvla_7b()
     keys, modules = directory / "keys_full_7b.json", directory / "lora_modules_full_7b.json"
     if keys.is_file():
@@ -331,5 +341,5 @@ def _names(directory: Path) -> Iterator[Item]:
         yield Item(group="7B", name=f"{len(theirs)} tensor names and shapes", error=differences, tolerance=0)
     if modules.is_file():
         listed = set(json.loads(modules.read_text(encoding="utf-8")))
-        ours = set(lora_modules(meta_model(config, with_dead_modules=True)))
+        ours = set(lora_modules(meta_model(config, with_dead_modules=True), OpenVLA.lora_targets))
         yield Item(group="7B", name=f"{len(listed)} LoRA modules", error=len(listed ^ ours), tolerance=0)

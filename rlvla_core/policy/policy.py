@@ -1,6 +1,7 @@
-"""What the rest of the code uses: images and instructions in, actions, log-probabilities and values out.
+"""The policy that the rest of the code uses: images and instructions in, actions, log-probabilities and values out.
 
-Shapes: B batch, H W image, A = 7 action tokens, 256 action bins, D Llama width, P patches.
+Which model is inside is the business of `models.py`; what is asked of it stands in `model.py`.
+Shapes: B batch, H W image, A = 7 action tokens, 256 action bins, D width of the hidden states, P patches.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,69 +14,68 @@ from torch import nn
 from rlvla_core.errors import RlvlaError
 from rlvla_core.policy.action_codec import ActionCodec
 from rlvla_core.policy.image_transform import ImageTransform
+from rlvla_core.policy.model import InputSequence, VLAConfig, VLAModel
+from rlvla_core.policy.models import family_of, load_config, preset
 from rlvla_core.policy.norm_stats import NormStats
-from rlvla_core.policy.openvla import graph
-from rlvla_core.policy.openvla.checkpoint import check_sight, load_config, load_model
-from rlvla_core.policy.openvla.config import CriticInput, OpenVLAConfig
-from rlvla_core.policy.openvla.decode import action_hidden, decode, token_entropies, token_logprobs
-from rlvla_core.policy.openvla.initialise import initialise
-from rlvla_core.policy.openvla.presets import preset
-from rlvla_core.policy.tokenizer import PromptTokenizer, tiny_tokenizer
-from rlvla_core.policy.value_head import ValueHead, critic_state
+from rlvla_core.policy.sight import check_sight
+from rlvla_core.policy.token_distribution import token_entropies, token_logprobs
+from rlvla_core.policy.tokenizer import PromptTokenizer
+from rlvla_core.policy.value_head import CriticInput, ValueHead, critic_state
 from rlvla_core.storage.json_files import read_json
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ActionSample:
-    """One decision for each row."""
+    """The actions that a policy drew for a batch of images, without gradients."""
 
     actions: torch.Tensor
-    """float32 [B, 7]: metres, radians, gripper ±1."""
+    """float32 [B, 7]: translation in metres, rotation in radians (XYZ Euler), gripper +1 open or -1 closed."""
     tokens: torch.Tensor
-    """int64 [B, 7], vocabulary ids."""
+    """int64 [B, 7], vocabulary ids of the actions."""
     logprobs: torch.Tensor
     """float32 [B, 7], at temperature 1 over the 256 action tokens, whatever temperature drew them."""
     values: torch.Tensor
-    """float32 [B]."""
+    """float32 [B], the critic's estimates of the return from here."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TokenScore:
-    """What the current weights say about given tokens. Carries gradients."""
+    """What the current weights say about given action tokens. Every tensor carries gradients."""
 
     logits: torch.Tensor
     """float32 [B, 7, 256]; column j is vocabulary id `action_token_begin + j`."""
     logprobs: torch.Tensor
-    """float32 [B, 7]."""
+    """float32 [B, 7], log-probabilities of the given tokens."""
     entropies: torch.Tensor
     """float32 [B, 7], nats."""
     values: torch.Tensor
-    """float32 [B]."""
+    """float32 [B], the critic's estimates of the return from here."""
     state: torch.Tensor
-    """[B, D], or [B, A·D] where the critic reads all states: input of the value head."""
+    """[B, D], or [B, A·D] where the critic reads all hidden states: input of the value head."""
     patches: torch.Tensor
     """[B, P, D]: projected patch features (the image as the language model gets it), for auxiliary losses."""
 
 
 class VLAPolicy(nn.Module):
-    """An OpenVLA graph with a critic, and the codec, tokenizer and image transform that belong to its weights."""
+    """A vision-language-action model with a critic, and the codec, tokenizer and image transform of its weights."""
 
     def __init__(
         self,
-        model: graph.OpenVLA,
+        model: VLAModel,
         value_head: ValueHead,
         tokenizer: PromptTokenizer,
         norm_stats: NormStats,
         transform: ImageTransform | None = None,
     ) -> None:
+        """transform: None makes OpenVLA's own, in float32. Raises RlvlaError for the tokenizer of another model."""
         super().__init__()
         config = model.config
-        if tokenizer.empty_token_id >= config.action_token_begin or tokenizer.vocabulary_size > config.text.vocab_size:
+        if tokenizer.empty_token_id >= config.action_token_begin or tokenizer.vocabulary_size > config.vocabulary_size:
             raise RlvlaError(
                 f"the tokenizer ({tokenizer.vocabulary_size} ids) does not belong to this model "
-                f"({config.text.vocab_size} rows): use the tokenizer.json of the same checkpoint"
+                f"({config.vocabulary_size} rows): use the tokenizer.json of the same checkpoint"
             )
-        self.config: OpenVLAConfig = config
+        self.config: VLAConfig = config
         self.model = model
         self.value_head = value_head
         self.tokenizer = tokenizer
@@ -86,24 +86,23 @@ class VLAPolicy(nn.Module):
 
     @classmethod
     def from_config(
-        cls, config: OpenVLAConfig, tokenizer: PromptTokenizer, norm_stats: NormStats, seed: int = 0
+        cls, config: VLAConfig, tokenizer: PromptTokenizer, norm_stats: NormStats, seed: int = 0
     ) -> "VLAPolicy":
-        """Fresh weights; the same seed gives the same weights, whatever the global random state is."""
+        """A policy with fresh weights; the same seed gives the same weights, whatever the global random state is."""
         generator = torch.Generator().manual_seed(seed)
         with torch.random.fork_rng(devices=[]):
-            model = graph.OpenVLA(config)
+            model = family_of(config.model_type).fresh(config, generator)
             value_head = ValueHead(config.value_width, config.value_hidden)
-        initialise(model, generator)
         value_head.initialise(generator)
         return cls(model, value_head, tokenizer, norm_stats)
 
     @classmethod
     def from_preset(cls, name: str, norm_stats: NormStats, seed: int = 0) -> "VLAPolicy":
-        """Fresh weights of a preset that ships with its tokenizer. Raises RlvlaError for the others."""
-        config = preset(name)
-        if name != "tiny":
+        """A policy with fresh weights of a preset that ships with its tokenizer. Raises RlvlaError for the others."""
+        found = preset(name)
+        if found.tokenizer is None:
             raise RlvlaError(f"preset {name!r} has no weights of its own: load its checkpoint directory instead")
-        return cls.from_config(config, tiny_tokenizer(), norm_stats, seed)
+        return cls.from_config(found.config(), found.tokenizer(), norm_stats, seed)
 
     @classmethod
     def from_checkpoint(
@@ -115,9 +114,10 @@ class VLAPolicy(nn.Module):
         device: str | torch.device = "cpu",
         seed: int = 0,
     ) -> "VLAPolicy":
-        """Weights, tokenizer and statistics of a public OpenVLA directory; the value head starts fresh.
+        """A policy with the weights, tokenizer and statistics of a public checkpoint; its value head starts fresh.
 
         unnorm_key: which action statistics of the checkpoint to use; may be left out where there is only one.
+        seed: of the value head. dtype: precision of the graph and of its image transform.
         Raises RlvlaError for missing or damaged files, unknown keys, and a graph that does not see its image.
         """
         config = load_config(directory)
@@ -130,7 +130,7 @@ class VLAPolicy(nn.Module):
         if key not in statistics:
             raise RlvlaError(f"{directory} has no action statistics {key!r}: choose one of {', '.join(statistics)}")
         tokenizer = PromptTokenizer.from_file(directory / "tokenizer.json")
-        model = load_model(directory, config, dtype=dtype, device=device)
+        model = family_of(config.model_type).load(directory, config, dtype=dtype, device=device)
         check_sight(model, tokenizer.empty_token_id)
         value_head = ValueHead(config.value_width, config.value_hidden)
         value_head.initialise(torch.Generator().manual_seed(seed))
@@ -141,20 +141,31 @@ class VLAPolicy(nn.Module):
 
     @property
     def device(self) -> torch.device:
+        """Where the weights are."""
         return self.value_head.head_l1.weight.device
 
     @property
     def dtype(self) -> torch.dtype:
         """Precision of the graph's weights and inputs."""
-        return self.model.language_model.model.embed_tokens.weight.dtype
+        return self.model.dtype
 
     def backbone_parameters(self) -> Iterator[nn.Parameter]:
-        """Trainable parameters of the graph: all, or the adapter's alone after `apply_lora`."""
+        """Trainable parameters of the model: all but frozen ones, or the adapter's alone after `apply_lora`."""
         return (parameter for parameter in self.model.parameters() if parameter.requires_grad)
 
     def value_parameters(self) -> Iterator[nn.Parameter]:
         """Parameters of the value head: always trained, usually with their own learning rate."""
         return self.value_head.parameters()
+
+    def freeze_vision(self) -> None:
+        """Leave the vision towers as they are from now on, whatever is trained."""
+        for parameter in self.model.vision_parameters():
+            parameter.requires_grad_(False)
+
+    def freeze_output(self) -> None:
+        """Leave the layer that gives token logits as it is from now on: values never pass through it."""
+        for parameter in self.model.output_parameters():
+            parameter.requires_grad_(False)
 
     def act(
         self,
@@ -166,13 +177,12 @@ class VLAPolicy(nn.Module):
     ) -> ActionSample:
         """Draw an action for each image (uint8 [B, H, W, 3]) and its instruction. No gradients.
 
-        temperature: 0 takes the most likely token each time. generator: on the policy's device; makes draws repeatable.
+        temperature: 0 = greedy. generator: on the policy's device; makes draws repeatable.
+        Raises RlvlaError for images of another type or shape, and unless there is one instruction for each image.
         """
         with torch.no_grad():
-            decoded = decode(
-                self.model,
+            decoded = self.model.decode(
                 self._sequence(images, instructions),
-                decoding=self.config.decoding,
                 empty_token_id=self.tokenizer.empty_token_id,
                 temperature=temperature,
                 generator=generator,
@@ -185,9 +195,12 @@ class VLAPolicy(nn.Module):
             )
 
     def score(self, images: torch.Tensor, instructions: Sequence[str], tokens: torch.Tensor) -> TokenScore:
-        """Log-probabilities, entropies and values of `tokens` int64 [B, 7], from one pass with gradients."""
+        """Log-probabilities, entropies and values of `tokens` int64 [B, 7], from one pass with gradients.
+
+        Images uint8 [B, H, W, 3], one instruction for each. Raises RlvlaError as `act` does.
+        """
         sequence = self._sequence(images, instructions)
-        hidden = action_hidden(self.model, sequence, tokens, self.config.decoding, self.tokenizer.empty_token_id)
+        hidden = self.model.action_hidden(sequence, tokens, empty_token_id=self.tokenizer.empty_token_id)
         logits = self.model.action_logits(hidden)
         state = critic_state(hidden, self.config.critic_input)
         return TokenScore(
@@ -202,23 +215,20 @@ class VLAPolicy(nn.Module):
     def value(
         self, images: torch.Tensor, instructions: Sequence[str], tokens: torch.Tensor | None = None
     ) -> torch.Tensor:
-        """float32 [B]. The `first` state needs the prompt alone: no action is decoded.
+        """The critic's estimates float32 [B] of the return from here, for images uint8 [B, H, W, 3]. Carries gradients.
 
-        For the other critic inputs of an autoregressive policy, `tokens` int64 [B, 7] are the action; without them it
-        is the most likely one.
+        tokens: int64 [B, 7], the action taken. Critic input `first` does not read it (no action is decoded); for the
+        others None stands for the most likely action.
         """
         sequence = self._sequence(images, instructions)
         if self.config.critic_input == "first":
-            hidden = self.model.hidden(sequence.embeddings, sequence.visible, sequence.positions, last=1)
+            hidden = self.model.first_hidden(sequence)
         else:
-            decoding, empty = self.config.decoding, self.tokenizer.empty_token_id
-            if tokens is None and decoding == "autoregressive":
-                tokens = decode(self.model, sequence, decoding=decoding, empty_token_id=empty, temperature=0.0).tokens
-            hidden = action_hidden(self.model, sequence, tokens, decoding, empty)
+            hidden = self.model.action_hidden(sequence, tokens, empty_token_id=self.tokenizer.empty_token_id)
         return self.value_head(critic_state(hidden, self.config.critic_input))
 
     def read_values_from(self, critic_input: CriticInput, *, seed: int) -> None:
-        """Give the policy a fresh value head on another input; the one it has stays where its input is this already."""
+        """Give the policy a fresh value head that reads `critic_input`; one that reads it already stays as it is."""
         if critic_input != self.config.critic_input:
             device = self.device
             self.config = replace(self.config, critic_input=critic_input)
@@ -228,12 +238,12 @@ class VLAPolicy(nn.Module):
 
     def patches(self, images: torch.Tensor) -> torch.Tensor:
         """Projected patch features [B, P, D] of images uint8 [B, H, W, 3], without the language model."""
-        return self.model.projector(self.model.vision_backbone(self._pixels(images)))
+        return self.model.patches(self._pixels(images))
 
     def _pixels(self, images: torch.Tensor) -> torch.Tensor:
         return self.transform(images.to(self.device)).to(self.dtype)
 
-    def _sequence(self, images: torch.Tensor, instructions: Sequence[str]) -> graph.Sequence:
+    def _sequence(self, images: torch.Tensor, instructions: Sequence[str]) -> InputSequence:
         if len(images) != len(instructions):
             raise RlvlaError(f"{len(images)} images came with {len(instructions)} instructions: give one for each")
         input_ids, mask = self.tokenizer.batch(instructions, self.config.pad_token_id, self.device)

@@ -1,6 +1,6 @@
-"""Instructions to token ids: the prompt, its cache, and left-padded batches.
+"""Instructions to token ids: OpenVLA's prompt, a cache of ids, and left-padded batches.
 
-Nothing here knows a token id: the empty token and BOS are asked of the tokenizer file, padding of the configuration.
+No token id is written down here: the empty token and BOS are read from the tokenizer file, padding from config.json.
 """
 
 from collections.abc import Sequence
@@ -11,13 +11,20 @@ import torch
 from tokenizers import Tokenizer
 
 from rlvla_core.errors import RlvlaError
-from rlvla_core.policy.grammar import PROMPT, SPACE, TINY_TOKENIZER_FILE
+
+PROMPT = "In: What action should the robot take to {instruction}?\nOut: "
+"""OpenVLA's prompt. The trailing space becomes a lone "▁" token: the empty token, whose state predicts the action."""
+SPACE = "▁"
+"""A space, as sentencepiece's vocabularies write it."""
+TINY_TOKENIZER_FILE = Path(__file__).parent / "data" / "tiny_tokenizer.json"
+"""The tokenizer of `tiny`, written by scripts/tiny_tokenizer.py."""
 
 
 class PromptTokenizer:
-    """A tokenizer.json and OpenVLA's prompt around an instruction."""
+    """Puts OpenVLA's prompt around instructions and turns it into ids by a tokenizer.json."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
+        """Raises RlvlaError for a tokenizer that has no empty token at the end of a prompt."""
         self._tokenizer = tokenizer
         empty = tokenizer.token_to_id(SPACE)
         probe = tokenizer.encode(" ").ids
@@ -49,7 +56,10 @@ class PromptTokenizer:
         return self._tokenizer.to_str()
 
     def prompt_ids(self, instruction: str) -> tuple[int, ...]:
-        """Ids of the whole prompt: BOS first, the empty token last. Cached for each instruction."""
+        """Ids of the prompt around an instruction: BOS first, the empty token last. Lower case; cached.
+
+        Raises RlvlaError for an empty instruction.
+        """
         ids = self._cache.get(instruction)
         if ids is None:
             if not instruction.strip():
@@ -58,14 +68,10 @@ class PromptTokenizer:
             self._cache[instruction] = ids
         return ids
 
-    def text_of(self, ids: Sequence[int]) -> str:
-        """The text that `ids` stand for, without specials."""
-        return self._tokenizer.decode(list(ids), skip_special_tokens=True)
-
     def batch(
         self, instructions: Sequence[str], pad_token_id: int, device: torch.device | str = "cpu"
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Left-padded ids and mask, int64 [B, T] each, with every BOS in column 0: [BOS, pad .., prompt].
+        """Left-padded ids and mask (0 for padding), int64 [B, T] each: [BOS, padding .., rest of the prompt].
 
         The image is inserted after column 0, so BOS must come before the padding.
         """
@@ -80,5 +86,5 @@ class PromptTokenizer:
 
 @lru_cache(maxsize=1)
 def tiny_tokenizer() -> PromptTokenizer:
-    """The tokenizer that ships with the package."""
+    """The tokenizer of `tiny`, which ships with the package. Loaded once."""
     return PromptTokenizer.from_file(TINY_TOKENIZER_FILE)

@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 
 from rlvla_core.policy.norm_stats import BRIDGE_ORIG
 from rlvla_core.policy.openvla.config import OpenVLAConfig, TextConfig, TowerConfig
-from rlvla_core.policy.openvla.graph import OpenVLA
+from rlvla_core.policy.openvla.model import OpenVLA
 
 
 def odd_config(

@@ -9,9 +9,11 @@ from small_models import odd_config, random_batch, random_model, write_checkpoin
 
 from rlvla_core.errors import RlvlaError
 from rlvla_core.policy.lora import LoraConfig, inject_lora, load_adapter, save_adapter
-from rlvla_core.policy.openvla.checkpoint import check_sight, load_config, load_model
+from rlvla_core.policy.models import load_config
+from rlvla_core.policy.openvla.checkpoint import load_model
 from rlvla_core.policy.openvla.config import OpenVLAConfig
 from rlvla_core.policy.openvla.presets import openvla_7b, tiny
+from rlvla_core.policy.sight import check_sight
 
 
 @pytest.mark.parametrize("config", [tiny(), openvla_7b(), odd_config()])
@@ -98,6 +100,8 @@ def test_a_blind_model_is_refused(tmp_path) -> None:
         ({"text_config": {"hidden_act": "gelu"}}, "hidden_act"),
         ({"tiny_vit": None, "vision_backbone_id": "clip"}, "'clip' is unknown"),
         ({"image_resize_strategy": "stretch"}, "resize-naive or letterbox"),
+        ({"model_type": "octo"}, "model_type 'octo' is unknown; supported: openvla"),
+        ({"model_type": None}, "model_type None is unknown"),
     ],
 )
 def test_foreign_configurations_are_refused(tmp_path, change, message) -> None:

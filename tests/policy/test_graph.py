@@ -10,7 +10,7 @@ from small_models import odd_config, random_batch, random_model
 
 from rlvla_core.policy.lora import LoraConfig, adapted_modules, inject_lora, lora_modules
 from rlvla_core.policy.openvla.decode import action_hidden, decode
-from rlvla_core.policy.openvla.graph import OpenVLA
+from rlvla_core.policy.openvla.model import OpenVLA
 from rlvla_core.policy.openvla.presets import openvla_7b
 from rlvla_core.policy.openvla.tensors import expected_tensors, meta_model
 from rlvla_core.policy.openvla.vit import VisionTower
@@ -155,7 +155,7 @@ def test_all_tensors_of_the_7b() -> None:
 
 def test_all_lora_modules_of_the_7b() -> None:
     model: OpenVLA = meta_model(openvla_7b(), with_dead_modules=True)
-    names = lora_modules(model)
+    names = lora_modules(model, OpenVLA.lora_targets)
     assert len(names) == 439
     inject_lora(model, LoraConfig(rank=32))
     assert adapted_modules(model) == names

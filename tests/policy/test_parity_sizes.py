@@ -15,7 +15,7 @@ from rlvla_core.policy.action_codec import ActionCodec
 from rlvla_core.policy.image_transform import ImageTransform
 from rlvla_core.policy.lora import LoraConfig, inject_lora, load_adapter, save_adapter
 from rlvla_core.policy.norm_stats import BRIDGE_ORIG
-from rlvla_core.policy.openvla.graph import OpenVLA
+from rlvla_core.policy.openvla.model import OpenVLA
 from rlvla_core.policy.openvla_parity import run_parity
 from rlvla_core.policy.value_head import ValueHead, save_value_head
 

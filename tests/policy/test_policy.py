@@ -8,8 +8,9 @@ import torch
 
 from rlvla_core.errors import RlvlaError
 from rlvla_core.policy.lora import LoraConfig, apply_lora
+from rlvla_core.policy.models import preset
 from rlvla_core.policy.norm_stats import BRIDGE_ORIG
-from rlvla_core.policy.openvla.presets import preset, tiny
+from rlvla_core.policy.openvla.presets import tiny
 from rlvla_core.policy.policy import VLAPolicy
 from rlvla_core.policy.tokenizer import tiny_tokenizer
 

@@ -1,19 +1,23 @@
 """The prompt, the shipped tokenizer and left-padded batches."""
 
 import json
+import runpy
+from pathlib import Path
 
 import pytest
 import torch
+from tokenizers import Tokenizer
 
 from rlvla_core.errors import RlvlaError
-from rlvla_core.policy.grammar import PROMPT, TINY_TOKENIZER_FILE, build_tiny_tokenizer
 from rlvla_core.policy.openvla.presets import tiny
-from rlvla_core.policy.tokenizer import PromptTokenizer, tiny_tokenizer
+from rlvla_core.policy.tokenizer import PROMPT, TINY_TOKENIZER_FILE, PromptTokenizer, tiny_tokenizer
+
+TRAINER = Path(__file__).resolve().parents[2] / "scripts" / "tiny_tokenizer.py"
 
 
 def test_the_shipped_file_is_what_the_grammar_gives() -> None:
     shipped = json.loads(TINY_TOKENIZER_FILE.read_text(encoding="utf-8"))
-    fresh = json.loads(build_tiny_tokenizer().to_str())
+    fresh = json.loads(runpy.run_path(str(TRAINER))["build_tiny_tokenizer"]().to_str())
     for part in ("model", "added_tokens"):
         assert shipped[part] == fresh[part]
 
@@ -29,7 +33,8 @@ def test_a_prompt_begins_with_bos_and_ends_with_the_empty_token() -> None:
 @pytest.mark.parametrize("text", ["put carrot on plate", "put the zucchini onto plate.", "ça va? 7up → Ω", "a\tb"])
 def test_any_text_survives_encoding(text: str) -> None:
     tokenizer = tiny_tokenizer()
-    decoded = tokenizer.text_of(tokenizer.prompt_ids(text))
+    decoder = Tokenizer.from_str(tokenizer.to_json())
+    decoded = decoder.decode(list(tokenizer.prompt_ids(text)), skip_special_tokens=True)
     assert decoded == PROMPT.format(instruction=text.lower())
 
 

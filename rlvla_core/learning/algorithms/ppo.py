@@ -36,8 +36,8 @@ from rlvla_core.learning.critics import Critic, PrivilegedCritic, SeparateCritic
 from rlvla_core.learning.distributed import Ranks
 from rlvla_core.learning.optimizer import MeanMetrics, MicroBatchLoss, PolicyOptimizer, freeze_vision_towers
 from rlvla_core.learning.rollout import Minibatch, RolloutBatch, Steps, micro_batches, minibatches
-from rlvla_core.policy.openvla.config import CriticInput
 from rlvla_core.policy.policy import VLAPolicy
+from rlvla_core.policy.value_head import CriticInput
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

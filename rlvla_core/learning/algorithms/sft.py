@@ -149,7 +149,7 @@ class _Warmup:
             raise RlvlaError(f"{len(self.training)} training frames do not fill a batch of {config.batch}")
         self.total = max(1, round(config.epochs * self.steps_per_epoch))
         if not config.train_vision:
-            policy.model.vision_backbone.requires_grad_(False)
+            policy.freeze_vision()
         self.modules: dict[str, nn.Module] = {"policy": policy}
         if config.localisation_weight:
             self.modules["localisation"] = self._localisation_head(labels)
@@ -245,7 +245,7 @@ class _Warmup:
             raise RlvlaError("sft.localisation_weight needs to know where things are: set the weight to 0")
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seeds.derive(self.config.seed, "localisation"))
-            return LocalisationHead(self.policy.config.text.hidden_size, labels).to(self.ranks.device)
+            return LocalisationHead(self.policy.config.hidden_size, labels).to(self.ranks.device)
 
     @torch.no_grad()
     def measure(self, limit: int = 512) -> tuple[float, float]:

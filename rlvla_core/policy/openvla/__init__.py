@@ -1,1 +1,1 @@
-"""OpenVLA: the graph (two vision towers, projector, Llama), its checkpoint layout and its presets."""
+"""OpenVLA (Kim et al., arXiv 2406.09246): two vision towers, projector and Llama; checkpoint layout and presets."""

@@ -5,35 +5,41 @@ Both are resolved here once, so that the rest of the code never guesses.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, get_args
 
 from rlvla_core.errors import RlvlaError
+from rlvla_core.policy.model import VLAConfig
 from rlvla_core.policy.norm_stats import NormStats
 
 Decoding = Literal["autoregressive", "parallel"]
-CriticInput = Literal["first", "last", "all"]
-ACTION_TOKENS = 7
+"""How seven action tokens are predicted: one after the other, or all in one pass; see `decode.py`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TowerConfig:
-    """One vision transformer. Features come from block `depth - 2`; the last block is never used."""
+    """Sizes of one vision transformer. Its features come from block `depth - 2`; the last block is never used."""
 
     image_size: int
     """Side of the square input image, pixels."""
     patch_size: int
     """Side of a patch, pixels."""
     width: int
+    """Width of the patch features."""
     depth: int
-    """Blocks in the checkpoint, the unused last one included."""
+    """Number of blocks in the checkpoint, the unused last one included."""
     heads: int
+    """Attention heads of a block."""
     mlp_hidden: int
+    """Width of the hidden layer of a block's MLP."""
     class_token: bool
+    """Whether a class token stands in front of the patches."""
     registers: int = 0
+    """Number of register tokens in front of the patches."""
     layer_scale: bool = False
+    """Whether each residual branch has a learned factor per channel."""
     attention_pool: bool = False
-    """The checkpoint holds an attention pooling head (never used in the forward pass)."""
+    """Whether the checkpoint holds an attention pooling head (the forward pass never uses it)."""
 
     def __post_init__(self) -> None:
         if self.image_size % self.patch_size or self.width % self.heads or self.depth < 2:
@@ -44,22 +50,25 @@ class TowerConfig:
 
     @property
     def patches(self) -> int:
-        """Number of patch features P."""
+        """Number of patches P of an image."""
         return (self.image_size // self.patch_size) ** 2
 
     @property
     def prefix_tokens(self) -> int:
-        """Class token and registers: in front of the patches, dropped from the features."""
+        """Number of class and register tokens: they stand in front of the patches and are dropped from the features."""
         return int(self.class_token) + self.registers
 
     @property
     def live_blocks(self) -> int:
-        """Blocks that the features depend on."""
+        """Number of blocks that the features depend on."""
         return self.depth - 1
 
     @classmethod
     def from_timm(cls, data: Mapping[str, Any], name: str) -> "TowerConfig":
-        """Read timm's constructor arguments, as a fixture or bundle stores them."""
+        """Read timm's constructor arguments, as a fixture or bundle stores them under `tiny_vit`.
+
+        name: which tower, for the errors. Raises RlvlaError for a missing size or an unsupported class token.
+        """
         try:
             class_token = bool(data.get("class_token", True))
             registers = int(data.get("reg_tokens", 0))
@@ -81,7 +90,7 @@ class TowerConfig:
             raise RlvlaError(f"config.json: vision tower {name} lacks {missing}") from None
 
     def to_timm(self) -> dict[str, Any]:
-        """The inverse of `from_timm`."""
+        """These sizes as timm's constructor arguments, which `from_timm` reads."""
         return {
             "img_size": self.image_size,
             "patch_size": self.patch_size,
@@ -108,7 +117,7 @@ DINOV2_LARGE = TowerConfig(
     registers=4,
     layer_scale=True,
 )
-"""DINOv2 ViT-L/14 with four registers."""
+"""Sizes of DINOv2 ViT-L/14 with four registers."""
 
 SIGLIP_SO400M = TowerConfig(
     image_size=224,
@@ -120,21 +129,24 @@ SIGLIP_SO400M = TowerConfig(
     class_token=False,
     attention_pool=True,
 )
-"""SigLIP so400m/14."""
+"""Sizes of SigLIP so400m/14."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TextConfig:
-    """The Llama. Defaults are transformers' LlamaConfig defaults (= Llama-2-7B): OpenVLA's file relies on them."""
+    """Sizes of the Llama, named as transformers names them.
+
+    Defaults are those of transformers' LlamaConfig (= Llama-2-7B), because OpenVLA's file relies on them.
+    """
 
     vocab_size: int = 32000
-    """Rows of the embedding, padding rows included."""
+    """Rows of the token embedding, padding rows included."""
     hidden_size: int = 4096
     intermediate_size: int = 11008
     num_hidden_layers: int = 32
     num_attention_heads: int = 32
     num_key_value_heads: int | None = None
-    """None: as many as attention heads."""
+    """Heads of keys and values. None: as many as attention heads."""
     rms_norm_eps: float = 1e-6
     """The library default, which all of OpenVLA's published numbers use, though Meta's own value is 1e-5."""
     rope_theta: float = 10000.0
@@ -144,15 +156,17 @@ class TextConfig:
 
     @property
     def head_dim(self) -> int:
+        """Width of one attention head."""
         return self.hidden_size // self.num_attention_heads
 
     @property
     def kv_heads(self) -> int:
+        """Number of heads of keys and values."""
         return self.num_key_value_heads or self.num_attention_heads
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "TextConfig":
-        """Read `text_config`. Raises RlvlaError for a Llama variant that this graph does not have."""
+        """Read `text_config` of config.json. Raises RlvlaError for a Llama variant that this graph does not have."""
         plain = {"hidden_act": "silu", "rope_scaling": None, "tie_word_embeddings": False, "attention_bias": False}
         for key, value in plain.items():
             if data.get(key, value) != value:
@@ -165,33 +179,27 @@ class TextConfig:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class OpenVLAConfig:
-    """The whole model."""
+class OpenVLAConfig(VLAConfig):
+    """All sizes of an OpenVLA model, and how it decodes."""
 
     dino: TowerConfig
-    """First tower (`vision_backbone.featurizer`): channels 0-2, first part of the features."""
+    """First tower (`vision_backbone.featurizer`): reads channels 0-2, gives the first part of the features."""
     siglip: TowerConfig
-    """Second tower (`vision_backbone.fused_featurizer`): channels 3-5."""
+    """Second tower (`vision_backbone.fused_featurizer`): reads channels 3-5."""
     text: TextConfig
-    pad_token_id: int
+    """The Llama."""
     projector_hidden: int | None = None
-    """Hidden width of the projector's first layer. None: four times the feature width, as in OpenVLA."""
+    """Width of the projector's first layer. None: four times the feature width, as in OpenVLA."""
     pad_to_multiple_of: int = 64
-    """Padding rows of the vocabulary; the action tokens end where they begin."""
-    n_action_bins: int = 256
+    """Padding rows at the end of the vocabulary; the action tokens end where these rows begin."""
     image_resize_strategy: str = "resize-naive"
-    norm_stats: Mapping[str, NormStats] = field(default_factory=dict)
-    """Action statistics by dataset name, as the checkpoint carries them."""
-    value_hidden: tuple[int, int] = (512, 128)
-    """Hidden widths of the value head."""
-    critic_input: CriticInput = "first"
-    """What the value head reads: the final state that predicts the first action token, the one that predicts the last,
-    or all seven side by side."""
+    """OpenVLA's name for how an image becomes square: `resize-naive` (stretched) or `letterbox` (grey bars)."""
     decoding: Decoding = "autoregressive"
     """autoregressive: each action token sees the ones before it (OpenVLA). parallel: the six further positions are fed
     the empty token, so that one forward pass gives all seven."""
 
     def __post_init__(self) -> None:
+        VLAConfig.__post_init__(self)
         if self.dino.patches != self.siglip.patches or self.dino.image_size != self.siglip.image_size:
             raise RlvlaError(
                 f"both vision towers need the same image and patch grid, got {self.dino.image_size}/"
@@ -199,18 +207,20 @@ class OpenVLAConfig:
             )
         if self.image_resize_strategy not in ("resize-naive", "letterbox"):
             raise RlvlaError(f"image_resize_strategy {self.image_resize_strategy!r}: use resize-naive or letterbox")
-        if self.decoding not in ("autoregressive", "parallel"):
+        if self.decoding not in get_args(Decoding):
             raise RlvlaError(f"decoding {self.decoding!r}: use autoregressive or parallel")
-        if self.critic_input not in ("first", "last", "all"):
-            raise RlvlaError(f"critic_input {self.critic_input!r}: use first, last or all")
+
+    @property
+    def model_type(self) -> str:
+        return "openvla"
 
     @property
     def image_size(self) -> int:
-        """Side of the model's input image, pixels."""
         return self.dino.image_size
 
     @property
     def patches(self) -> int:
+        """Number of patches P of an image."""
         return self.dino.patches
 
     @property
@@ -220,26 +230,28 @@ class OpenVLAConfig:
 
     @property
     def projector_width(self) -> int:
+        """Width of the projector's first layer."""
         return self.projector_hidden or 4 * self.feature_width
 
     @property
-    def value_width(self) -> int:
-        """Width of the value head's input."""
-        return self.text.hidden_size * (ACTION_TOKENS if self.critic_input == "all" else 1)
+    def hidden_size(self) -> int:
+        return self.text.hidden_size
+
+    @property
+    def vocabulary_size(self) -> int:
+        return self.text.vocab_size
+
+    @property
+    def bos_token_id(self) -> int:
+        return self.text.bos_token_id
 
     @property
     def action_token_end(self) -> int:
-        """One past the last action token: the size of the vocabulary without padding rows."""
         return self.text.vocab_size - self.pad_to_multiple_of
-
-    @property
-    def action_token_begin(self) -> int:
-        """The first action token, which stands for the highest value."""
-        return self.action_token_end - self.n_action_bins
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "OpenVLAConfig":
-        """Read OpenVLA's config.json (as a dict)."""
+        """Read the content of OpenVLA's config.json. Raises RlvlaError for towers or a Llama that this graph lacks."""
         towers = data.get("tiny_vit")
         if towers:
             dino, siglip = (TowerConfig.from_timm(towers[name], name) for name in ("featurizer", "fused_featurizer"))
@@ -268,9 +280,9 @@ class OpenVLAConfig:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """The inverse of `from_json`. What OpenVLA's file does not know stands under `rlvla`."""
+        """The content of config.json, which `from_json` reads. What OpenVLA's file does not know: under `rlvla`."""
         data: dict[str, Any] = {
-            "model_type": "openvla",
+            "model_type": self.model_type,
             "arch_specifier": "no-align+fused-gelu-mlp",
             "use_fused_vision_backbone": True,
             "vision_backbone_id": "dinosiglip-vit-so-224px",

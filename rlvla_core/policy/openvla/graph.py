@@ -2,22 +2,24 @@
 
 Sequence layout of one sample: [BOS][P patch embeddings][padding][prompt without BOS][action tokens]. Padding is hidden
 by the mask and does not advance the positions, so it changes nothing but the tensor shapes.
-Shapes: B batch, S image side, P patches, T text tokens, A = 7 action tokens, D Llama width.
+Shapes: B batch, S image side, P patches, T text tokens, D Llama width, V vocabulary.
 """
-
-from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
+from rlvla_core.policy.model import InputSequence
 from rlvla_core.policy.openvla.config import OpenVLAConfig
 from rlvla_core.policy.openvla.llama import KVCache, build_llama, run_llama
 from rlvla_core.policy.openvla.vit import VisionTower
 
 
 class VisionBackbone(nn.Module):
-    """Both towers on one 6-channel image: [B, 6, S, S] -> [B, P, width of both], DINO's features first."""
+    """Both vision towers on 6-channel images: [B, 6, S, S] -> [B, P, sum of their widths], DINO's features first.
+
+    with_dead_modules: also build what checkpoints hold and the forward pass never runs.
+    """
 
     def __init__(self, config: OpenVLAConfig, *, with_dead_modules: bool = False) -> None:
         super().__init__()
@@ -29,7 +31,7 @@ class VisionBackbone(nn.Module):
 
 
 class Projector(nn.Module):
-    """Patch features to Llama embeddings: three layers, exact GELU after the first two."""
+    """Patch features to Llama embeddings, [B, P, feature width] -> [B, P, D]: three layers, exact GELU between them."""
 
     def __init__(self, config: OpenVLAConfig) -> None:
         super().__init__()
@@ -41,25 +43,8 @@ class Projector(nn.Module):
         return self.fc3(F.gelu(self.fc2(F.gelu(self.fc1(features)))))
 
 
-@dataclass(kw_only=True, slots=True)
-class Sequence:
-    """What goes into the Llama."""
-
-    embeddings: torch.Tensor
-    """[B, L, D]."""
-    visible: torch.Tensor
-    """bool [B, L]; False for padding."""
-    patches: torch.Tensor
-    """[B, P, D]: the projected patch features among the embeddings."""
-
-    @property
-    def positions(self) -> torch.Tensor:
-        """int64 [B, L]: visible positions counted from 0; padding repeats the number before it."""
-        return self.visible.long().cumsum(dim=1) - 1
-
-
-class OpenVLA(nn.Module):
-    """The graph. `decode.py` drives it; `policy.py` wraps it with images, instructions and a critic."""
+class OpenVLAGraph(nn.Module):
+    """The forward pass: pixels and ids to embeddings, to final hidden states, to logits. `decode.py` drives it."""
 
     def __init__(self, config: OpenVLAConfig, *, with_dead_modules: bool = False) -> None:
         super().__init__()
@@ -70,17 +55,24 @@ class OpenVLA(nn.Module):
         self.projector = Projector(config)
         self.language_model = build_llama(config.text, config.pad_token_id)
 
-    def embed(self, pixels: torch.Tensor, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> Sequence:
-        """Insert the image after column 0 (BOS) of `input_ids` [B, T]; `attention_mask` [B, T] hides padding."""
-        patches = self.projector(self.vision_backbone(pixels))
+    def embed(self, pixels: torch.Tensor, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> InputSequence:
+        """Insert the images [B, 6, S, S] after column 0 (BOS) of `input_ids` int64 [B, T].
+
+        attention_mask: int64 [B, T], 0 for padding.
+        """
+        patches = self.patches(pixels)
         tokens = self.embed_tokens(input_ids)
         seen = attention_mask.bool()
         visible = torch.cat((seen[:, :1], seen.new_ones(patches.shape[:2]), seen[:, 1:]), dim=1)
         embeddings = torch.cat((tokens[:, :1], patches, tokens[:, 1:]), dim=1)
-        return Sequence(embeddings=embeddings, visible=visible, patches=patches)
+        return InputSequence(embeddings=embeddings, visible=visible, patches=patches)
+
+    def patches(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Projected patch features [B, P, D] of images [B, 6, S, S]."""
+        return self.projector(self.vision_backbone(pixels))
 
     def embed_tokens(self, ids: torch.Tensor) -> torch.Tensor:
-        """int64 [...] -> [..., D]."""
+        """Llama's embeddings of vocabulary ids: int64 [...] -> [..., D]."""
         return self.language_model.model.embed_tokens(ids)
 
     def hidden(
@@ -92,7 +84,7 @@ class OpenVLA(nn.Module):
         last: int,
         cache: KVCache | None = None,
     ) -> torch.Tensor:
-        """Final hidden states [B, last, D] of the last positions; see `run_llama`."""
+        """Final hidden states [B, last, D] of the last `last` positions; arguments as in `llama.run_llama`."""
         return run_llama(
             self.language_model,
             embeddings,
@@ -106,7 +98,7 @@ class OpenVLA(nn.Module):
     def action_logits(self, hidden: torch.Tensor) -> torch.Tensor:
         """Float32 logits of the action tokens only: [..., D] -> [..., bins]; column j is id `action_token_begin + j`.
 
-        Only those rows of the output layer are multiplied, of its LoRA too (B[rows] A x, scaled).
+        Only the rows of the action tokens are multiplied, of the output layer and of its LoRA (scale * B[rows] A x).
         """
         rows = slice(self.config.action_token_begin, self.config.action_token_end)
         head = self.language_model.lm_head
@@ -119,5 +111,5 @@ class OpenVLA(nn.Module):
         return logits.float()
 
     def all_logits(self, hidden: torch.Tensor) -> torch.Tensor:
-        """Float32 logits of the whole vocabulary: [..., D] -> [..., vocabulary]. Slow; for comparison only."""
+        """Float32 logits of the whole vocabulary: [..., D] -> [..., V]. Slow: parity alone needs it."""
         return self.language_model.lm_head(hidden).float()

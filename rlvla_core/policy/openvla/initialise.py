@@ -1,4 +1,4 @@
-"""Weights to learn from nothing.
+"""Initial weights of a model that is trained from nothing.
 
 Linear layers draw N(0, 1/fan_in) truncated at two deviations, and the last layer of each residual branch is divided
 by the root of twice the depth, so that the residual stream keeps its size. A 0.02 deviation, which suits width 1000
@@ -12,17 +12,20 @@ import torch
 from torch import nn
 
 from rlvla_core.policy.openvla.config import TowerConfig
-from rlvla_core.policy.openvla.graph import OpenVLA
+from rlvla_core.policy.openvla.model import OpenVLA
 from rlvla_core.policy.openvla.vit import VisionTower
 
 EMBEDDING_STD = 0.5
-"""Of text embeddings: the size of the projected patches beside them."""
+"""Standard deviation of initial text embeddings: that of the projected patches beside them."""
 OUTPUT_STD = 0.02
-"""Of the output rows: an almost uniform first action distribution."""
+"""Standard deviation of the initial output layer: it makes the first action distribution almost uniform."""
 
 
 def grid_code(config: TowerConfig) -> torch.Tensor:
-    """Sine-cosine code [P, width] of patch rows and columns, a quarter of the channels each."""
+    """Sine-cosine code float32 [P, width] of the patches' rows and columns.
+
+    A quarter of the channels each for sine and cosine of row and column.
+    """
     side = config.image_size // config.patch_size
     quarter = config.width // 4
     # Wavelengths from two patches to four images, geometric.
@@ -41,7 +44,7 @@ def _scaled(weight: torch.Tensor, generator: torch.Generator, gain: float = 1.0)
 
 @torch.no_grad()
 def initialise(model: OpenVLA, generator: torch.Generator) -> None:
-    """Fill every parameter in place; the same generator state gives the same weights."""
+    """Fill every parameter of `model` in place; the same state of a CPU generator gives the same weights."""
     for module in model.modules():
         if isinstance(module, nn.Linear | nn.Conv2d):
             _scaled(module.weight, generator)

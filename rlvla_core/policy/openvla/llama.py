@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def build_llama(config: TextConfig, pad_token_id: int) -> "LlamaForCausalLM":
-    """An untied Llama without biases, with random weights."""
+    """transformers' Llama of these sizes with random weights; output layer not tied to the embeddings, no biases."""
     from transformers import LlamaForCausalLM
 
     return LlamaForCausalLM(_hf_config(config, pad_token_id))
@@ -49,8 +49,10 @@ def _hf_config(config: TextConfig, pad_token_id: int) -> "LlamaConfig":
 
 
 def restore_rotary_buffers(llama: "LlamaForCausalLM") -> None:
-    """Recompute the position frequencies: they are no checkpoint tensors, so a model built on the meta device lacks
-    them."""
+    """Recompute the rotary frequencies of a model that was built on the meta device.
+
+    They are no tensors of the checkpoint, so loading one does not fill them in.
+    """
     from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding
 
     llama.model.rotary_emb = LlamaRotaryEmbedding(llama.config)
@@ -60,13 +62,14 @@ class KVCache:
     """Keys and values of all layers, [B, H, capacity, D] each, filled from the left. For inference only."""
 
     def __init__(self, capacity: int) -> None:
+        """capacity: the most positions that it can hold."""
         self.capacity = capacity
         self.length = 0
-        """Positions filled by completed forward passes."""
+        """Number of positions filled by completed forward passes."""
         self._layers: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
 
     def extend(self, layer: int, k: torch.Tensor, v: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Store [B, H, n, D] behind the `length` positions of `layer`; return all positions so far."""
+        """Store keys and values [B, H, n, D] of `layer` behind its `length` positions; returns all of them so far."""
         if layer not in self._layers:
             batch, heads, _, width = k.shape
             shape = (batch, heads, self.capacity, width)
@@ -91,8 +94,8 @@ def causal_mask(visible: torch.Tensor, queries: int, dtype: torch.dtype) -> torc
 
 def _rotate(x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
     half = x.shape[-1] // 2
-    turned = torch.cat((-x[..., half:], x[..., :half]), dim=-1)
-    return x * cos + turned * sin
+    rotated = torch.cat((-x[..., half:], x[..., :half]), dim=-1)
+    return x * cos + rotated * sin
 
 
 def decoder_layer(
@@ -105,7 +108,10 @@ def decoder_layer(
     cache: KVCache | None,
     last: int,
 ) -> torch.Tensor:
-    """One decoder layer: [B, L, hidden] -> [B, last, hidden], the outputs of the last `last` positions."""
+    """Run one decoder layer: [B, L, hidden] -> [B, last, hidden], the outputs of the last `last` positions.
+
+    index: the layer's number in the cache. cos, sin: [B, 1, L, D]. mask: as `causal_mask` gives it.
+    """
     attention = layer.self_attn
     normed = layer.input_layernorm(x)
     shape = (*x.shape[:-1], -1, attention.head_dim)

@@ -1,21 +1,21 @@
-"""The two sizes of the one model."""
+"""Named sizes of OpenVLA: the public 7B, and `tiny`, which trains on a CPU."""
 
-from collections.abc import Callable
 from pathlib import Path
 
-from rlvla_core.errors import RlvlaError
+from rlvla_core.policy.model import Preset
 from rlvla_core.policy.norm_stats import BRIDGE_ORIG
 from rlvla_core.policy.openvla.config import DINOV2_LARGE, SIGLIP_SO400M, OpenVLAConfig, TextConfig, TowerConfig
 from rlvla_core.policy.tokenizer import tiny_tokenizer
 
-TINY_BASE = Path(__file__).parent / "data" / "tiny_base"
-"""Bundle of `tiny` after `rlvla pretrain`: it sees, and has never been shown an action. Belongs to no world."""
+TINY_BASE = Path(__file__).parents[1] / "data" / "tiny_base"
+"""Directory of the shipped bundle: `tiny` after `rlvla pretrain`. It sees, but was never shown an action, and belongs
+to no robot or camera."""
 
 
 def tiny() -> OpenVLAConfig:
-    """The whole graph in 0.8 million weights: 64 x 64 image, 64 patches. Learns on a CPU.
+    """Sizes of `tiny`: OpenVLA's whole graph in 0.8 million weights, 64 x 64 pixels, 64 patches. It trains on a CPU.
 
-    Decoding is parallel. It costs the same here, but small policies cloned from demonstrations read the phase of the
+    Decoding is parallel. That costs the same here, but small policies cloned from demonstrations read the phase of the
     task off their own previous tokens when they may, and that fails as soon as the tokens are sampled.
     """
     text_vocabulary = tiny_tokenizer().vocabulary_size
@@ -59,7 +59,10 @@ def tiny() -> OpenVLAConfig:
 
 
 def openvla_7b() -> OpenVLAConfig:
-    """The public checkpoint: DINOv2 ViT-L/14, SigLIP so400m/14 and Llama-2-7B, 982 tensors, 7,541,237,184 values."""
+    """Sizes of the public checkpoint openvla-7b: DINOv2 ViT-L/14, SigLIP so400m/14 and Llama-2-7B.
+
+    It holds 982 tensors, 7,541,237,184 values.
+    """
     return OpenVLAConfig(
         dino=DINOV2_LARGE,
         siglip=SIGLIP_SO400M,
@@ -69,11 +72,4 @@ def openvla_7b() -> OpenVLAConfig:
     )
 
 
-PRESETS: dict[str, Callable[[], OpenVLAConfig]] = {"tiny": tiny, "openvla-7b": openvla_7b}
-
-
-def preset(name: str) -> OpenVLAConfig:
-    """The configuration called `name`. Raises RlvlaError that lists the names."""
-    if name not in PRESETS:
-        raise RlvlaError(f"unknown preset {name!r}: choose one of {', '.join(PRESETS)}")
-    return PRESETS[name]()
+PRESETS = {"tiny": Preset(config=tiny, tokenizer=tiny_tokenizer), "openvla-7b": Preset(config=openvla_7b)}

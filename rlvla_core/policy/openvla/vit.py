@@ -1,8 +1,9 @@
-"""A pre-norm vision transformer with the tensor names of OpenVLA's checkpoints.
+"""A pre-norm vision transformer (Dosovitskiy et al., arXiv 2010.11929) with the tensor names of OpenVLA's checkpoints.
 
-Shapes: B batch, P patches, D width. Both towers use LayerNorm eps 1e-6 and the exact (erf) GELU. The features are the
-output of block `depth - 2` without the final norm, so the last block, the norm and the pooling head are dead weight:
-they are only built on request, where names must match a checkpoint or a LoRA adapter.
+Shapes: B batch, S image side, P patches, L positions (patches and prefix), D width. Both towers use LayerNorm eps 1e-6
+and the exact (erf) GELU. The features are the output of block `depth - 2` without the final norm, so the last block,
+the norm and the pooling head are dead weight: they are only built on request, where names must match a checkpoint or a
+LoRA adapter.
 """
 
 from itertools import islice
@@ -17,7 +18,7 @@ NORM_EPS = 1e-6
 
 
 class PatchEmbed(nn.Module):
-    """Cut [B, 3, S, S] into patches and project each: [B, P, D]."""
+    """Cuts images [B, 3, S, S] into patches and projects each: [B, P, D]."""
 
     def __init__(self, config: TowerConfig) -> None:
         super().__init__()
@@ -28,7 +29,7 @@ class PatchEmbed(nn.Module):
 
 
 class Attention(nn.Module):
-    """Multi-head self-attention with one fused projection, in the order q | k | v."""
+    """Multi-head self-attention [B, L, D] -> [B, L, D] with one fused projection, in the order q | k | v."""
 
     def __init__(self, config: TowerConfig) -> None:
         super().__init__()
@@ -44,7 +45,7 @@ class Attention(nn.Module):
 
 
 class Mlp(nn.Module):
-    """Two layers with an exact GELU between them."""
+    """Two linear layers with an exact GELU between them: [..., width] -> [..., width]."""
 
     def __init__(self, width: int, hidden: int) -> None:
         super().__init__()
@@ -67,7 +68,7 @@ class LayerScale(nn.Module):
 
 
 class Block(nn.Module):
-    """Attention and MLP, each on a residual branch."""
+    """A pre-norm transformer block [B, L, D] -> [B, L, D]: attention and MLP, each on a residual branch."""
 
     def __init__(self, config: TowerConfig) -> None:
         super().__init__()
@@ -102,7 +103,10 @@ class AttentionPool(nn.Module):
 
 
 class VisionTower(nn.Module):
-    """Patch features of one image: [B, 3, S, S] -> [B, P, D]."""
+    """Patch features of images: [B, 3, S, S] -> [B, P, D], without class token and registers.
+
+    with_dead_modules: also build what checkpoints hold and the forward pass never runs.
+    """
 
     def __init__(self, config: TowerConfig, *, with_dead_modules: bool = False) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""A policy bundle as SimplerEnv's evaluators expect a policy, so that others can measure it with their own programs.
+"""Adapter that gives a policy bundle the interface of SimplerEnv's evaluators, so that their programs can measure it.
 
 Their `maniskill2_evaluator` calls `reset`, `step` and `visualize_epoch` of an object and feeds its answer to the
 WidowX of BridgeData tasks. That arm takes rotations as axis times angle; everything else is this project's action.
@@ -17,15 +17,17 @@ from rlvla_core.policy.bundle import load_bundle, load_deploy
 from rlvla_core.policy.policy import VLAPolicy
 
 ROBOT = "widowx250s"
+"""Name of the arm in SimplerEnv's Bridge tasks."""
 AXES = ("x [m]", "y [m]", "z [m]", "roll [rad]", "pitch [rad]", "yaw [rad]", "gripper")
 
 Answer = dict[str, np.ndarray]
+"""One action under SimplerEnv's names."""
 
 
 class SimplerPolicy:
-    """One episode at a time; stateless between steps but for the instruction.
+    """A policy that SimplerEnv's evaluators can drive, one episode at a time.
 
-    temperature: 0 takes the most likely tokens. seed: of the draws at other temperatures, from reset to reset the same.
+    temperature: sampling temperature of the action tokens, 0 = greedy. seed: of the draws; each reset starts them anew.
     """
 
     def __init__(self, policy: VLAPolicy, *, temperature: float = 0.0, seed: int = 0) -> None:
@@ -37,23 +39,24 @@ class SimplerPolicy:
 
     @classmethod
     def from_bundle(cls, bundle: Path, *, temperature: float = 0.0, seed: int = 0) -> "SimplerPolicy":
-        """Raises RlvlaError for a damaged bundle, and for one of another arm than SimplerEnv's WidowX."""
+        """Load a bundle. Raises RlvlaError for a damaged one, and for one of another arm than SimplerEnv's WidowX."""
         robot = load_deploy(bundle).robot
         if robot != ROBOT:
             raise RlvlaError(f"{bundle} was trained for {robot}: SimplerEnv's Bridge tasks have a {ROBOT}")
         return cls(load_bundle(bundle), temperature=temperature, seed=seed)
 
     def reset(self, task_description: str) -> None:
-        """Begin an episode of this instruction."""
+        """Begin an episode with this instruction."""
         self.instruction = task_description
         self._generator.manual_seed(self.seed)
 
     def step(self, image: np.ndarray, task_description: str | None = None, *_: Any, **__: Any) -> tuple[Answer, Answer]:
-        """The policy's answer to an image (uint8 [H, W, 3], any size) as it is, and as the environment takes it.
+        """The policy's action for an image (uint8 [H, W, 3], any size), twice: as the policy gives it (raw), and as the
+        evaluator's environment takes it (action). float64 arrays.
 
         raw: world_vector [3] metres, rotation_delta [3] XYZ Euler radians, open_gripper [1] 0 or 1.
         action: world_vector [3], rot_axangle [3] axis times angle, gripper [1] -1 or 1, terminate_episode [1] 0.
-        Raises RlvlaError for another kind of image, or where no instruction was ever given.
+        Raises RlvlaError for an image of another type or shape, and where no instruction was ever given.
         """
         if task_description is not None and task_description != self.instruction:
             self.reset(task_description)
@@ -80,7 +83,7 @@ class SimplerPolicy:
     def visualize_epoch(
         self, predicted_raw_actions: Sequence[Answer], images: Sequence[np.ndarray], save_path: str
     ) -> None:
-        """Draw what the policy answered over one episode; images are left to the evaluator's own video."""
+        """Plot the actions of one episode into the file `save_path`; `images` are left to the evaluator's own video."""
         from matplotlib.figure import Figure
 
         answers = np.stack([np.concatenate(list(raw.values())) for raw in predicted_raw_actions])

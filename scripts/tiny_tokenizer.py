@@ -1,22 +1,20 @@
-"""The sentences that the tiny tokenizer is trained on, and how it is trained.
+"""Train the tokenizer of `tiny` on a grammar of instructions, and write the file that ships with the package.
 
-Run `python -m rlvla_core.policy.grammar` to write `data/tiny_tokenizer.json` again. Training is deterministic; a test
-compares the shipped file with a fresh one. Words that are not here still encode: letters, then bytes.
+Run `python scripts/tiny_tokenizer.py` to write `rlvla_core/policy/data/tiny_tokenizer.json` again. Training is
+deterministic; a test compares the shipped file with a fresh one. Words that are not in the grammar still encode: as
+letters, and unknown letters as bytes.
 """
 
 import json
-from pathlib import Path
 
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from tokenizers import Regex as Pattern
 
-PROMPT = "In: What action should the robot take to {instruction}?\nOut: "
-"""OpenVLA's prompt. The trailing space becomes a lone "▁" token: the empty token, whose state predicts the action."""
+from rlvla_core.policy.tokenizer import SPACE, TINY_TOKENIZER_FILE
 
 PHRASES = ("In: What action should the robot take to", "?\nOut:")
 """The prompt's fixed parts are one token each: otherwise they would be half of the text positions."""
 
-SPACE = "▁"
 SPECIAL = ("<unk>", "<s>", "</s>")
 BYTES = tuple(f"<0x{value:02X}>" for value in range(256))
 ACTION_BINS = 256
@@ -49,7 +47,7 @@ TEMPLATES = (
     "reach the {object} with the gripper",
     "push the {object} to the {place}",
 )
-"""Ways to ask for one task. The first is the training sentence."""
+"""Sentences that ask for one task. The first is the one that training in the simulator uses."""
 
 OBJECTS = (
     "carrot, kitchen shovel, bread, plastic bottle, can, zucchini, ketchup bottle, watering can, pipe, toy bear, "
@@ -74,7 +72,7 @@ ADJECTIVES = (
 
 
 def sentences() -> list[str]:
-    """Every instruction of the grammar that is worth counting, in a fixed order."""
+    """Instructions that the tokenizer is trained on, in a fixed order: each template with each object or place."""
     objects, places, adjectives = (words.split(", ") for words in (OBJECTS, PLACES, ADJECTIVES))
     lines = [template.format(object=item, place="plate") for template in TEMPLATES for item in objects]
     lines += [template.format(object="object", place=place) for template in TEMPLATES for place in places]
@@ -83,7 +81,7 @@ def sentences() -> list[str]:
 
 
 def _pre_tokenizer() -> pre_tokenizers.PreTokenizer:
-    """Split at spaces (kept as a leading ▁), then set punctuation and line ends apart."""
+    """A splitter of text at spaces (kept as a leading ▁) that also sets punctuation and line ends apart."""
     return pre_tokenizers.Sequence(
         [
             pre_tokenizers.Metaspace(replacement=SPACE, prepend_scheme="always", split=True),
@@ -93,7 +91,7 @@ def _pre_tokenizer() -> pre_tokenizers.PreTokenizer:
 
 
 def build_tiny_tokenizer() -> Tokenizer:
-    """Train the byte-fallback BPE: specials, 256 bytes, text tokens, and 256 action tokens as the last ids."""
+    """Train a byte-fallback BPE. Ids in order: specials, 256 bytes, text tokens, phrases, 256 action tokens."""
     learner = Tokenizer(models.BPE(unk_token=SPECIAL[0]))
     learner.pre_tokenizer = _pre_tokenizer()
     printable = [chr(code) for code in range(33, 127)]
@@ -128,11 +126,7 @@ def build_tiny_tokenizer() -> Tokenizer:
     return tokenizer
 
 
-TINY_TOKENIZER_FILE = Path(__file__).parent / "data" / "tiny_tokenizer.json"
-
-
 if __name__ == "__main__":
-    TINY_TOKENIZER_FILE.parent.mkdir(exist_ok=True)
     text = json.dumps(json.loads(build_tiny_tokenizer().to_str()), ensure_ascii=False, separators=(",", ":"))
     TINY_TOKENIZER_FILE.write_text(text + "\n", encoding="utf-8")
     print(f"wrote {TINY_TOKENIZER_FILE.name}, {len(text)} characters")

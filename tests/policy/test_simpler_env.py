@@ -13,7 +13,7 @@ from rlvla_core.geometry.camera import CameraSpec
 from rlvla_core.policy.bundle import save_bundle
 from rlvla_core.policy.deploy import DeploySpec
 from rlvla_core.policy.policy import VLAPolicy
-from rlvla_core.policy.simpler import SimplerPolicy
+from rlvla_core.policy.simpler_env import SimplerPolicy
 
 CAMERA = CameraSpec(
     name="third_view",
