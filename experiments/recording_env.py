@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 
-from rlvla.commands.evaluate import world_config
 from rlvla.recipe import EVALUATION_SEED, WORLD
+from rlvla.worlds import bundle_world
 from rlvla_core.environment import Observation, StepResult
 from rlvla_core.errors import RlvlaError
 from rlvla_core.evaluation import EpisodeList, EvaluationResult, evaluate
@@ -72,7 +72,7 @@ def episodes_of(batches: Sequence[Sequence[np.ndarray]]) -> np.ndarray:
 def play_in(make: Callable[[WorldConfig, int], Env], bundle: Path, asked: Asked) -> tuple[Env, EvaluationResult]:
     """Play a bundle in the recipe's world with its own robot, view and image size; the world that watched, and what
     became of the episodes."""
-    world = world_config(load_deploy(bundle), episode_set=WORLD.episode_set, max_steps=asked.max_steps)
+    world = bundle_world(load_deploy(bundle), episode_set=WORLD.episode_set, max_steps=asked.max_steps)
     env = make(world, min(WORLDS, asked.episodes))
     chosen = EpisodeList.draw(env.spec, asked.episodes, seed=EVALUATION_SEED)
     return env, evaluate(load_bundle(bundle), env, chosen, temperature=asked.temperature, seed=EVALUATION_SEED)

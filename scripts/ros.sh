@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs ROS 2 from wheels into the virtual environment and builds ros2_ws/src/rlvla_msgs there. Not needed for the
-# demo; on a machine with a ROS 2 distribution use colcon instead (docs/ros2.md). A second call is instant.
+# demo; on a machine with a ROS 2 distribution use colcon instead (docs/how-to/install_ros2.md). A second call is instant.
 #
 #   VENV=.venv        where the environment lies, relative to the repository; scripts/setup.sh makes it
 #   PIP_ARGS=         more arguments for pip

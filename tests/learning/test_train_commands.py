@@ -3,14 +3,12 @@
 import json
 from dataclasses import replace
 
-import gradient_noise
 import pytest
 import torch
 from small_world import TOY
+from toy_commands import ToyTrainGrpo, ToyTrainPpo
 
 from rlvla import cli
-from rlvla.commands.train_grpo import TrainGrpo
-from rlvla.commands.train_ppo import TrainPpo
 from rlvla.commands.train_sft import TrainSft
 from rlvla_core.data.writer import DatasetWriter
 from rlvla_core.errors import RlvlaError
@@ -49,7 +47,7 @@ PPO = PpoConfig(iterations=1, num_envs=8, minibatch=16, value_warmup_iterations=
 
 def test_from_a_dataset_to_an_improved_bundle(warm, tmp_path, capsys):
     run = tmp_path / "ppo"
-    command = TrainPpo(policy=str(warm / "policy"), directory=run, world="toy", toy=TOY, ppo=PPO, ranks=1)
+    command = ToyTrainPpo(policy=str(warm / "policy"), directory=run, ppo=PPO, ranks=1)
     assert command.run() == 0
     line = json.loads(capsys.readouterr().out.strip().splitlines()[-1])
     assert line["iterations"] == 1 and 8 <= line["env_steps"] <= 48 and line["greedy_episodes"] == 8
@@ -65,53 +63,24 @@ def test_from_a_dataset_to_an_improved_bundle(warm, tmp_path, capsys):
         replace(command, resume=True, ppo=replace(PPO, lr=1.0)).run()
 
 
-def test_the_noise_of_gradients_is_measured_without_learning(warm, tmp_path, capsys, monkeypatch):
-    """experiments/gradient_noise.py on a run. The same rollout three times gives one gradient three times, so the
-    policy is the run's own before each of them; three rollouts give three."""
-    run = tmp_path / "ppo"
-    TrainPpo(policy=str(warm / "policy"), directory=run, world="toy", toy=TOY, ppo=PPO, ranks=1).run()
-
-    def cosines(*more, lam=f"{PPO.lam:g}", cosine="cosine"):
-        capsys.readouterr()
-        monkeypatch.setattr("sys.argv", ["gradient_noise.py", str(run), "--rollouts", "3", "--ranks", "1", *more])
-        assert gradient_noise.main() == 0
-        line = json.loads(capsys.readouterr().out.splitlines()[-1])
-        assert (line["iteration"], line["episodes"]) == (1, 8)
-        return [line[name][lam][cosine] for name in ("plain", "scaled")]
-
-    assert all(abs(cosine) < 0.9 for cosine in cosines())
-    play = gradient_noise.play
-    monkeypatch.setattr(gradient_noise, "play", lambda learner, env, number: play(learner, env, 1))
-    # Only the order of the sums differs: the shuffle of the steps counts on.
-    assert cosines() == pytest.approx([1.0, 1.0], abs=1e-4)
-    # Another lambda gives another gradient of the same rollout, judged by the first one's.
-    both = ["--lam", "0.95", "0"]
-    assert cosines(*both, lam="0") == pytest.approx([1.0, 1.0], abs=1e-4)
-    along = cosines(*both, lam="0", cosine="along")
-    assert all(0.05 < abs(cosine) < 0.99 for cosine in along)
-    assert cosines(*both, lam="0.95", cosine="along") == pytest.approx([1.0, 1.0], abs=1e-4)
-    monkeypatch.setattr("sys.argv", ["gradient_noise.py", str(run), "--ranks", "1", "--lam", "0.95", "1.5"])
-    assert gradient_noise.main() == 1
-    assert "1.5" in capsys.readouterr().err
-
-
 @pytest.mark.parametrize(
     ("name", "options"), [("grpo", ["--grpo.variant", "flat"]), ("dpo", ["--dpo.group", "4", "--dpo.beta", "0.2"])]
 )
-def test_the_other_algorithms_are_commands_of_the_same_kind(name, options, warm, tmp_path, capsys):
+def test_the_other_algorithms_are_commands_of_the_same_kind(name, options, warm, tmp_path, capsys, monkeypatch):
+    toy = f"toy_commands:ToyTrain{name.capitalize()}"
+    commands = [replace(each, path=toy) if each.name == f"train {name}" else each for each in cli.COMMANDS]
+    monkeypatch.setattr(cli, "COMMANDS", commands)
+
     def train(iterations, *more):
         words = [
             "--policy",
             str(warm / "policy"),
             "--directory",
             str(tmp_path / name),
-            "--world",
-            "toy",
             "--ranks",
             "1",
         ]
-        words += ["--toy.max-steps", str(TOY.max_steps), "--toy.image-size", str(TOY.image_size)]
-        words += [f"--{name}.worlds", "8", f"--{name}.gate-episodes", "8", f"--{name}.iterations", str(iterations)]
+        words += [f"--{name}.num-envs", "8", f"--{name}.gate-episodes", "8", f"--{name}.iterations", str(iterations)]
         return cli.main(["train", name, *words, *options, *more])
 
     assert train(1) == 0
@@ -132,7 +101,7 @@ def test_the_other_algorithms_are_commands_of_the_same_kind(name, options, warm,
 
 def test_a_run_from_before_an_option_existed_goes_on_with_its_default_only(warm, tmp_path):
     run = tmp_path / "ppo"
-    command = TrainPpo(policy=str(warm / "policy"), directory=run, world="toy", toy=TOY, ppo=PPO, ranks=1)
+    command = ToyTrainPpo(policy=str(warm / "policy"), directory=run, ppo=PPO, ranks=1)
     command.run()
     config = json.loads((run / "config.json").read_text())
     del config["ppo"]["critic_input"], config["lora_size"]
@@ -161,8 +130,8 @@ def test_warm_ups_of_several_data_sizes_from_one_dataset(data, tmp_path, capsys)
 
 def test_mistakes_are_one_line(warm, data, tmp_path):
     def ppo(**changes):
-        settings = {"policy": str(warm / "policy"), "directory": tmp_path / "x", "world": "toy", "toy": TOY, "ppo": PPO}
-        return TrainPpo(**(settings | {"ranks": 1} | changes)).run()
+        settings = {"policy": str(warm / "policy"), "directory": tmp_path / "x", "ppo": PPO}
+        return ToyTrainPpo(**(settings | {"ranks": 1} | changes)).run()
 
     with pytest.raises(RlvlaError, match="image size"):
         ppo(toy=replace(TOY, image_size=64))
@@ -175,8 +144,8 @@ def test_mistakes_are_one_line(warm, data, tmp_path):
     with pytest.raises(RlvlaError, match="3 ranks"):
         ppo(ranks=3)
     with pytest.raises(RlvlaError, match=r"grpo\.group 8 does not divide a rank's 12 worlds"):
-        settings = {"policy": str(warm / "policy"), "directory": tmp_path / "z", "world": "toy", "toy": TOY, "ranks": 1}
-        TrainGrpo(**settings, grpo=GrpoConfig(num_envs=12)).run()
+        settings = {"policy": str(warm / "policy"), "directory": tmp_path / "z", "ranks": 1}
+        ToyTrainGrpo(**settings, grpo=GrpoConfig(num_envs=12)).run()
     assert not (tmp_path / "z").exists()
     with pytest.raises(RlvlaError, match="17 episodes of a dataset of 16"):
         TrainSft(data=data, directory=tmp_path / "y", episodes=17, ranks=1).run()
