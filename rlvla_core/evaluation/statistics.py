@@ -52,7 +52,8 @@ def combined_interval(
     """Interval (low, high) of sum(weights * rates) of independent samples, from the interval of each rate.
 
     Square-and-add of the distances to the limits (MOVER; G. Y. Zou, A. Donner, Statistics in Medicine 27, 2008,
-    1693-1702), of which `unpaired_difference` is the case (1, -1).
+    1693-1702). With weights -1 and 1 and Wilson's intervals this is Newcombe's hybrid score interval of a difference
+    (R. G. Newcombe, Statistics in Medicine 17, 1998, 873-890, method 10).
     """
     total, down, up = 0.0, 0.0, 0.0
     for weight, rate, limits in zip(weights, rates, intervals, strict=True):
@@ -102,22 +103,6 @@ def paired_difference(a: Outcomes, b: Outcomes, confidence: float = 0.95) -> tup
     difference = (only_b - only_a) / n
     low = difference - math.sqrt(max(0.0, down_b**2 - 2 * phi * down_b * up_a + up_a**2))
     high = difference + math.sqrt(max(0.0, up_b**2 - 2 * phi * up_b * down_a + down_a**2))
-    return difference, low, high
-
-
-def unpaired_difference(
-    successes_a: int, n_a: int, successes_b: int, n_b: int, confidence: float = 0.95
-) -> tuple[float, float, float]:
-    """rate(b) - rate(a) of two independent samples, with its interval: (difference, low, high).
-
-    Newcombe's hybrid score interval (R. G. Newcombe, Statistics in Medicine 17, 1998, 873-890, method 10).
-    """
-    low_a, high_a = wilson(successes_a, n_a, confidence)
-    low_b, high_b = wilson(successes_b, n_b, confidence)
-    rate_a, rate_b = successes_a / n_a, successes_b / n_b
-    difference = rate_b - rate_a
-    low = difference - math.hypot(rate_b - low_b, high_a - rate_a)
-    high = difference + math.hypot(high_b - rate_b, rate_a - low_a)
     return difference, low, high
 
 

@@ -1,4 +1,4 @@
-"""The chain behind `make demo`: skip what is done, go on with what was begun, refuse what does not fit."""
+"""StageChain: it skips stages that are done, continues those that were started, refuses other settings."""
 
 import dataclasses
 from dataclasses import dataclass

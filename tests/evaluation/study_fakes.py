@@ -81,7 +81,7 @@ def result(
     return EvaluationResult(**{**fields, **changes})
 
 
-def put(study: Path, method: str, seed: int, found: EvaluationResult, world: records.World = WORLD) -> Path:
+def put(study: Path, method: str, seed: int, found: EvaluationResult, world: records.WorldKey = WORLD) -> Path:
     test = found.episodes.episode_set
     bundle = f"hash of {method}-{seed}"
     record = records.TestRecord(method=method, training_seed=seed, test=test, bundle=bundle, world=world, result=found)
