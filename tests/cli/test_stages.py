@@ -79,7 +79,7 @@ def test_stage_whose_result_was_deleted_runs_again(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("first", "second", "named"), [(2, 1, "one"), (1, 2, "two")])
 def test_other_settings_are_refused_before_anything_runs(tmp_path: Path, first: int, second: int, named: str) -> None:
     run(chain(tmp_path))
-    with pytest.raises(RlvlaError, match=f"holds {named} of other settings.*--fresh"):
+    with pytest.raises(RlvlaError, match=f"holds {named} with other settings.*--fresh"):
         run(chain(tmp_path, first, second))
     assert CALLS == []
 

@@ -197,7 +197,7 @@ def test_bad_requests_are_refused() -> None:
         evaluate(NoisyPolicy(), world, [1], temperature=-1.0)
     with pytest.raises(RlvlaError, match="episode id 60"):
         evaluate(NoisyPolicy(), world, [60])
-    with pytest.raises(RlvlaError, match="the world has `script`"):
+    with pytest.raises(RlvlaError, match="the environment has `script`"):
         evaluate(NoisyPolicy(), world, EpisodeList(episode_set="other", num_episodes=60, ids=(1,)))
 
 
