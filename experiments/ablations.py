@@ -26,7 +26,7 @@ from rich.console import Console
 from rlvla.commands.train_ppo import TrainPpo
 from rlvla.commands.train_sft import TrainSft
 from rlvla.recipe import DEMONSTRATIONS, WORLD, ppo_recipe, warmup_recipe
-from rlvla.stages import Chain, Stage
+from rlvla.stages import Stage, StageChain
 from rlvla.study import demonstration_stage
 from rlvla_core.errors import RlvlaError
 from rlvla_core.evaluation.report import format_difference, format_p, format_rate
@@ -106,7 +106,7 @@ def compared_stage(folder: Path, variant: str, seed: int) -> Stage:
     return comparison_stage(folder, after, before, name=f"{after}-against-{before}")
 
 
-def chain(folder: Path, variants: Sequence[str], seeds: Sequence[int], updates: int) -> Chain:
+def chain(folder: Path, variants: Sequence[str], seeds: Sequence[int], updates: int) -> StageChain:
     """All stages in order: the recipe first, then each variant with all its seeds."""
     stages: dict[str, Stage] = {}
     for variant in dict.fromkeys((RECIPE, *variants)):
@@ -114,7 +114,7 @@ def chain(folder: Path, variants: Sequence[str], seeds: Sequence[int], updates: 
             found = training_stages(folder, variant, seed, updates)
             for stage in (*found, compared_stage(folder, variant, seed)):
                 stages.setdefault(stage.name, stage)
-    return Chain(stages=list(stages.values()), records=folder / "stages", hint="choose another --runs")
+    return StageChain(stages=list(stages.values()), records=folder / "stages", hint="choose another --runs")
 
 
 def result(folder: Path, variant: str, seed: int) -> dict[str, Any]:

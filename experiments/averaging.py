@@ -17,6 +17,7 @@ from typing import Any
 import torch
 
 from rlvla.commands.evaluate import Evaluate
+from rlvla.evaluation import EvaluationSettings
 from rlvla.recipe import EVALUATION_SEED, WORLD
 from rlvla_core.errors import RlvlaError
 from rlvla_core.policy.bundle import load_bundle, load_deploy, save_bundle
@@ -56,10 +57,9 @@ def compare(run: Path, episodes: int, temperature: float) -> dict[str, Any]:
             against=bundle,
             episodes=episodes,
             temperature=temperature,
-            seed=EVALUATION_SEED,
-            max_steps=WORLD.max_steps,
             video=0,
             output=output,
+            settings=EvaluationSettings(seed=EVALUATION_SEED, max_steps=WORLD.max_steps),
         ).run()
         comparison = json.loads((output / "comparison.json").read_text())
     return {"run": str(run), "iterations": iteration, "T": temperature, "comparison": comparison}

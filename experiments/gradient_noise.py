@@ -26,8 +26,8 @@ from typing import Any
 
 import torch
 
-from rlvla.commands.train_in_world import make_world
 from rlvla.commands.train_ppo import TrainPpo
+from rlvla.worlds import make_env
 from rlvla_core.errors import RlvlaError
 from rlvla_core.learning import trainer_state
 from rlvla_core.learning.algorithms.ppo import PpoConfig
@@ -36,7 +36,6 @@ from rlvla_core.learning.trainer import play
 from rlvla_core.policy.policy import VLAPolicy
 from rlvla_core.policy.starting import start_policy
 from rlvla_core.runs import RunDirectory
-from rlvla_core.toy import ToyConfig
 from rlvla_sim import WorldConfig
 
 SEED = 777
@@ -84,15 +83,14 @@ def command_of(run: Path, num_envs: int) -> TrainPpo:
         value_warmup_iterations=0,
         epochs=1,
     )
-    sim, toy = WorldConfig(**config["sim"]), ToyConfig(**config["toy"])
-    return TrainPpo(policy=config["policy"], directory=run, world=config["world"], sim=sim, toy=toy, ppo=ppo)
+    return TrainPpo(policy=config["policy"], directory=run, sim=WorldConfig(**config["sim"]), ppo=ppo)
 
 
 def gradients_of(ranks: Ranks, run: Path, rollouts: int, num_envs: int, lams: list[float]) -> None:
     """Measure one run on all ranks; rank 0 prints the result."""
     command = command_of(run, num_envs)
     configs = {lam: replace(command.ppo, lam=lam) for lam in lams or [command.ppo.lam]}
-    env = make_world(command, ranks.per_rank(command.ppo.num_envs, "environments"), "cpu")
+    env = make_env(command.world, ranks.per_rank(command.ppo.num_envs, "environments"), "cpu")
     policy = start_policy(command.policy, norm_stats=None, lora=None, seed=command.ppo.seed, device="cpu")
     learner = command.learner(policy, ranks, env.spec)
     checkpoint = RunDirectory.open_read_only(run).checkpoints.latest()

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from rlvla.commands.evaluate import Evaluate
+from rlvla.evaluation import EvaluationSettings
 from rlvla.recipe import EVALUATION_SEED, WORLD
 from rlvla.stages import Stage
 
@@ -33,10 +34,9 @@ def comparison_stage(
         episodes=episodes,
         episode_set=episode_set,  # type: ignore[arg-type]
         temperature=temperature,
-        seed=seed,
-        max_steps=WORLD.max_steps,
         video=video,
         output=folder / name,
+        settings=EvaluationSettings(seed=seed, max_steps=WORLD.max_steps),
     )
     how = "greedy" if temperature == 0 else f"T = {temperature:g}"
     return Stage(
@@ -56,7 +56,7 @@ def results(stages: Sequence[Stage]) -> list[dict[str, Any]]:
         {
             "policy": command.bundle.parent.name,
             "set": command.episode_set,
-            "seed": command.seed,
+            "seed": command.settings.seed,
             "T": command.temperature,
             "comparison": json.loads((command.output / "comparison.json").read_text()),
         }

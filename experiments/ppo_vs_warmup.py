@@ -23,7 +23,7 @@ from rich.console import Console
 
 from rlvla.commands.train_sft import TrainSft
 from rlvla.recipe import WORLD, sft_recipe
-from rlvla.stages import Chain, Stage
+from rlvla.stages import Stage, StageChain
 from rlvla.study import StudyDesign, demonstration_stage, demonstrations, policies, training_stage
 from rlvla_core.errors import RlvlaError
 
@@ -48,7 +48,7 @@ def comparisons(folder: Path, name: str, warmup: str, sets: Sequence[str]) -> li
     ]
 
 
-def chain(folder: Path, seeds: list[int], ppo_minutes: float, sft: list[int], sets: Sequence[str] = SETS) -> Chain:
+def chain(folder: Path, seeds: list[int], ppo_minutes: float, sft: list[int], sets: Sequence[str] = SETS) -> StageChain:
     """All stages in order; the trainings equal those of a study."""
     design = StudyDesign(directory=folder, seeds=tuple(seeds), methods=("ppo",), sft=(), rl_minutes=ppo_minutes)
     stages = demonstrations(design)
@@ -68,7 +68,7 @@ def chain(folder: Path, seeds: list[int], ppo_minutes: float, sft: list[int], se
             needs=(data.name,),
         )
         stages += [data, training, *comparisons(folder, run.name, f"warm-up-{seeds[0]}", sets)]
-    return Chain(stages=stages, records=folder / "stages", hint="choose another --runs")
+    return StageChain(stages=stages, records=folder / "stages", hint="choose another --runs")
 
 
 def main() -> int:

@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 
-from rlvla.commands.evaluate import world_config
 from rlvla.recipe import EVALUATION_SEED, WORLD
+from rlvla.worlds import bundle_world
 from rlvla_core.environment import Observation, StepResult
 from rlvla_core.errors import RlvlaError
 from rlvla_core.evaluation import EpisodeList, EvaluationResult, evaluate
@@ -79,7 +79,7 @@ def play_in(
 ) -> tuple[Env, EvaluationResult]:
     """Play `bundle` in the recipe's world with the bundle's robot, view and image size; returns the environment with
     its records, and the result."""
-    world = world_config(load_deploy(bundle), episode_set=WORLD.episode_set, max_steps=options.max_steps)
+    world = bundle_world(load_deploy(bundle), episode_set=WORLD.episode_set, max_steps=options.max_steps)
     env = make(world, min(NUM_ENVS, options.episodes))
     chosen = EpisodeList.draw(env.spec, options.episodes, seed=EVALUATION_SEED)
     return env, evaluate(load_bundle(bundle), env, chosen, temperature=options.temperature, seed=EVALUATION_SEED)

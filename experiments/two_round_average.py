@@ -27,7 +27,7 @@ from rlvla.commands.merge import Merge
 from rlvla.commands.train_ppo import TrainPpo
 from rlvla.commands.train_sft import TrainSft
 from rlvla.recipe import EVALUATION_SEED, WORLD, ppo_recipe, warmup_recipe
-from rlvla.stages import Chain, Stage
+from rlvla.stages import Stage, StageChain
 from rlvla.study import demonstration_stage
 from rlvla_core.errors import RlvlaError
 from rlvla_core.evaluation.report import format_difference, format_p, format_rate
@@ -83,7 +83,7 @@ def round_stages(folder: Path, number: int, start: str, updates: int) -> list[St
     return [*runs, mean]
 
 
-def chain(folder: Path, updates: Sequence[int], demonstrations: int, sft_minutes: float, episodes: int) -> Chain:
+def chain(folder: Path, updates: Sequence[int], demonstrations: int, sft_minutes: float, episodes: int) -> StageChain:
     """All stages in order."""
     stages = warmup_stages(folder, demonstrations, sft_minutes)
     stages.append(ppo_stage(folder, "ppo", WARM_UP, SEEDS[0], updates[0], average_fraction=0.25))
@@ -104,7 +104,7 @@ def chain(folder: Path, updates: Sequence[int], demonstrations: int, sft_minutes
         for episode_set, seed in (*LISTS, *SHIFTS)
         for temperature in TEMPERATURES
     ]
-    return Chain(stages=stages, records=folder / "stages", hint="choose another --runs")
+    return StageChain(stages=stages, records=folder / "stages", hint="choose another --runs")
 
 
 def markdown(rows: Sequence[dict[str, Any]]) -> str:

@@ -1,4 +1,4 @@
-"""`python -m rlvla` is the `rlvla` command."""
+"""Runs the `rlvla` command for `python -m rlvla`."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""The numbers of `rlvla demo`, `rlvla study` and experiments/ppo_vs_warmup.py: what is shown is what was measured."""
+"""Settings of training and evaluation that `rlvla demo`, `rlvla study` and the experiments have in common."""
 
 from dataclasses import replace
 from typing import Any
@@ -10,17 +10,20 @@ from rlvla_core.learning.algorithms.sft import SftConfig
 from rlvla_sim.config import WorldConfig
 
 WORLD = WorldConfig(max_steps=40)
-"""Demonstrations, learning and measurement happen in this world: half the paper's time limit, since the expert needs
-about 26 steps and minutes are better spent on more episodes than on longer ones."""
+"""World of demonstrations, training and evaluation, with half of the paper's time limit: the expert needs about 26
+steps, and more episodes use the time better than longer ones."""
 DEMONSTRATIONS = 140
-"""Of the warm-up (the paper's number)."""
+"""Number of demonstrations of the warm-up, as in the paper."""
 EVALUATION_SEED = 4242
-"""Draws the episodes on which policies are compared; no training uses it."""
+"""Seed of the episodes on which policies are compared; no training uses it."""
 
 
 def warmup_recipe(seed: int) -> SftConfig:
-    """A short imitation of few demonstrations, with labels so wide that PPO has something to choose from: 12 bins
-    cost the policy nothing, and PPO brings twice as much as from 4 (docs/results/ablations.md)."""
+    """Settings of a short supervised training on few demonstrations, the warm-up that PPO starts from.
+
+    Labels are spread over 12 bins, which leaves PPO actions to choose from: the warm-up is as good as with 4 bins, and
+    PPO then gains twice as much (docs/results).
+    """
     return SftConfig(
         minutes=2.0,
         epochs=1000.0,
@@ -33,29 +36,30 @@ def warmup_recipe(seed: int) -> SftConfig:
 
 
 def sft_recipe(seed: int) -> SftConfig:
-    """Supervised learning as far as it goes: sharper labels, more minutes."""
+    """Settings of supervised training to its best success rate: the warm-up with narrower labels and more minutes."""
     return replace(warmup_recipe(seed), minutes=12.0, label_sigma=4.0)
 
 
 def ppo_recipe(seed: int, minutes: float, *, num_envs: int = 128) -> PpoConfig:
-    """PPO from the warm-up; 128 worlds of 40 steps are the paper's 5,120 steps an update."""
+    """Settings of PPO from the warm-up; 128 environments of 40 steps give the paper's 5,120 steps per update."""
     return PpoConfig(
         **_rollouts(seed, minutes, num_envs), minibatch=640, critic="privileged", value_warmup_iterations=1
     )
 
 
 def grpo_recipe(seed: int, minutes: float, *, num_envs: int = 128) -> GrpoConfig:
-    """GRPO from the warm-up: the steps of PPO's update, in 16 groups of 8."""
+    """Settings of GRPO from the warm-up: as many steps per update as PPO, in 16 groups of 8 episodes."""
     return GrpoConfig(**_rollouts(seed, minutes, num_envs), minibatch=640)
 
 
 def dpo_recipe(seed: int, minutes: float, *, num_envs: int = 128) -> DpoConfig:
-    """DPO from the warm-up: the steps of PPO's update, in 16 groups of 8; four starts a step of the optimiser."""
+    """Settings of DPO from the warm-up: as many steps per update as PPO, in 16 groups of 8 episodes; four groups per
+    optimiser step."""
     return DpoConfig(**_rollouts(seed, minutes, num_envs), minibatch=4)
 
 
 def _rollouts(seed: int, minutes: float, num_envs: int) -> dict[str, Any]:
-    """What all have in common."""
+    """Options that PPO, GRPO and DPO have in common."""
     return {
         "seed": seed,
         "minutes": minutes,
@@ -63,7 +67,7 @@ def _rollouts(seed: int, minutes: float, num_envs: int) -> dict[str, Any]:
         "num_envs": num_envs,
         "micro_batch": 80,
         "lr": 1.5e-4,
-        "average_fraction": 0.25,  # helps a run as short as the demo's, does nothing for a long one (docs/results)
+        "average_fraction": 0.25,  # helps runs as short as the demo's, does not change long ones (docs/results)
         "train_vision": False,
         "verify_episodes": min(64, num_envs),
         "checkpoint_every": 5,

@@ -1,4 +1,4 @@
-"""A chain of commands that can be interrupted anywhere: what is done is skipped, what was begun goes on."""
+"""A sequence of commands that can be interrupted anywhere: started again, it skips what is done and continues."""
 
 import dataclasses
 import hashlib
@@ -17,38 +17,40 @@ from rlvla_core.storage.json_files import read_json, replace_json
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
-    """One command of the chain."""
+    """One command of a StageChain."""
 
     name: str
-    """Also the name of its record."""
+    """Name of the stage, and of the file of its record."""
     purpose: str
-    """One line for the plan."""
+    """What the stage is for, in one line of the printed plan."""
     command: Any
-    """An instance of a command class: a frozen dataclass with `run() -> int`."""
+    """The command with its options: a frozen dataclass with `run() -> int`."""
     output: Path
-    """Exists once the command has succeeded."""
+    """Path that exists once the command has succeeded."""
     minutes: float
-    """How long it will take, roughly."""
+    """Expected duration in minutes."""
     appears_complete: bool = False
-    """The output appears in one step, at the very end: where it is there, the stage has finished."""
+    """Whether `output` appears in one step at the very end: where it exists, the stage has finished."""
     needs: tuple[str, ...] | None = None
-    """Names of the stages that it builds on; None: all before it."""
+    """Names of the stages whose output it uses; None = all stages before it."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Chain:
-    """Stages in order, each building on some of those before it. A record says with which settings a stage was begun,
-    and how long it took once it has finished."""
+class StageChain:
+    """Stages that run in order, each using the output of some of those before it.
+
+    A record on disk holds the settings with which a stage was started and, once it has finished, its duration.
+    """
 
     stages: Sequence[Stage]
-    """In the order in which they run."""
+    """Stages in the order in which they run."""
     records: Path
-    """Folder of the records."""
+    """Folder of the records, one file per stage."""
     hint: str = "start over with --fresh, or choose another --name"
-    """What to do about records of other settings."""
+    """Advice for the user where a record was made with other settings."""
 
     def plan(self) -> list[str]:
-        """One line a stage, and the sum."""
+        """Text lines for the user: one for each stage, and the expected time of all that is left."""
         lines = []
         width = max(15, *(len(stage.name) for stage in self.stages))
         for number, stage in enumerate(self.stages, start=1):
@@ -74,25 +76,25 @@ class Chain:
             self._write(stage, round((time.monotonic() - started) / 60, 2))
 
     def check(self) -> None:
-        """Raises RlvlaError where a record was left by a stage of other settings."""
+        """Raises RlvlaError if a stage was started before with other settings."""
         for stage in self.stages:
             if (record := self._read(stage)) and record["fingerprint"] != self.fingerprint(stage):
-                raise RlvlaError(f"{self.records.parent} holds {stage.name} of other settings: {self.hint}")
+                raise RlvlaError(f"{self.records.parent} holds {stage.name} with other settings: {self.hint}")
 
     def is_done(self, stage: Stage) -> bool:
-        """Whether the stage has finished with these settings and its output is still there."""
+        """Whether the stage has finished with these settings and its output still exists."""
         record = self._read(stage)
         if record is None or record["fingerprint"] != self.fingerprint(stage) or not stage.output.exists():
             return False
         return record["minutes"] is not None or stage.appears_complete
 
     def minutes_taken(self) -> dict[str, float]:
-        """Stage -> minutes that its last start took, for those that have finished."""
+        """Stage name -> minutes of its last start, for stages that have finished."""
         records = {stage.name: self._read(stage) for stage in self.stages}
         return {name: record["minutes"] for name, record in records.items() if record and record["minutes"] is not None}
 
     def fingerprint(self, stage: Stage) -> str:
-        """SHA-256 of the settings of this stage and of all that it builds on, directly or not."""
+        """SHA-256 of the settings of this stage and of all stages whose output it uses, directly or indirectly."""
         wanted = {stage.name}
         before = list(self.stages[: list(self.stages).index(stage) + 1])
         for each in reversed(before):
@@ -113,7 +115,7 @@ class Chain:
 
 
 def resumed(command: Any) -> Any:
-    """The same command, told to go on where its directory holds an earlier start: a run, or parts of a dataset."""
+    """The command with `resume=True` if its directory holds an unfinished run or dataset; else the same command."""
     directory = getattr(command, "directory", None)
     if directory is None or not hasattr(command, "resume"):
         return command
@@ -122,7 +124,7 @@ def resumed(command: Any) -> Any:
 
 
 def format_minutes(minutes: float) -> str:
-    """`40 s` below one and a half minutes, `14.6 h` above three hours, else whole minutes."""
+    """Minutes as text: `40 s` below one and a half minutes, `14.6 h` above three hours, else whole minutes."""
     if minutes < 1.5:
         return f"{60 * minutes:.0f} s"
     return f"{minutes:.0f} min" if minutes <= 180 else f"{minutes / 60:.1f} h"

@@ -1,4 +1,4 @@
-"""What a study trains and measures, and the chain of commands that does it."""
+"""Design of a study: the policies that it trains and measures, and the stages that do it."""
 
 import math
 from dataclasses import dataclass, replace
@@ -7,11 +7,12 @@ from typing import Any, Literal
 
 from rlvla.commands.collect import Collect
 from rlvla.commands.evaluate import Evaluate
-from rlvla.commands.study_tests import StudyTests, choose
+from rlvla.commands.study_tests import StudyTests, choose_tests
 from rlvla.commands.train_dpo import TrainDpo
 from rlvla.commands.train_grpo import TrainGrpo
 from rlvla.commands.train_ppo import TrainPpo
 from rlvla.commands.train_sft import TrainSft
+from rlvla.evaluation import EvaluationSettings
 from rlvla.recipe import (
     DEMONSTRATIONS,
     EVALUATION_SEED,
@@ -28,43 +29,45 @@ from rlvla_core.evaluation.report import format_acting
 from rlvla_sim.config import WorldConfig
 
 DEMONSTRATIONS_PER_MINUTE = 900
-"""The scripted expert's, on 2 cores."""
+"""Demonstrations that the scripted expert records per minute, on 2 cores."""
 TEST_STEPS_PER_SECOND = 420
-"""Environment steps of an evaluation, on 2 cores."""
+"""Environment steps per second of an evaluation, on 2 cores."""
 FILMED = ("dynamic-texture-strong", "unseen-objects", "unseen-positions")
-"""One test an axis, of which paired episodes are shown."""
+"""Tests of which the study makes videos: one for each axis."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class StudyDesign:
-    """The methods, how long each may learn, and on what all are measured."""
+    """Options of a study: its methods, their training times, and the tests."""
 
     directory: Path = Path("runs/study")
-    """Folder of the study: trainings, results, report."""
+    """Folder of the study: demonstrations, runs, results, report."""
     budget: float = 0.0
-    """Minutes for everything, on 2 cores: what tests leave is shared among the trainings. 0: as the two below say."""
+    """Minutes for the whole study on 2 cores; the trainings get what demonstrations and tests leave. 0 = the training
+    times are --rl-minutes and --sft-minutes."""
     rl_minutes: float = 130.0
-    """Of each reinforcement learning run, without a budget."""
+    """Minutes of each reinforcement learning run; not used with --budget."""
     sft_minutes: float = 12.0
-    """Of each supervised run, and of no more with a budget."""
+    """Minutes of each supervised run; with --budget, its upper limit."""
     sft_device: Literal["cpu", "cuda"] = "cpu"
-    """Where supervised runs learn. They play no episodes: a GPU gives them more updates a minute and nothing else."""
+    """Device of supervised runs: `cpu` or `cuda`; a GPU gives them more updates per minute."""
     methods: tuple[Literal["ppo", "grpo", "dpo"], ...] = ("ppo", "grpo", "dpo")
-    """Reinforcement learning methods; each starts from the warm-up of its seed."""
+    """Reinforcement learning methods; each run starts from the warm-up of its seed."""
     sft: tuple[int, ...] = (1000,)
-    """Numbers of demonstrations for supervised learning, which starts from the warm-up, too."""
+    """Numbers of demonstrations for supervised runs; each number is one run per seed, from the warm-up of its seed."""
     seeds: tuple[int, ...] = (0, 1)
-    """Training seeds. A later start with more of them, or more temperatures, adds to the study."""
+    """Training seeds; every method is trained once with each. A later start may add more."""
     episodes: int = 128
-    """Frozen episodes of each test."""
+    """Number of episodes of each test; at most 256."""
     temperatures: tuple[float, ...] = (0.0, 0.6)
-    """Of the action tokens in the tests; 0 is greedy."""
+    """Sampling temperatures of the action tokens in the tests; 0 = greedy."""
     tests: tuple[str, ...] = ()
-    """Names of tests; none: all sixteen."""
+    """Names of the tests to run; default: all sixteen."""
     robot: Literal["widowx250s", "panda"] = "widowx250s"
-    """The arm."""
+    """Arm of all demonstrations, trainings and tests."""
     assets: Literal["procedural", "paper"] = "procedural"
-    """Whose objects and tables; `paper` reads the folder that RLVLA_ASSETS names."""
+    """Which assets to use: `procedural` (generated, shipped) or `paper` (RL4VLA's, from the folder in
+    $RLVLA_ASSETS)."""
 
     def __post_init__(self) -> None:
         """Raises RlvlaError for a study without seeds, with a method twice, or with an unknown test."""
@@ -74,51 +77,58 @@ class StudyDesign:
         for name in ("seeds", "temperatures", "methods", "sft", "tests"):
             values = getattr(self, name)
             if len(set(values)) < len(values):
-                raise RlvlaError(f"--{name} {' '.join(map(str, values))} names one twice")
-        choose(self.tests)
+                raise RlvlaError(f"--{name} {' '.join(map(str, values))} has a value twice")
+        choose_tests(self.tests)
         if min(self.sft, default=1) < 1:
             raise RlvlaError(f"--sft {min(self.sft)}: at least one demonstration is needed")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Planned:
-    """One policy of the study."""
+    """A policy that the study is to train."""
 
     method: str
+    """Training method, e.g. `ppo` or `sft-1000`."""
     seed: int
+    """Training seed."""
     directory: Path
     """Run directory."""
     command: Any
-    """What trains it."""
+    """Training command with its options."""
     minutes: float
-    """Of the training."""
+    """Expected training time in minutes."""
     demonstrations: int
-    """That it has imitated, those of its warm-up included."""
+    """Number of demonstrations that it imitates, including those of its warm-up."""
     needs: tuple[str, ...]
-    """Stages that it builds on."""
+    """Names of the stages whose output the training uses."""
 
     @property
     def name(self) -> str:
+        """Method and seed, e.g. `ppo-0`; also the name of the training stage."""
         return f"{self.method}-{self.seed}"
 
     @property
     def bundle(self) -> Path:
+        """Directory of the trained policy bundle."""
         return self.directory / "policy"
 
 
-def world(design: StudyDesign) -> WorldConfig:
-    """Where the study takes place."""
+def study_world(design: StudyDesign) -> WorldConfig:
+    """The simulated world of a study."""
     return replace(WORLD, robot=design.robot, assets=design.assets)
 
 
 def minutes_of_tests(design: StudyDesign) -> float:
-    """Of all tests of one policy at one temperature."""
-    steps = len(choose(design.tests)) * design.episodes * WORLD.max_steps
+    """Estimated minutes to run all tests of one policy at one temperature."""
+    steps = len(choose_tests(design.tests)) * design.episodes * WORLD.max_steps
     return steps / TEST_STEPS_PER_SECOND / 60
 
 
 def training_minutes(design: StudyDesign) -> tuple[float, float]:
-    """(of a reinforcement learning run, of a supervised run). Raises RlvlaError for a budget that is too small."""
+    """(minutes of a reinforcement learning run, minutes of a supervised run).
+
+    Raises RlvlaError for a budget that is too small.
+    """
     if not design.budget:
         return design.rl_minutes, design.sft_minutes
     seeds = len(design.seeds)
@@ -137,17 +147,17 @@ def training_minutes(design: StudyDesign) -> tuple[float, float]:
 
 
 def demonstrations(design: StudyDesign) -> list[Stage]:
-    """The scripted expert, with noise: one set for every number of demonstrations."""
+    """Stages that record demonstrations: one dataset for every number of demonstrations."""
     counts = dict.fromkeys((DEMONSTRATIONS, *design.sft))
-    return [demonstration_stage(design.directory, count, world(design)) for count in counts]
+    return [demonstration_stage(design.directory, count, study_world(design)) for count in counts]
 
 
 def demonstration_stage(folder: Path, count: int, sim: WorldConfig) -> Stage:
-    """One set of demonstrations. Numbers have seeds of their own: no set contains another."""
+    """Stage that records `count` demonstrations in `folder`; each count has a seed of its own."""
     path = folder / f"demonstrations-{count}"
     return Stage(
         name=path.name,
-        purpose="the scripted expert shows the task",
+        purpose="record demonstrations of the scripted expert",
         command=Collect(directory=path, episodes=count, sim=sim, seed=1000 + count),
         output=path / "meta" / "info.json",
         minutes=count / DEMONSTRATIONS_PER_MINUTE,
@@ -157,13 +167,13 @@ def demonstration_stage(folder: Path, count: int, sim: WorldConfig) -> Stage:
 
 
 def policies(design: StudyDesign) -> list[Planned]:
-    """Every policy, warm-ups first within a seed."""
+    """All policies of the study; within a seed, the warm-up comes first."""
     rl_minutes, sft_minutes = training_minutes(design)
     return [each for seed in design.seeds for each in _policies_of(design, seed, rl_minutes, sft_minutes)]
 
 
 def _policies_of(design: StudyDesign, seed: int, rl_minutes: float, sft_minutes: float) -> list[Planned]:
-    folder, sim = design.directory, world(design)
+    folder, sim = design.directory, study_world(design)
 
     def planned(
         method: str, command: type, minutes: float, demonstrations: int, needs: tuple[str, ...], **options: Any
@@ -212,21 +222,21 @@ def _policies_of(design: StudyDesign, seed: int, rl_minutes: float, sft_minutes:
 
 
 def stages(design: StudyDesign) -> list[Stage]:
-    """The whole chain: demonstrations, then every policy followed by its tests, then the films."""
+    """All stages of the study: demonstrations, then every training followed by its tests, then the videos."""
     found = demonstrations(design)
     every = policies(design)
     for policy in every:
         found.append(training_stage(policy))
         found += [tests_stage(design, policy, temperature) for temperature in design.temperatures]
-    return found + films(design, every)
+    return found + film_stages(design, every)
 
 
 def training_stage(policy: Planned) -> Stage:
-    """One training, of which the rest is measured."""
-    from_base = f"a short imitation of {DEMONSTRATIONS} demonstrations"
+    """Stage that trains one policy."""
+    warm_up = f"short supervised training on {DEMONSTRATIONS} demonstrations"
     return Stage(
         name=policy.name,
-        purpose=from_base if policy.method == "warm-up" else f"{policy.method} from the warm-up",
+        purpose=warm_up if policy.method == "warm-up" else f"{policy.method} from the warm-up",
         command=policy.command,
         output=policy.bundle / "config.json",
         minutes=policy.minutes,
@@ -235,7 +245,7 @@ def training_stage(policy: Planned) -> Stage:
 
 
 def tests_stage(design: StudyDesign, policy: Planned, temperature: float) -> Stage:
-    """All tests of one policy at one temperature, so that another one can be measured later."""
+    """Stage that runs all tests of one policy at one temperature."""
     command = StudyTests(
         bundle=policy.bundle,
         directory=design.directory,
@@ -244,13 +254,11 @@ def tests_stage(design: StudyDesign, policy: Planned, temperature: float) -> Sta
         tests=design.tests,
         episodes=design.episodes,
         temperatures=(temperature,),
-        seed=EVALUATION_SEED,
-        max_steps=WORLD.max_steps,
-        assets=design.assets,
+        settings=_evaluation_settings(design),
     )
     return Stage(
         name=f"tests-{policy.name}-T{temperature:g}",
-        purpose=f"{len(choose(design.tests))} tests of {policy.name}, {format_acting(temperature)}",
+        purpose=f"{len(choose_tests(design.tests))} tests of {policy.name}, {format_acting(temperature)}",
         command=command,
         output=command.folder,
         minutes=minutes_of_tests(design),
@@ -258,30 +266,35 @@ def tests_stage(design: StudyDesign, policy: Planned, temperature: float) -> Sta
     )
 
 
-def films(design: StudyDesign, every: list[Planned]) -> list[Stage]:
-    """Paired episodes of the first method and its supervised candidate (or its warm-up), one test an axis."""
+def _evaluation_settings(design: StudyDesign) -> EvaluationSettings:
+    """Evaluation settings of all tests and videos of a study."""
+    return EvaluationSettings(max_steps=WORLD.max_steps, assets=design.assets, seed=EVALUATION_SEED)
+
+
+def film_stages(design: StudyDesign, every: list[Planned]) -> list[Stage]:
+    """Stages that film the first method beside the first supervised run (or the warm-up) in the same episodes."""
     of_seed = {policy.method: policy for policy in every if policy.seed == design.seeds[0]}
-    candidate = of_seed.get(f"sft-{design.sft[0]}" if design.sft else "", of_seed["warm-up"])
-    hero = of_seed.get(design.methods[0] if design.methods else "", candidate)
-    if hero is candidate:
+    other = of_seed.get(f"sft-{design.sft[0]}" if design.sft else "", of_seed["warm-up"])
+    first = of_seed.get(design.methods[0] if design.methods else "", other)
+    if first is other:
         return []
     found = []
-    for test in (shift.name for shift in choose(design.tests)):
+    for test in (shift.name for shift in choose_tests(design.tests)):
         if test in FILMED:
-            pair = f"{hero.name}-{candidate.name}"  # who plays may change when methods are added; what was filmed stays
+            pair = (
+                f"{first.name}-{other.name}"  # a later start with other methods films another pair; earlier videos stay
+            )
             output = design.directory / "films" / test / pair
             command = Evaluate(
-                bundle=hero.bundle,
-                against=candidate.bundle,
+                bundle=first.bundle,
+                against=other.bundle,
                 episodes=4,
                 episode_set=test,
-                seed=EVALUATION_SEED,
-                max_steps=WORLD.max_steps,
-                assets=design.assets,
                 video=4,
                 output=output,
+                settings=_evaluation_settings(design),
             )
-            name, purpose = f"film-{test}-{pair}", f"{hero.name} beside {candidate.name} on {test}"
-            file, needs = output / "comparison.json", (hero.name, candidate.name)
+            name, purpose = f"film-{test}-{pair}", f"videos of {first.name} beside {other.name} in {test}"
+            file, needs = output / "comparison.json", (first.name, other.name)
             found.append(Stage(name=name, purpose=purpose, command=command, output=file, minutes=1.0, needs=needs))
     return found

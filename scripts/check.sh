@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Style and types: seconds, no simulator needed.
+# Checks style (ruff) and types (mypy); takes seconds and needs no simulator.
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."

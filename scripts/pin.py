@@ -1,11 +1,11 @@
-"""Writes constraints.txt: the versions in this environment of everything that the package's dependency tree needs.
+"""Writes constraints.txt: the installed version of every package in this project's dependency tree.
 
-What the package needs is read from this checkout, not from an installation of it that may be older.
+The requirements are read from this checkout, not from an installation of it, which may be older.
 
     .venv/bin/python scripts/pin.py [--check]
 
-Run it after a change of dependencies, in an environment where the tests have passed. A pin carries a marker where the
-pinned version does not support every Python that the package supports: there pip picks an older version itself.
+Run it after a change of dependencies, in an environment where the tests have passed. A version that does not support
+every Python that this project supports gets a marker: on the other Pythons pip picks an older version itself.
 """
 
 import contextlib
@@ -30,7 +30,7 @@ HEADER = """\
 
 
 def roots() -> list[Requirement]:
-    """What the package asks for, extras included; an extra that only names others of our own adds nothing."""
+    """Requirements of this project with all extras, without those on the project itself."""
     talk = io.StringIO()
     os.chdir(ROOT)
     with (
@@ -44,7 +44,7 @@ def roots() -> list[Requirement]:
 
 
 def tree() -> dict[str, metadata.Distribution]:
-    """Canonical name -> installed distribution, for every package reached from the roots here."""
+    """Canonical name -> installed distribution, for every package that is needed, directly or indirectly."""
     found: dict[str, metadata.Distribution] = {}
     seen: set[tuple[str, str]] = set()
     pending = roots()
@@ -67,7 +67,7 @@ def tree() -> dict[str, metadata.Distribution]:
 
 
 def pin(name: str, distribution: metadata.Distribution) -> str:
-    """One line, without a local version (`+cpu`): the builds of one version are equal for us."""
+    """The line of one package, without a local version such as `+cpu`, because all builds of a version will do."""
     line = f"{name}=={Version(distribution.version).public}"
     supported = SpecifierSet(distribution.metadata["Requires-Python"] or "")
     oldest = next(python for python in PYTHONS if f"{python}.99" in supported)
@@ -75,7 +75,7 @@ def pin(name: str, distribution: metadata.Distribution) -> str:
 
 
 def main() -> int:
-    """Write the file, or with `--check` say whether it is what would be written."""
+    """Write constraints.txt; with `--check` only compare it, exit code 1 if it differs."""
     text = HEADER + "".join(f"{pin(name, distribution)}\n" for name, distribution in sorted(tree().items()))
     path = ROOT / "constraints.txt"
     if "--check" in sys.argv[1:]:

@@ -9,7 +9,7 @@ fail() {
   exit 1
 }
 
-# pip_install WHAT LOG SPEC: install SPEC under the constraints; the log's last lines where pip fails.
+# pip_install WHAT LOG SPEC: install SPEC with the pinned versions; prints the end of the log if pip fails.
 pip_install() {
   local log="$venv/$2" start=$SECONDS
   say "installing $1 (progress: $log)"

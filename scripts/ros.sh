@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Installs ROS 2 from wheels into the virtual environment and builds ros2_ws/src/rlvla_msgs there. Not needed for the
-# demo; on a machine with a ROS 2 distribution use colcon instead (docs/ros2.md). A second call is instant.
+# Installs ROS 2 from wheels into the virtual environment and builds the messages of ros2_ws/src/rlvla_msgs there. The
+# demo does not need it. On a machine with a ROS 2 distribution use colcon instead (docs/how-to/install_ros2.md).
+# A second call is instant.
 #
-#   VENV=.venv        where the environment lies, relative to the repository; scripts/setup.sh makes it
+#   VENV=.venv        folder of the environment, relative to the repository; scripts/setup.sh makes it
 #   PIP_ARGS=         more arguments for pip
 set -euo pipefail
 
@@ -19,8 +20,8 @@ python="$venv/bin/python"
 
 install_wheels() { pip_install "ROS 2 from wheels: about half a minute" install-ros.log ".[ros,ros-build]"; }
 
-# The wheels' CMake files name the include folders of the machine that built them, and CMake stops where they are
-# missing: point them to the folders of this Python.
+# The CMake files in the wheels contain include folders of the machine that built the wheels, and CMake stops if they do
+# not exist: replace them by the folders of this Python.
 mend_wheels() {
   local python_include numpy_include
   python_include=$("$python" -c 'import sysconfig; print(sysconfig.get_paths()["include"])')
@@ -49,7 +50,7 @@ build_messages() {
   say "messages installed in $((SECONDS - start)) s"
 }
 
-# Each step has a stamp in the environment: the hash of what it depends on.
+# unless_done STAMP STEP...: run the steps unless the file STAMP holds the hash of stdin, on which the steps depend.
 unless_done() {
   local stamp="$venv/$1" wanted
   wanted=$(sha256sum | cut -d ' ' -f 1)

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Makes the virtual environment, installs the package into it, and sees to a Vulkan driver that can draw.
-# A second call is instant: a stamp in the environment holds the hash of what the installation depends on.
+# Makes the virtual environment, installs the package into it, and checks that a Vulkan driver can draw.
+# A second call is instant: a file in the environment holds the hash of what the installation depends on.
 #
-#   VENV=.venv        where the environment lies, relative to the repository
-#   PYTHON=python3    the interpreter to make it with (3.10 to 3.12)
-#   EXTRAS=sim,dev    which extras of pyproject.toml to install
+#   VENV=.venv        folder of the environment, relative to the repository
+#   PYTHON=python3    interpreter of the environment (3.10 to 3.12)
+#   EXTRAS=sim,dev    extras of pyproject.toml to install
 #   PIP_ARGS=         more arguments for pip, for example another index for torch
 set -euo pipefail
 

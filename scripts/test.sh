@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Everything that must hold before a commit: style, types, tests. More arguments go to pytest.
+# Checks style, types and tests, as before every commit. Arguments are passed to pytest.
 #
-#   TEST_WORKERS=2    how many processes run tests
+#   TEST_WORKERS=2    number of processes that run tests
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -9,10 +9,10 @@ venv=${VENV:-.venv}
 
 bash scripts/check.sh
 workers=${TEST_WORKERS:-2}
-# One thread each: two thread pools that spin against each other are slower than one core alone.
+# One thread per process: two thread pools on the same cores are slower than one core alone.
 export OMP_NUM_THREADS=1 LP_NUM_THREADS=0
 pytest() { "$venv/bin/python" -m pytest "$@"; }
-# A file a process, in the order of the folders: xdist would leave the files of few, long tests to the end, for one core.
+# Whole files per process, in the order of the folders: xdist alone would run files of long tests last, on one core.
 parallel=(-n "$workers" --dist loadfile --no-loadscope-reorder --durations 12 --durations-min 10)
 
 if (($#)); then
@@ -21,8 +21,8 @@ if (($#)); then
 fi
 printf '[test] running the tests on %s processes: 5 to 10 minutes on 2 cores\n' "$workers"
 pytest "${parallel[@]}" --ignore tests/nodes
-printf '[test] running the tests of the ROS nodes, which keep real time, on their own: 3 to 5 minutes\n'
-# Without ROS these tests skip themselves: right on a machine without it, wrong here.
+printf '[test] running the tests of the ROS nodes, which have deadlines, on their own: 3 to 5 minutes\n'
+# Without ROS these tests skip themselves; here that is an error.
 "$venv/bin/python" -c 'import rclpy, rlvla_msgs.msg'
-# A machine that stands still for a moment breaks a deadline: one more try, and the summary names every test that took it.
+# These tests have deadlines, which a busy machine can miss: a failed test gets one more try, and the summary names it.
 pytest tests/nodes --reruns 1 -rR

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Sees to a Vulkan driver that can draw: the simulator renders every image through Vulkan, on a GPU or in software.
-# Draws one image; where that fails and apt is at hand, installs Mesa's software driver and tries again.
+# Checks that a Vulkan driver can draw: the simulator renders every image through Vulkan, on a GPU or in software.
+# Draws one image; if that fails and apt is available, installs Mesa's software driver and tries again.
 #
 #   bash scripts/vulkan.sh .venv/bin/python
 #
@@ -16,7 +16,7 @@ fail() {
   exit 1
 }
 
-# In a process of its own: a broken driver ends the process. No DISPLAY: no window is ever opened.
+# Draws in a separate process, because a broken driver ends its process; without DISPLAY, because no window is needed.
 report=$(mktemp)
 trap 'rm -f "$report"' EXIT
 draws() { timeout 120 env -u DISPLAY "$python" -m rlvla_sim.vulkan_probe >"$report" 2>&1; }
@@ -32,7 +32,7 @@ apt() {
     { tail -n 5 "$report" >&2; fail "apt-get $1 failed: mend it (the lines above), then call again"; }
 }
 
-# Debian 12's backports, from the same mirror and with the same key as the release itself has on this machine.
+# Adds Debian 12's backports from the mirror and with the key that this machine uses for the release itself.
 add_backports() {
   local uri key
   # shellcheck disable=SC2016  # apt's own placeholders

@@ -20,6 +20,8 @@ MAX_LINES = 350
 
 FORBIDDEN_IMPORTS = {
     "rlvla": set(),
+    "rlvla.worlds": {"rlvla.commands"},
+    "rlvla.evaluation": {"rlvla.commands"},
     "rlvla_sim": {"rlvla", "rlvla_calibration", "rlvla_nodes"},
     "rlvla_core": {"rlvla", "rlvla_sim", "rlvla_calibration", "rlvla_nodes"},
     "rlvla_nodes": {"rlvla"},

@@ -6,14 +6,14 @@ import ppo_vs_warmup
 from policy_comparison import EPISODES
 
 from rlvla.recipe import EVALUATION_SEED
-from rlvla.stages import Chain
+from rlvla.stages import StageChain
 from rlvla.study import StudyDesign, stages
 
 
 def test_the_trainings_of_a_study_are_not_made_again(tmp_path: Path) -> None:
     """The same records in the same folder: stage by stage, the settings are those of the study."""
     design = StudyDesign(directory=tmp_path, methods=("ppo",), sft=(), rl_minutes=10.0, temperatures=(0.0,))
-    study = Chain(stages=stages(design), records=tmp_path)
+    study = StageChain(stages=stages(design), records=tmp_path)
     comparisons = ppo_vs_warmup.chain(tmp_path, [0, 1], 10.0, [], ["train"])
     of_study, of_script = ({s.name: chain.fingerprint(s) for s in chain.stages} for chain in (study, comparisons))
     shared = {"demonstrations-140", "warm-up-0", "warm-up-1", "ppo-0", "ppo-1"}

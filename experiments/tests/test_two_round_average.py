@@ -46,9 +46,9 @@ def test_every_run_is_the_recipe_but_for_its_length_and_its_mean_of_weights() ->
 def test_the_last_mean_meets_the_warm_up_on_every_list_and_shift() -> None:
     compared = [command for command in commands(88, 55, 39).values() if isinstance(command, Evaluate)]
     assert {(each.bundle.parent.name, each.against.parent.name) for each in compared} == {("round-2", "warm-up")}
-    lists = [(each.episode_set, each.seed, each.temperature) for each in compared]
+    lists = [(each.episode_set, each.settings.seed, each.temperature) for each in compared]
     assert len(lists) == len(set(lists)) == 10
-    assert {each.max_steps for each in compared} == {WORLD.max_steps}
+    assert {each.settings.max_steps for each in compared} == {WORLD.max_steps}
 
 
 def test_the_table_counts_the_lists_of_the_training_grid_together() -> None:

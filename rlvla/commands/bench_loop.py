@@ -1,4 +1,4 @@
-"""`rlvla bench loop`: how fast the whole training loop runs, and where the time goes."""
+"""`rlvla bench loop`: how fast PPO training runs, and how long simulation, policy and update take."""
 
 import json
 import time
@@ -9,6 +9,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from rlvla.worlds import make_env
 from rlvla_core import seeds
 from rlvla_core.errors import RlvlaError
 from rlvla_core.learning.algorithms.ppo import PpoConfig, PpoLearner
@@ -16,43 +17,44 @@ from rlvla_core.learning.distributed import Ranks, default_ranks, launch
 from rlvla_core.learning.rollout import collect
 from rlvla_core.policy.norm_stats import BRIDGE_ORIG
 from rlvla_core.policy.policy import VLAPolicy
-from rlvla_sim import WorldConfig, make_env
+from rlvla_sim import WorldConfig
 
 PARTS = ("world", "policy", "update")
-"""Stepping and drawing; looking and deciding; learning. Together they are the loop."""
+"""Parts of a training iteration: simulation with rendering, sampling of actions, and the gradient update."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class BenchLoop:
-    """Times PPO iterations: roll out one episode in every world, then update the policy. Learns nothing useful.
+    """Measure the speed of PPO training with a new, untrained policy, and print how long each part takes.
 
-    The fresh policy of the preset acts at random; the cost of a step does not depend on what it does. The first
-    iteration warms up and does not count. The last line is JSON.
+    Reads and writes no files. One iteration plays one episode in every environment and then updates the policy; the
+    first iteration is not counted. Nothing useful is learned: the actions are random, which does not change the cost.
+    Prints a table and, as the last line, JSON.
     """
 
     sim: WorldConfig = field(default_factory=WorldConfig)
-    """The world to train in."""
+    """The simulated world."""
     num_envs: int = 64
-    """Worlds over all ranks."""
+    """Number of environments, summed over all processes."""
     iterations: int = 3
-    """Iterations that count."""
+    """Number of timed iterations."""
     preset: str = "tiny"
-    """Model to time; it needs no trained weights."""
+    """Model to time, e.g. `tiny`; it gets random weights."""
     ranks: int = 0
-    """Processes; 0: one a core, at most 4."""
+    """Number of processes; 0 = one per core, at most 4."""
     seed: int = 0
-    """Of the weights, the episodes and the sampling."""
+    """Seed of weights, episodes and sampling."""
 
     def run(self) -> int:
-        """Start the ranks; rank 0 prints."""
+        """Start the processes and measure; returns the exit code."""
         if self.iterations < 1:
-            raise RlvlaError(f"--iterations {self.iterations}: time at least 1")
+            raise RlvlaError(f"--iterations {self.iterations}: use 1 or more")
         launch(measure, (self,), ranks=self.ranks or default_ranks("cpu"))
         return 0
 
 
 def measure(ranks: Ranks, options: BenchLoop) -> None:
-    """One rank's part; rank 0 prints the table and the JSON line."""
+    """Measure on one rank; rank 0 prints the table and the JSON line."""
     count = ranks.per_rank(options.num_envs, "environments")
     policy = VLAPolicy.from_preset(options.preset, BRIDGE_ORIG, seed=options.seed)
     env = make_env(options.sim, count)
@@ -71,7 +73,7 @@ def measure(ranks: Ranks, options: BenchLoop) -> None:
 
 
 def iterate(learner: PpoLearner, env: Any, ranks: Ranks, count: int, iteration: int) -> dict[str, float]:
-    """One rollout and one update: this rank's seconds of each part, and its steps."""
+    """One rollout and one update; returns this rank's seconds for each of PARTS, and its number of `steps`."""
     generator = seeds.generator(learner.config.seed, "bench", iteration, ranks.rank, device=learner.policy.device)
     ids = seeds.episode_ids(learner.config.seed, iteration, ranks.rank * count, count, env.spec.num_episodes)
     batch = collect(learner.policy, env, ids, temperature=1.0, generator=generator)
@@ -83,11 +85,11 @@ def iterate(learner: PpoLearner, env: Any, ranks: Ranks, count: int, iteration: 
 
 
 def report(options: BenchLoop, ranks: Ranks, seconds: dict[str, float], steps: float) -> None:
-    """Print the split, then one line of JSON. `seconds` and `steps` are means over ranks."""
+    """Print the time of each part and one line of JSON. `seconds` and `steps` are means over the ranks."""
     total = sum(seconds.values())
-    title = f"whole loop: {options.preset}, {ranks.size} ranks, {options.num_envs} worlds"
+    title = f"training loop: {options.preset}, {ranks.size} ranks, {options.num_envs} environments"
     table = Table(title=title, title_justify="left")
-    for heading in ("part", "ms a step and rank", "share"):
+    for heading in ("part", "ms per step and rank", "fraction"):
         table.add_column(heading, justify="left" if heading == "part" else "right")
     for name, value in seconds.items():
         table.add_row(name, f"{1000 * value / steps:.2f}", f"{value / total:.0%}")

@@ -1,4 +1,4 @@
-"""`rlvla bench sim`: steps a second and core of our world and of the stock ManiSkill way, in one run."""
+"""`rlvla bench sim`: steps per second and core of our simulator and of stock ManiSkill, measured in one run."""
 
 import json
 import time
@@ -13,42 +13,42 @@ from rlvla_core.environment import VecEnv
 from rlvla_core.errors import RlvlaError
 
 EXPLORATION = torch.tensor([0.01, 0.01, 0.01, 0.05, 0.05, 0.05, 1.0])
-"""Standard deviation of the random actions: metres, radians, gripper."""
+"""Standard deviations of the random actions: translation in metres, rotation in radians, gripper."""
+STOCK_SHADER = "default"
+"""ManiSkill's shader pack for its own task; the paper trained with this one."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BenchSim:
-    """Time the simulator with images, and where its time goes.
+    """Measure the simulator's speed with rendered images, beside that of stock ManiSkill.
 
-    Both worlds show the same arm at the same image size and control rate. The stock way is what `gym.make` of a
-    ManiSkill task gives: full meshes, default lights with shadow, default shader, ManiSkill's controller and
-    observation packing. Times are CPU seconds of this process: run with OMP_NUM_THREADS=1 LP_NUM_THREADS=0.
+    Reads and writes no files. Both simulators show the same arm at the same image size and control rate. Stock
+    ManiSkill is what `gym.make` of one of its tasks gives: full meshes, default lights with shadow, default shader,
+    ManiSkill's controller and observations. Times are CPU seconds of one core: run with OMP_NUM_THREADS=1
+    LP_NUM_THREADS=0. Prints a table and, as the last line, JSON.
     """
 
     robot: str = "panda"
-    """Arm of our world. The ratio needs `panda`, which stock ManiSkill brings; with another arm only ours runs."""
+    """Arm in our simulator: `panda` or `widowx250s`. Stock ManiSkill is measured with `panda` only."""
     image_size: int = 64
-    """Width and height of the image."""
+    """Width and height of the images in pixels."""
     num_envs: int = 8
-    """Our worlds in this process, stepped one after another."""
+    """Number of our environments, all in this process."""
     steps: int = 40
-    """Timed control steps of each of our worlds; the stock world gets as many in all as one of ours, twice."""
-    stock_shader: str = "default"
-    """Shader pack of the stock world: `default` (the paper's) or `minimal`."""
+    """Number of timed control steps of each of our environments; stock ManiSkill runs twice this number in one
+    environment."""
 
     def run(self) -> int:
-        """Print both metrics, the split of ours, and one line of JSON."""
+        """Measure and print; returns the exit code. Raises RlvlaError for too few steps."""
         if self.steps < 5:
-            raise RlvlaError(f"bench sim: steps is {self.steps}, use at least 5")
-        if self.stock_shader not in ("default", "minimal"):
-            raise RlvlaError(f"bench sim: unknown shader pack `{self.stock_shader}`, use default or minimal")
+            raise RlvlaError(f"--steps {self.steps}: use 5 or more")
         from rlvla_sim import WorldConfig, make_env
 
         console = Console()
         config = WorldConfig(
             robot=self.robot, image_width=self.image_size, image_height=self.image_size, max_steps=10**6
         )
-        console.print(f"our world: {self.num_envs} x {self.robot}, {self.image_size} x {self.image_size} pixels ...")
+        console.print(f"ours: {self.num_envs} x {self.robot}, {self.image_size} x {self.image_size} pixels ...")
         env = make_env(config, self.num_envs)
         ours, split = self._time_ours(env)
         env.close()
@@ -59,7 +59,7 @@ class BenchSim:
             table.add_row(name, f"{value:.2f}")
         table.add_row("whole step", f"{ours:.2f}")
         console.print(table)
-        console.print(f"our world: {1000 / ours:.0f} steps/s per core")
+        console.print(f"ours: {1000 / ours:.0f} steps/s per core")
         if self.robot == "panda":
             console.print("stock ManiSkill: panda, full meshes, default lights and shadows ...")
             stock = self._time_stock(config.physics_hz)
@@ -72,7 +72,7 @@ class BenchSim:
         return 0
 
     def _time_ours(self, env: VecEnv) -> tuple[float, dict[str, float]]:
-        """CPU milliseconds of one world's step, and of its parts."""
+        """(CPU milliseconds of one step of one environment, the same of each of its parts)."""
         from rlvla_sim.vec_env import CpuVecEnv
 
         assert isinstance(env, CpuVecEnv)
@@ -95,22 +95,22 @@ class BenchSim:
 
         whole = _cpu_ms(step, self.steps, lambda: parts.update(dict.fromkeys(parts, 0.0))) / self.num_envs
         split = {name: 1000 * value / self.steps / self.num_envs for name, value in parts.items()}
-        split["reset, a step's share of 80"] = _cpu_ms(lambda: env.reset(ids), 3) / self.num_envs / 80
+        split["reset, 1/80 of it"] = _cpu_ms(lambda: env.reset(ids), 3) / self.num_envs / 80
         split["rest"] = whole - sum(split[name] for name in parts)
         return whole, split
 
     def _time_stock(self, physics_hz: int) -> float:
-        """CPU milliseconds of one step of ManiSkill's own task with the same arm, image size and rates."""
+        """CPU milliseconds of one step of a ManiSkill task with the same arm, image size and rates."""
         from rlvla_sim.maniskill.stock import stock_stepper
 
-        step, close = stock_stepper(self.image_size, self.stock_shader, physics_hz)
+        step, close = stock_stepper(self.image_size, STOCK_SHADER, physics_hz)
         milliseconds = _cpu_ms(step, 2 * self.steps)
         close()
         return milliseconds
 
 
 def _timed(function: Callable, totals: dict[str, float], name: str) -> Callable:
-    """The same function, its CPU seconds added to `totals[name]`."""
+    """Wraps a function so that the CPU seconds of its calls are added to `totals[name]`."""
 
     def wrapper(*args: object, **kwargs: object) -> object:
         started = time.process_time()
@@ -123,7 +123,7 @@ def _timed(function: Callable, totals: dict[str, float], name: str) -> Callable:
 
 
 def _cpu_ms(action: Callable[[], object], repeats: int, after_warm_up: Callable[[], None] = lambda: None) -> float:
-    """Mean CPU milliseconds of an action, after three unmeasured calls."""
+    """Mean CPU milliseconds of an action; three calls before are not measured, and `after_warm_up` runs between."""
     for _ in range(3):
         action()
     after_warm_up()

@@ -1,4 +1,4 @@
-"""`rlvla collect`: let the scripted expert write demonstrations."""
+"""`rlvla collect`: record demonstrations of the scripted expert."""
 
 import contextlib
 import functools
@@ -23,39 +23,43 @@ from rlvla_sim.config import WorldConfig
 from rlvla_sim.expert import ExpertConfig, collect_episodes
 from rlvla_sim.vec_env import CpuVecEnv
 
-WORLDS = 8
-"""Most worlds that a worker steps together: their inverse kinematics is solved in one go."""
+BATCH = 8
+"""Most environments that a worker steps together; their inverse kinematics is solved in one batch."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Collect:
-    """Let the scripted expert write successful demonstrations: a LeRobot v3 dataset, with action statistics.
+    """Record successful demonstrations of a scripted expert in the simulator, for `rlvla train sft`.
 
-    The same seed and number of episodes give the same dataset, whatever the number of processes.
+    Reads nothing. Writes a dataset in LeRobot v3 layout with its action statistics into --directory. The same seed and
+    number of episodes give the same dataset, whatever the number of processes.
     """
 
     directory: Path = Path("data/demonstrations")
-    """The new dataset. What is finished before the end lies beside it, in DIRECTORY.parts."""
+    """Directory of the new dataset; until it is complete, its finished parts are in DIRECTORY.parts."""
     episodes: int = 400
-    """How many successful demonstrations."""
+    """Number of successful demonstrations to record."""
     sim: WorldConfig = field(default_factory=WorldConfig)
-    """The put-X-on-Y world."""
+    """The simulated world."""
     expert: ExpertConfig = field(default_factory=ExpertConfig)
-    """How the expert moves, and how its hand trembles."""
+    """Motion and noise of the expert."""
     filter_idle: bool = True
-    """Leave out steps that hardly move: a policy that learns them stands still."""
+    """Drop steps in which the arm hardly moves: a policy that imitates them may stop moving."""
     idle: IdleFilter = field(default_factory=lambda: IdleFilter(position=0.003, rotation=0.02))
-    """What counts as idle: less than a tenth of the expert's longest step. The paper's 0.01 m and 0.06 rad would
-    also drop the fine approach, because this expert slows down towards its waypoints."""
+    """Limits below which a step counts as idle, a tenth of the expert's longest step. The paper's limits, 0.01 m and
+    0.06 rad, would also drop the fine approach, because this expert slows down towards its waypoints."""
     seed: int = 0
-    """Chooses the episodes and the noise."""
+    """Seed of the episodes and of the expert's noise."""
     processes: int = 0
-    """Worker processes, each with its own worlds; 0: one a core."""
+    """Number of worker processes, each with its own environments; 0 = one per core."""
     resume: bool = False
-    """Go on where an interrupted collection stopped."""
+    """Continue an interrupted collection from DIRECTORY.parts."""
 
     def run(self) -> int:
-        """Collect, then print a summary and the path. Raises RlvlaError for anything that the user can mend."""
+        """Record the demonstrations and print a summary; returns the exit code.
+
+        Raises RlvlaError for a user's mistake.
+        """
         plan = CollectionPlan(
             episodes=self.episodes,
             seed=self.seed,
@@ -76,7 +80,7 @@ class Collect:
                     )
                     shown.append(stack.enter_context(progress))
                     if done:
-                        progress.note(f"{done} demonstrations were finished before: going on")
+                        progress.note(f"continuing after {done} finished demonstrations")
                 else:
                     shown[0].update(
                         counts.demonstrations,
@@ -96,14 +100,14 @@ class Collect:
 
 
 def summary(directory: Path, seconds: float) -> Table:
-    """What was collected, the last part of it in this many seconds."""
+    """Table about a collected dataset; `seconds` is the time that this start of the command took."""
     metadata = Metadata.read(directory)
     episodes, attempts = len(metadata.starts) - 1, metadata.provenance["attempts"]
     low, high = wilson(episodes, attempts)
     bytes_on_disk = sum(file.stat().st_size for file in directory.rglob("*") if file.is_file())
     table = Table(show_header=False, title="Demonstrations", title_justify="left")
     table.add_row("episodes", f"{episodes:,}")
-    table.add_row("frames", f"{metadata.num_frames:,} ({metadata.num_frames / episodes:.1f} an episode)")
+    table.add_row("frames", f"{metadata.num_frames:,} ({metadata.num_frames / episodes:.1f} per episode)")
     table.add_row("instructions", f"{len(metadata.tasks)}, e.g. `{metadata.tasks[0]}`")
     table.add_row(
         "expert succeeded in",
@@ -116,9 +120,9 @@ def summary(directory: Path, seconds: float) -> Table:
 
 
 class SimDemonstrator:
-    """The expert in the put-X-on-Y world, for a worker process."""
+    """The scripted expert and its environments in a worker process."""
 
-    batch = WORLDS
+    batch = BATCH
 
     def __init__(self, world: WorldConfig, expert: ExpertConfig) -> None:
         self._world, self._expert = world, expert
@@ -126,14 +130,17 @@ class SimDemonstrator:
         self.spec = self._environment(1).spec
 
     def demonstrate(self, episode_ids: list[int], seeds: list[int]) -> list[Episode]:
-        """Attempts with one seed are played together, in groups of 8, 4, 2, 1 worlds (each kept for the next call)."""
+        """Play one attempt for each (episode id, noise seed) pair; returns the episodes in the same order.
+
+        Attempts with the same seed are played together, in groups of 8, 4, 2 or 1 environments, which are kept.
+        """
         episodes: dict[int, Episode] = {}
         places: dict[int, list[int]] = defaultdict(list)
         for place, seed in enumerate(seeds):
             places[seed].append(place)
         for seed, waiting in places.items():
             while waiting:
-                size = 1 << (min(len(waiting), WORLDS).bit_length() - 1)
+                size = 1 << (min(len(waiting), BATCH).bit_length() - 1)
                 chosen, waiting = waiting[:size], waiting[size:]
                 ids = torch.tensor([episode_ids[place] for place in chosen])
                 found = collect_episodes(self._environment(size), ids, self._expert, seed=seed)
@@ -146,6 +153,6 @@ class SimDemonstrator:
         return self._environments[size]
 
     def close(self) -> None:
-        """Free the worlds."""
+        """Close the environments."""
         for environment in self._environments.values():
             environment.close()

@@ -1,4 +1,4 @@
-"""`rlvla demo`: the whole way, from demonstrations to a policy that reinforcement learning has improved."""
+"""`rlvla demo`: every step on a small scale, from demonstrations to a policy that PPO has improved."""
 
 import shutil
 from dataclasses import dataclass, replace
@@ -12,41 +12,43 @@ from rlvla.commands.doctor import first_broken
 from rlvla.commands.evaluate import Evaluate
 from rlvla.commands.train_ppo import TrainPpo
 from rlvla.commands.train_sft import TrainSft
+from rlvla.evaluation import EvaluationSettings
 from rlvla.recipe import DEMONSTRATIONS, WORLD, ppo_recipe, warmup_recipe
-from rlvla.stages import Chain, Stage
+from rlvla.stages import Stage, StageChain
 from rlvla_core.errors import RlvlaError
 from rlvla_core.runs import RunDirectory
 from rlvla_core.runs.plots import SFT_PANELS, plot_learning_curves
 from rlvla_core.storage.atomic import replace_file
 
-SHARES = {"demonstrations": 0.02, "warm-up": 0.11, "ppo": 0.70, "evaluation": 0.09}
-"""Part of the minutes that each stage is meant to take; the rest goes into starting worlds and checking bundles."""
+FRACTIONS = {"demonstrations": 0.02, "warm-up": 0.11, "ppo": 0.70, "evaluation": 0.09}
+"""Fraction of the demo's minutes that each stage may take; the rest is for starting simulators and checking bundles."""
 POLICY = "policy"
-"""Name of the finished policy in the demo's folder: what the documentation calls runs/demo/policy."""
+"""Name of the finished policy in the demo's folder, as the documentation calls it: runs/demo/policy."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Demo:
-    """Collects demonstrations, warms a tiny policy up, improves it by PPO, and compares before and after.
+    """Run every step on a small scale: demonstrations, supervised warm-up, PPO, and a comparison of before and after.
 
-    Everything lies in one folder. Started again after an interruption, it goes on where it was.
+    Reads only the shipped base policy. Writes everything into the folder RUNS/NAME: the dataset, both runs, report.md,
+    learning curves, videos, and the finished policy as `policy`. Started again, it continues where it was interrupted.
     """
 
     minutes: float = 18.0
-    """Time for all stages together, on 2 cores; more minutes mean more demonstrations, learning and test episodes."""
+    """Minutes for all steps together on 2 cores; more minutes mean more demonstrations, training and test episodes."""
     name: str = "demo"
-    """Folder under `--runs`."""
+    """Name of the demo's folder inside --runs."""
     runs: Path = Path("runs")
-    """Where runs are kept."""
+    """Folder that contains the demo's folder."""
     seed: int = 0
-    """Of demonstrations, weights, learning and test episodes."""
+    """Seed of demonstrations, training and test episodes."""
     fresh: bool = False
-    """Delete what an earlier demo of this name left, and start over."""
+    """Delete the folder of an earlier demo with this name, and start over."""
 
     def run(self) -> int:
-        """Check the machine, print the plan, run the stages, end with the table and the files."""
+        """Check the machine, print the plan, run the stages, print report and files; returns the exit code."""
         if self.minutes < 0.5:
-            raise RlvlaError(f"--minutes {self.minutes:g}: give at least 0.5; 18 show something")
+            raise RlvlaError(f"--minutes {self.minutes:g}: give at least 0.5; improvement is visible from 18")
         console = Console(soft_wrap=True)
         folder = self.runs / self.name
         chain = self.chain(folder)
@@ -54,13 +56,13 @@ class Demo:
             delete(folder, chain)
         chain.check()
         if finding := first_broken():
-            raise RlvlaError(f"{finding.subject} does not work here: {finding.detail}; way out: {finding.hint}")
+            raise RlvlaError(f"{finding.subject} does not work here: {finding.detail}; to repair it: {finding.hint}")
         console.print(f"The demo `{self.name}`, in {folder.resolve()}:", highlight=False)
         console.print("\n".join(chain.plan()), markup=False, highlight=False)
         chain.run(console)
         policy = publish(folder / "ppo" / "policy", folder / POLICY)
-        curves = plot(folder)
-        report = write_report(folder, chain)
+        curves = plot_curves(folder)
+        report = write_demo_report(folder, chain)
         console.print()
         console.print(Markdown(report.read_text()))
         evaluation = folder / "evaluation"
@@ -69,15 +71,15 @@ class Demo:
             console.print(f"  {path.absolute()}", markup=False, highlight=False)
         return 0
 
-    def chain(self, folder: Path) -> Chain:
-        """The recipe: what each stage does, for this many minutes."""
-        minutes = {name: share * self.minutes for name, share in SHARES.items()}
+    def chain(self, folder: Path) -> StageChain:
+        """The stages of the demo in `folder`, sized for --minutes."""
+        minutes = {name: fraction * self.minutes for name, fraction in FRACTIONS.items()}
         demonstrations, warmup, ppo = (folder / name for name in ("demonstrations", "warm-up", "ppo"))
         num_envs = 4 * max(1, min(32, round(1.8 * self.minutes)))
         stages = [
             Stage(
                 name="demonstrations",
-                purpose="the scripted expert shows the task",
+                purpose="record demonstrations of the scripted expert",
                 command=Collect(
                     directory=demonstrations,
                     episodes=min(DEMONSTRATIONS, round(8 * self.minutes)),
@@ -90,7 +92,7 @@ class Demo:
             ),
             Stage(
                 name="warm-up",
-                purpose="the pretrained tiny policy imitates them",
+                purpose="train the shipped base policy on them",
                 command=TrainSft(
                     data=demonstrations,
                     directory=warmup,
@@ -101,7 +103,7 @@ class Demo:
             ),
             Stage(
                 name="ppo",
-                purpose="it improves by trying",
+                purpose="fine-tune it by reinforcement learning",
                 command=TrainPpo(
                     policy=str(warmup / "policy"),
                     directory=ppo,
@@ -113,24 +115,23 @@ class Demo:
             ),
             Stage(
                 name="evaluation",
-                purpose="both policies meet the same episodes",
+                purpose="compare both policies on the same episodes",
                 command=Evaluate(
                     bundle=ppo / "policy",
                     against=warmup / "policy",
                     episodes=max(8, round(14 * self.minutes)),
-                    seed=self.seed + 1,
-                    max_steps=WORLD.max_steps,
                     output=folder / "evaluation",
+                    settings=EvaluationSettings(seed=self.seed + 1, max_steps=WORLD.max_steps),
                 ),
                 output=folder / "evaluation" / "comparison.json",
                 minutes=minutes["evaluation"],
             ),
         ]
-        return Chain(stages=stages, records=folder / "stages")
+        return StageChain(stages=stages, records=folder / "stages")
 
 
 def publish(bundle: Path, link: Path) -> Path:
-    """Give the demo's result a name that does not tell how it was made: a link, replaced in one step."""
+    """Make `link` a symbolic link to `bundle`, replaced in one step; returns `link`."""
     temporary = link.with_name(f".{link.name}.tmp")
     temporary.unlink(missing_ok=True)
     temporary.symlink_to(bundle.relative_to(link.parent), target_is_directory=True)
@@ -138,8 +139,8 @@ def publish(bundle: Path, link: Path) -> Path:
     return link
 
 
-def delete(folder: Path, chain: Chain) -> None:
-    """Remove an earlier demo; raises RlvlaError for a folder with anything that is not a demo's."""
+def delete(folder: Path, chain: StageChain) -> None:
+    """Delete the folder of an earlier demo. Raises RlvlaError if it holds anything that is not from a demo."""
     if not folder.exists():
         return
     own = {stage.name for stage in chain.stages} | {"demonstrations.parts", "stages", "plots", "report.md", POLICY}
@@ -149,8 +150,8 @@ def delete(folder: Path, chain: Chain) -> None:
     shutil.rmtree(folder)
 
 
-def plot(folder: Path) -> list[Path]:
-    """The learning curves of both trainings."""
+def plot_curves(folder: Path) -> list[Path]:
+    """Draw the learning curves of warm-up and PPO; returns the paths of the images."""
     warmup, ppo = (RunDirectory.open_read_only(folder / name).journal.read() for name in ("warm-up", "ppo"))
     steps = (("iteration", "optimiser steps"), ("minutes", "wall minutes"))
     plots = folder / "plots"
@@ -160,8 +161,8 @@ def plot(folder: Path) -> list[Path]:
     ]
 
 
-def write_report(folder: Path, chain: Chain) -> Path:
-    """report.md: the comparison and what it took."""
+def write_demo_report(folder: Path, chain: StageChain) -> Path:
+    """Write report.md with the comparison and the minutes of each stage; returns its path."""
     taken = ", ".join(f"{name} {minutes:.1f} min" for name, minutes in chain.minutes_taken().items())
     lines = [
         "# PPO against its warm-up, on the same episodes",

@@ -1,4 +1,4 @@
-"""`rlvla doctor`: what works on this machine, and what to do about the rest."""
+"""`rlvla doctor`: check what works on this machine, and say how to repair the rest."""
 
 import importlib.util
 import json
@@ -17,17 +17,17 @@ from rich.console import Console
 from rich.text import Text
 
 VULKAN_TIMEOUT_S = 120.0
-"""The probe takes a few seconds; a driver that has not drawn by then hangs."""
+"""Time limit of the Vulkan probe in seconds; it takes a few, and a driver that takes longer hangs."""
 
 NEWEST_PYTHON = (3, 12)
-"""The newest that all wheels of the simulator exist for."""
+"""Newest Python version for which all wheels of the simulator exist."""
 
 DISK_WANTED_GB = 5.0
-"""The demo writes well under 1 GB; checkpoints of longer runs take the rest."""
+"""Recommended free disk space in GB: the demo writes less than 1 GB, checkpoints of longer runs more."""
 
 
-class Verdict(Enum):
-    """How a finding is to be read."""
+class Health(Enum):
+    """State of one thing that was checked: it works, is missing but optional, or stops `make demo`."""
 
     OK = "ok"
     OPTIONAL = "not here"
@@ -36,93 +36,93 @@ class Verdict(Enum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Finding:
-    """One line of the report."""
+    """Result of one check: a line of the report."""
 
     subject: str
-    """What was looked at."""
-    verdict: Verdict
-    """BROKEN only where `make demo` cannot work without it."""
+    """What was checked, e.g. `Vulkan`."""
+    health: Health
+    """Its state; BROKEN only if `make demo` cannot work without it."""
     detail: str
-    """What was found."""
+    """What was found, e.g. versions or an error."""
     hint: str = ""
-    """What to do about it."""
+    """How to repair or install it."""
 
 
 def check_python() -> Finding:
-    """The interpreter, and how many cores this process may use."""
+    """Check the version of Python, and show how many cores this process may use."""
     detail = f"{platform.python_version()} on {platform.machine()}, {len(os.sched_getaffinity(0))} cores"
     if sys.version_info[:2] <= NEWEST_PYTHON:
-        return Finding(subject="Python", verdict=Verdict.OK, detail=detail)
+        return Finding(subject="Python", health=Health.OK, detail=detail)
     hint = "use Python 3.10 to 3.12: the simulator has no wheels for newer ones"
-    return Finding(subject="Python", verdict=Verdict.BROKEN, detail=detail, hint=hint)
+    return Finding(subject="Python", health=Health.BROKEN, detail=detail, hint=hint)
 
 
 def check_torch() -> Finding:
-    """The tensor library and its threads."""
+    """Check that torch can be imported."""
     try:
         import torch
     except ImportError as error:
-        return Finding(subject="torch", verdict=Verdict.BROKEN, detail=str(error), hint="make setup")
-    detail = f"{torch.__version__}, {torch.get_num_threads()} threads (training sets 1 a process)"
-    return Finding(subject="torch", verdict=Verdict.OK, detail=detail)
+        return Finding(subject="torch", health=Health.BROKEN, detail=str(error), hint="make setup")
+    detail = f"{torch.__version__}, {torch.get_num_threads()} threads (training uses 1 per process)"
+    return Finding(subject="torch", health=Health.OK, detail=detail)
 
 
 def check_gpu() -> Finding:
-    """An accelerator that torch can use; the tiny model does without."""
+    """Look for a GPU that torch can use; the `tiny` model needs none."""
     subject = "GPU (CUDA)"
     try:
         import torch
     except ImportError:
-        return Finding(subject=subject, verdict=Verdict.OPTIONAL, detail="torch is missing", hint="make setup")
+        return Finding(subject=subject, health=Health.OPTIONAL, detail="torch is missing", hint="make setup")
     if torch.cuda.is_available():
         names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
-        return Finding(subject=subject, verdict=Verdict.OK, detail=", ".join(names))
+        return Finding(subject=subject, health=Health.OK, detail=", ".join(names))
     if shutil.which("nvidia-smi"):
-        detail, hint = "a driver is here, but this torch does not use it", "install a CUDA build of torch"
+        detail, hint = "an NVIDIA driver is installed, but this torch cannot use it", "install a CUDA build of torch"
     else:
         detail, hint = "none: the tiny model runs on the CPU", "needed for the openvla-7b preset only"
-    return Finding(subject=subject, verdict=Verdict.OPTIONAL, detail=detail, hint=hint)
+    return Finding(subject=subject, health=Health.OPTIONAL, detail=detail, hint=hint)
 
 
 def check_vulkan() -> Finding:
-    """Whether the simulator can draw: one image, in a process of its own, since a broken driver ends its process."""
+    """Check that the simulator can draw an image; in a separate process, because a broken driver ends its process."""
     subject, hint = "Vulkan", f"bash scripts/vulkan.sh {sys.executable}, or a GPU driver with Vulkan"
     command = [sys.executable, "-m", "rlvla_sim.vulkan_probe"]
     try:
         probe = subprocess.run(command, capture_output=True, text=True, timeout=VULKAN_TIMEOUT_S, check=False)
     except subprocess.TimeoutExpired:
-        detail = f"no image in {VULKAN_TIMEOUT_S:.0f} s"
-        return Finding(subject=subject, verdict=Verdict.BROKEN, detail=detail, hint=hint)
+        detail = f"no image within {VULKAN_TIMEOUT_S:.0f} s"
+        return Finding(subject=subject, health=Health.BROKEN, detail=detail, hint=hint)
     if probe.returncode != 0:
         last = (probe.stderr.strip().splitlines() or [f"the probe ended with {probe.returncode}"])[-1]
-        return Finding(subject=subject, verdict=Verdict.BROKEN, detail=last, hint=hint)
+        return Finding(subject=subject, health=Health.BROKEN, detail=last, hint=hint)
     report = json.loads(probe.stdout.strip().splitlines()[-1])
-    detail = f"{report['device']}, {report['driver'] or 'vendor driver'}, {report['image_ms']} ms a small image"
-    return Finding(subject=subject, verdict=Verdict.OK, detail=detail)
+    detail = f"{report['device']}, {report['driver'] or 'vendor driver'}, {report['image_ms']} ms per small image"
+    return Finding(subject=subject, health=Health.OK, detail=detail)
 
 
 def check_simulator() -> Finding:
-    """Whether the simulator's packages are installed (not whether they draw)."""
-    return check_packages("simulator", ("mani_skill", "sapien", "gymnasium", "fast_simplification"), Verdict.BROKEN)
+    """Check that the Python packages of the simulator are installed; whether they can draw is another check."""
+    return check_packages("simulator", ("mani_skill", "sapien", "gymnasium", "fast_simplification"), Health.BROKEN)
 
 
-def check_packages(subject: str, names: tuple[str, ...], missing: Verdict, hint: str = "make setup") -> Finding:
-    """Whether all of `names` are installed, with their versions; nothing is imported."""
+def check_packages(subject: str, names: tuple[str, ...], missing: Health, hint: str = "make setup") -> Finding:
+    """Check that the Python modules `names` are installed, without importing them; `missing` is the state otherwise."""
     absent = [name for name in names if importlib.util.find_spec(name) is None]
     if absent:
-        return Finding(subject=subject, verdict=missing, detail=f"missing: {', '.join(absent)}", hint=hint)
+        return Finding(subject=subject, health=missing, detail=f"missing: {', '.join(absent)}", hint=hint)
     distributions = metadata.packages_distributions()
     versions = [f"{name} {metadata.version(distributions[name][0])}" for name in names if name in distributions]
-    return Finding(subject=subject, verdict=Verdict.OK, detail=", ".join(versions) or "found")
+    return Finding(subject=subject, health=Health.OK, detail=", ".join(versions) or "found")
 
 
 def check_video() -> Finding:
-    """An encoder for videos; without one of the first two, files are larger."""
+    """Check that videos can be encoded; with only the last of the three encoders, files are larger."""
     subject = "video"
     try:
         import av
     except ImportError as error:
-        return Finding(subject=subject, verdict=Verdict.BROKEN, detail=str(error), hint="make setup")
+        return Finding(subject=subject, health=Health.BROKEN, detail=str(error), hint="make setup")
     encoders = []
     for name in ("libx264", "libsvtav1", "mpeg4"):
         try:
@@ -130,36 +130,36 @@ def check_video() -> Finding:
         except ValueError:
             continue
         encoders.append(name)
-    verdict = Verdict.OK if encoders else Verdict.BROKEN
+    health = Health.OK if encoders else Health.BROKEN
     tool = "" if shutil.which("ffmpeg") else " (no ffmpeg command; none is needed)"
     detail = f"av {av.__version__}: {', '.join(encoders) or 'no encoder'}{tool}"
-    return Finding(subject=subject, verdict=verdict, detail=detail, hint="" if encoders else "pip install av")
+    return Finding(subject=subject, health=health, detail=detail, hint="" if encoders else "pip install av")
 
 
 def check_disk() -> Finding:
-    """Free space where runs are written."""
+    """Check the free disk space in the current directory, where runs are written by default."""
     free = shutil.disk_usage(Path.cwd()).free / 1e9
     short = free < DISK_WANTED_GB
-    hint = f"free some: {DISK_WANTED_GB:.0f} GB are comfortable" if short else ""
+    hint = f"free some space: {DISK_WANTED_GB:.0f} GB are recommended" if short else ""
     detail = f"{free:.0f} GB free in {Path.cwd()}"
-    return Finding(subject="disk", verdict=Verdict.BROKEN if free < 1 else Verdict.OK, detail=detail, hint=hint)
+    return Finding(subject="disk", health=Health.BROKEN if free < 1 else Health.OK, detail=detail, hint=hint)
 
 
 def check_assets() -> Finding:
-    """The paper's objects, an alternative to the procedural ones."""
+    """Look for the paper's assets, an alternative to the generated ones."""
     folder = os.environ.get("RLVLA_ASSETS")
-    subject, unset = "paper assets", "set RLVLA_ASSETS to their folder to use them"
+    subject, unset = "paper assets", "download them with `rlvla assets fetch` and set RLVLA_ASSETS to their folder"
     if not folder:
-        detail = "RLVLA_ASSETS is not set: the procedural ones are used"
-        return Finding(subject=subject, verdict=Verdict.OPTIONAL, detail=detail, hint=unset)
+        detail = "RLVLA_ASSETS is not set: the generated assets are used"
+        return Finding(subject=subject, health=Health.OPTIONAL, detail=detail, hint=unset)
     if Path(folder).is_dir():
-        return Finding(subject=subject, verdict=Verdict.OK, detail=folder)
-    detail = f"RLVLA_ASSETS={folder} is no folder"
-    return Finding(subject=subject, verdict=Verdict.OPTIONAL, detail=detail, hint=unset)
+        return Finding(subject=subject, health=Health.OK, detail=folder)
+    detail = f"RLVLA_ASSETS={folder} is not a folder"
+    return Finding(subject=subject, health=Health.OPTIONAL, detail=detail, hint=unset)
 
 
 def version_of(package: str) -> str:
-    """The installed version; a distribution of ROS may leave out the metadata that tell it."""
+    """The installed version of a package; packages of a ROS distribution may lack the metadata that contain it."""
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
@@ -167,58 +167,61 @@ def version_of(package: str) -> str:
 
 
 def check_kinematics() -> Finding:
-    """What the arbiter computes with."""
-    finding = check_packages("arm kinematics", ("pinocchio", "ruckig"), Verdict.OPTIONAL, "pip install pin ruckig")
-    if finding.verdict is not Verdict.OK:
+    """Look for the kinematics libraries that the arbiter node needs."""
+    finding = check_packages("arm kinematics", ("pinocchio", "ruckig"), Health.OPTIONAL, "pip install pin ruckig")
+    if finding.health is not Health.OK:
         return finding
     return replace(finding, detail=f"pinocchio {version_of('pin')}, ruckig {version_of('ruckig')}")
 
 
-ROS_WAY_OUT = "make ros installs wheels of it, or source /opt/ros/<distro>/setup.bash before you start (docs/ros2.md)"
+ROS_HINT = "run `make ros`, or source /opt/ros/<distro>/setup.bash first (docs/how-to/install_ros2.md)"
 
 
 def check_ros() -> Finding:
-    """ROS 2's Python client, its middleware and its distribution; only robots need it."""
+    """Look for ROS 2: its Python client rclpy, its distribution and its middleware. Only `rlvla run` needs it."""
     subject, named = "ROS 2", os.environ.get("ROS_DISTRO")
     if importlib.util.find_spec("rclpy") is None:
         detail = "rclpy is not importable" + (f", though ROS_DISTRO={named}" if named else "")
-        return Finding(subject=subject, verdict=Verdict.OPTIONAL, detail=detail, hint=ROS_WAY_OUT)
+        return Finding(subject=subject, health=Health.OPTIONAL, detail=detail, hint=ROS_HINT)
     version = version_of("rclpy")
     distribution = named or RCLPY_OF.get(version.partition(".")[0], "an unknown distribution")
     middleware = os.environ.get("RMW_IMPLEMENTATION", "rmw_fastrtps_cpp")
     detail = f"rclpy {version} ({distribution}), {middleware}"
     if middleware == "rmw_fastrtps_cpp":
-        return Finding(subject=subject, verdict=Verdict.OK, detail=detail)
-    hint = "tried with rmw_fastrtps_cpp only: unset RMW_IMPLEMENTATION"
-    return Finding(subject=subject, verdict=Verdict.OPTIONAL, detail=detail, hint=hint)
+        return Finding(subject=subject, health=Health.OK, detail=detail)
+    hint = "only rmw_fastrtps_cpp is tested: unset RMW_IMPLEMENTATION"
+    return Finding(subject=subject, health=Health.OPTIONAL, detail=detail, hint=hint)
 
 
 RCLPY_OF = {"7": "jazzy", "9": "kilted"}
-"""First number of rclpy's version -> distribution, for wheels, which set no ROS_DISTRO."""
+"""Major version of rclpy -> ROS 2 distribution, for wheels, which do not set ROS_DISTRO."""
 
 
 def check_messages() -> Finding:
-    """The graph's own messages, which are built here."""
+    """Look for rlvla_msgs, the ROS 2 messages of this project, which must be built on the machine."""
     subject = "ROS 2 messages"
     if importlib.util.find_spec("rlvla_msgs") is not None:
-        return Finding(subject=subject, verdict=Verdict.OK, detail="rlvla_msgs is built")
-    hint = "make ros, or colcon build and source install/setup.bash (docs/ros2.md)"
-    return Finding(subject=subject, verdict=Verdict.OPTIONAL, detail="rlvla_msgs is not built", hint=hint)
+        return Finding(subject=subject, health=Health.OK, detail="rlvla_msgs is built")
+    hint = "run `make ros`, or `colcon build` and source install/setup.bash (docs/how-to/install_ros2.md)"
+    return Finding(subject=subject, health=Health.OPTIONAL, detail="rlvla_msgs is not built", hint=hint)
 
 
 def check_ros_launch() -> Finding:
-    """The `ros2 launch` command, and whether ROS 2 sees this package; `rlvla run` needs neither."""
+    """Look for the `ros2 launch` command, and check that it finds this package; `rlvla run` needs neither."""
     subject = "ros2 launch"
     if shutil.which("ros2") is None or importlib.util.find_spec("launch_ros") is None:
-        detail = "needed by nobody here: `rlvla run` starts the same graph"
-        hint = "it comes with a ROS 2 distribution, not by pip"
-        return Finding(subject=subject, verdict=Verdict.OPTIONAL, detail=detail, hint=hint)
+        detail = "not installed, and not needed: `rlvla run` starts the same nodes"
+        hint = "it comes with a ROS 2 distribution, pip does not have it"
+        return Finding(subject=subject, health=Health.OPTIONAL, detail=detail, hint=hint)
     prefixes = [Path(prefix) for prefix in os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep) if prefix]
     found = [prefix for prefix in prefixes if (prefix / "share/ament_index/resource_index/packages/rlvla").is_file()]
     if found:
-        return Finding(subject=subject, verdict=Verdict.OK, detail=f"sees the package rlvla in {found[0]}")
-    detail, hint = "does not see the package rlvla", "colcon build, then source install/setup.bash (docs/ros2.md)"
-    return Finding(subject=subject, verdict=Verdict.OPTIONAL, detail=detail, hint=hint)
+        return Finding(subject=subject, health=Health.OK, detail=f"finds the package rlvla in {found[0]}")
+    detail, hint = (
+        "does not find the package rlvla",
+        "run `colcon build`, then source install/setup.bash (docs/how-to/install_ros2.md)",
+    )
+    return Finding(subject=subject, health=Health.OPTIONAL, detail=detail, hint=hint)
 
 
 ROBOT_EXTRAS = (
@@ -228,16 +231,16 @@ ROBOT_EXTRAS = (
     ("WidowX 250 S arm", "dynamixel_sdk", "dynamixel-sdk"),
     ("SpaceMouse", "pyspacemouse", "pyspacemouse"),
 )
-"""What it is for, the module, the package that brings it."""
+"""(device, Python module of its driver, package that contains the module)."""
 
 
 def main_path() -> list[Callable[[], Finding]]:
-    """The checks of what `make demo` needs."""
+    """Checks of everything that `make demo` needs."""
     return [check_python, check_torch, check_simulator, check_vulkan, check_video, check_disk]
 
 
 def extras() -> Iterable[Finding]:
-    """The checks of what it does not."""
+    """Results of the checks of everything that `make demo` does not need."""
     yield check_gpu()
     yield check_assets()
     yield check_ros()
@@ -245,20 +248,20 @@ def extras() -> Iterable[Finding]:
     yield check_ros_launch()
     yield check_kinematics()
     for subject, module, package in ROBOT_EXTRAS:
-        yield check_packages(subject, (module,), Verdict.OPTIONAL, f"pip install {package}, where you have one")
+        yield check_packages(subject, (module,), Health.OPTIONAL, f"pip install {package}, if you have this device")
 
 
 def first_broken() -> Finding | None:
-    """The first finding that stops the main path, or None."""
-    return next((finding for check in main_path() if (finding := check()).verdict is Verdict.BROKEN), None)
+    """The first finding that stops `make demo`; None if everything that it needs works."""
+    return next((finding for check in main_path() if (finding := check()).health is Health.BROKEN), None)
 
 
 def as_text(title: str, findings: Iterable[Finding]) -> Text:
-    """Findings as they are printed: one line each, and a second one with the way out where there is one."""
-    styles = {Verdict.OK: "green", Verdict.OPTIONAL: "yellow", Verdict.BROKEN: "bold red"}
+    """Findings as text for the terminal: one line each, and a second line with the hint if there is one."""
+    styles = {Health.OK: "green", Health.OPTIONAL: "yellow", Health.BROKEN: "bold red"}
     text = Text(f"{title}\n", style="")
     for finding in findings:
-        text.append(f"  {finding.verdict.value:<9} ", style=styles[finding.verdict])
+        text.append(f"  {finding.health.value:<9} ", style=styles[finding.health])
         text.append(f"{finding.subject:<19} {finding.detail}\n")
         if finding.hint:
             text.append(f"{'':<32}-> {finding.hint}\n", style="dim")
@@ -267,21 +270,21 @@ def as_text(title: str, findings: Iterable[Finding]) -> Text:
 
 @dataclass(frozen=True, kw_only=True)
 class Doctor:
-    """Looks at Python, torch, the simulator, Vulkan, video, disk, ROS 2 and the optional extras.
+    """Check Python, torch, simulator, Vulkan, video, disk, ROS 2 and robot drivers, and say how to repair what fails.
 
-    Exit code 1 where `make demo` cannot work on this machine, 0 otherwise.
+    Reads only the machine and writes no files. Exit code 1 if `make demo` cannot work on this machine, 0 otherwise.
     """
 
     json: bool = False
     """Print the findings as one line of JSON."""
 
     def run(self) -> int:
-        """Look, report, and say whether the main path stands."""
+        """Run all checks and print the findings; returns the exit code."""
         needed = [check() for check in main_path()]
         optional = list(extras())
-        broken = [finding.subject for finding in needed if finding.verdict is Verdict.BROKEN]
+        broken = [finding.subject for finding in needed if finding.health is Health.BROKEN]
         if self.json:
-            print(json.dumps([{**_plain(finding)} for finding in needed + optional]))
+            print(json.dumps([_plain(finding) for finding in needed + optional]))
             return int(bool(broken))
         console = Console()
         console.print(as_text("Needed", needed), soft_wrap=True, highlight=False)
@@ -293,7 +296,7 @@ class Doctor:
 def _plain(finding: Finding) -> dict[str, str]:
     return {
         "subject": finding.subject,
-        "verdict": finding.verdict.value,
+        "health": finding.health.value,
         "detail": finding.detail,
         "hint": finding.hint,
     }

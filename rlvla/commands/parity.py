@@ -1,8 +1,9 @@
-"""`rlvla parity`: compare this implementation with recorded numbers of the original OpenVLA classes."""
+"""`rlvla parity`: compare our OpenVLA graph with recorded numbers of the original classes."""
 
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import tyro
 from rich.console import Console
@@ -11,20 +12,24 @@ from rich.table import Table
 from rlvla_core.policy.openvla_parity import Item, run_parity
 
 MIN_WIDTH = 110
-"""Smallest width of the table in characters: tensor names are long, and a log file has no width of its own."""
+"""Least width of the printed table in columns: tensor names are long, and a log file has no width."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Parity:
-    """Compare this implementation with recorded numbers of the original OpenVLA classes; exit 1 on any difference."""
+    """Compare our OpenVLA graph with recorded inputs and outputs of the original OpenVLA classes.
 
-    directory: tyro.conf.Positional[Path]
-    """Directory of recorded numbers: checkpoint/, value_head.safetensors, adapter/, parity.npz (see docs/model.md)."""
+    Reads the directory of the recording. Prints the largest error of every item and one line of JSON; writes no files.
+    Exit code 1 if an error is larger than its tolerance.
+    """
+
+    directory: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="DIRECTORY")]
+    """Directory of the recording: checkpoint/, value_head.safetensors, adapter/ and parity.npz."""
     tokenizer: Path | None = None
-    """Path of a Llama-2 tokenizer.json, to compare prompt ids too."""
+    """Path of a Llama-2 tokenizer.json; with it, the token ids of prompts are compared, too."""
 
     def run(self) -> int:
-        """Print the largest error of every item, then one line of JSON. Returns the exit status."""
+        """Compare, print the largest error of every item and one line of JSON; returns the exit code."""
         items = list(run_parity(self.directory, self.tokenizer))
         console = Console()
         console.width = max(console.width, MIN_WIDTH)

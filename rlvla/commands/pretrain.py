@@ -1,4 +1,4 @@
-"""`rlvla pretrain`: teach a fresh policy to see, before it learns to act."""
+"""`rlvla pretrain`: train a new base policy to locate objects in images, before it learns a task."""
 
 import functools
 import json
@@ -20,25 +20,26 @@ from rlvla_sim.robots import robot
 
 @dataclass(frozen=True, kw_only=True)
 class Pretrain:
-    """Draw images of arms and things in the simulator, and train `tiny` to say where things are.
+    """Train a new base policy to tell where objects are, relative to the gripper, in images of the simulator.
 
-    The result is a base for `rlvla train sft --policy`: the whole graph, but no action of the task has been shown to
-    it. Only the training split is drawn. Images that are there are not drawn again; --resume goes on with training.
+    Draws images of arms, objects and receptacles of the training split into --data, except those that are there
+    already, trains the `tiny` model on them in --directory, and writes the base as DIRECTORY/policy, for `rlvla train
+    sft --policy`. The base has the whole graph of a policy but has not learned any action of the task.
     """
 
     directory: Path = Path("runs/pretrain")
-    """Run directory: configuration, journal, checkpoints, TensorBoard, base bundle."""
+    """Run directory: configuration, journal, checkpoints, TensorBoard, and the base as `policy`."""
     data: Path = Path("data/scenes")
-    """Folder of the images; those that are there already are not drawn again."""
+    """Folder of the images; images that are there already are not drawn again."""
     robots: tuple[str, ...] = ("widowx250s", "panda")
-    """Arms in the images, each with its own camera."""
+    """Arms to show in the images, each with its own camera."""
     scenes: tuple[int, ...] = (80_000, 32_000)
-    """Images of each robot."""
+    """Number of images for each of --robots."""
     policy: str = FROM_NOTHING
-    """What to start from: `tiny-from-nothing`; or `tiny`, the shipped base, or another base, to show it other arms,
-    assets or another view."""
+    """Policy to start from: `tiny-from-nothing` (random weights), `tiny` (the shipped base), or the directory of
+    another base, which then learns other arms, assets or views."""
     sim: WorldConfig = field(default_factory=WorldConfig)
-    """View, image size and assets; its robot is replaced."""
+    """Simulated world of the images: view, image size and assets; --sim.robot is replaced by each of --robots."""
     sft: SftConfig = field(
         default_factory=lambda: SftConfig(
             minutes=40.0,
@@ -52,18 +53,21 @@ class Pretrain:
             holdout=0.01,
         )
     )
-    """The training: the same as for demonstrations."""
+    """Supervised training, as in `rlvla train sft`."""
     ranks: int = 0
-    """Training processes on this machine; 0: one per core up to 4, or one per GPU. Under torchrun leave it at 0."""
+    """Number of training processes on this machine; 0 = one per core, at most 4, or one per GPU. Leave it at 0 under
+    torchrun."""
     device: str = "cpu"
-    """`cpu` or `cuda`."""
+    """Device for training: `cpu` or `cuda`."""
     resume: bool = False
-    """Go on with the run in `directory`."""
+    """Continue the run in --directory from its last checkpoint."""
 
     def run(self) -> int:
-        """Draw, train, write the base; raises RlvlaError for anything that the user can mend."""
+        """Draw the images, train, write the base; returns the exit code. Raises RlvlaError for a user's mistake."""
         if len(self.robots) != len(self.scenes) or not self.robots:
-            raise RlvlaError(f"{len(self.robots)} robots came with {len(self.scenes)} numbers of scenes: give one each")
+            raise RlvlaError(
+                f"{len(self.robots)} --robots, but {len(self.scenes)} numbers in --scenes: give one for each"
+            )
         for name in self.robots:
             robot(name)  # an unknown one is an error here, not in a worker process
         for name, scenes in zip(self.robots, self.scenes, strict=True):
@@ -72,7 +76,7 @@ class Pretrain:
         return 0
 
     def folder(self, name: str) -> Path:
-        """Where the images of a robot lie."""
+        """Folder of the images of a robot."""
         return self.data / name
 
     def _draw(self, name: str, scenes: int) -> None:

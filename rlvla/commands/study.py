@@ -1,4 +1,4 @@
-"""`rlvla study`: every method from the same warm-ups, sixteen tests of every policy, one report."""
+"""`rlvla study`: train with several methods from the same warm-ups, test every policy, write one report."""
 
 import os
 import platform
@@ -10,33 +10,34 @@ from rich.console import Console
 
 from rlvla.commands.doctor import first_broken
 from rlvla.commands.study_report import StudyReport
-from rlvla.commands.study_tests import choose
+from rlvla.commands.study_tests import choose_tests
 from rlvla.recipe import EVALUATION_SEED, WORLD
-from rlvla.stages import Chain
+from rlvla.stages import StageChain
 from rlvla.study import Planned, StudyDesign, policies, stages
 from rlvla_core.errors import RlvlaError
-from rlvla_core.evaluation.study import StudyPlan, TestInfo, Trained, World, with_earlier, write_plan
+from rlvla_core.evaluation.study import StudyPlan, TestInfo, Trained, WorldKey, with_earlier, write_plan
 from rlvla_core.runs.run_directory import git_commit
 from rlvla_sim.shifts import Shift
 
 
 @dataclass(frozen=True, kw_only=True)
 class Study(StudyDesign):
-    """Warm up, train every method from there, give each policy the sixteen tests, and write one report.
+    """Train policies with several methods, run sixteen out-of-distribution tests on each, and write one report.
 
-    Everything lies in one folder. Started again after an interruption, it goes on where it was; without a budget, more
-    seeds, methods or numbers of demonstrations are added to what is there. What was measured stays in the report,
-    which `rlvla study report` shows at any time.
+    All methods start from the same warm-ups on demonstrations. Reads nothing but the shipped base policy; writes
+    demonstrations, runs, results and report into --directory. Started again, it continues where it was interrupted;
+    without --budget, a later start may add seeds, methods or numbers of demonstrations to the study. `rlvla study
+    report` writes the report of an unfinished study.
     """
 
     plan_only: bool = False
-    """Print the plan and its time, and stop."""
+    """Only print the stages with their expected times, and run nothing."""
 
     def run(self) -> int:
-        """Print the plan, run it, write the report. Raises RlvlaError for what the user can mend."""
+        """Print the plan, run it, write the report; returns the exit code. Raises RlvlaError for a user's mistake."""
         console = Console(soft_wrap=True)
-        hint = "give the settings of before, or another --directory"
-        chain = Chain(stages=stages(self), records=self.directory / "stages", hint=hint)
+        hint = "use the settings of that start, or another --directory"
+        chain = StageChain(stages=stages(self), records=self.directory / "stages", hint=hint)
         chain.check()
         whole = whole_plan(self)
         console.print(f"The study in {self.directory.resolve()}:", highlight=False)
@@ -44,19 +45,19 @@ class Study(StudyDesign):
         if self.plan_only:
             return 0
         if finding := first_broken():
-            raise RlvlaError(f"{finding.subject} does not work here: {finding.detail}; way out: {finding.hint}")
+            raise RlvlaError(f"{finding.subject} does not work here: {finding.detail}; to repair it: {finding.hint}")
         write_plan(self.directory, whole)
         chain.run(console)
         return StudyReport(directory=self.directory).run()
 
 
 def plan(design: StudyDesign) -> StudyPlan:
-    """What study.json says before anything is trained: the tests, the policies, the world, and how it was made."""
+    """The content of study.json before anything is trained: tests, policies, world, and how the study is run."""
     commit = git_commit()
     return StudyPlan(
-        tests=tuple(information(shift) for shift in choose(design.tests)),
+        tests=tuple(test_info(shift) for shift in choose_tests(design.tests)),
         policies=tuple(trained(design, policy) for policy in policies(design)),
-        world=World(robot=design.robot, assets=design.assets, max_steps=WORLD.max_steps),
+        world=WorldKey(robot=design.robot, assets=design.assets, max_steps=WORLD.max_steps),
         model="tiny",
         episodes=design.episodes,
         evaluation_seed=EVALUATION_SEED,
@@ -69,25 +70,25 @@ def plan(design: StudyDesign) -> StudyPlan:
 
 
 def whole_plan(design: StudyDesign) -> StudyPlan:
-    """The plan, and what earlier starts in its folder have measured; seeds and methods in the report's order."""
+    """The plan, extended by what earlier starts in its folder have measured; policies in the order of the report."""
     whole = with_earlier(design.directory, plan(design))
     return replace(whole, policies=tuple(sorted(whole.policies, key=place_in_table)))
 
 
 def place_in_table(policy: Trained) -> tuple[int, int, int]:
-    """Sorts seeds, and within a seed the methods as the report's columns have them."""
+    """Sort key for policies: by seed, and within a seed by method in the order of the report's columns."""
     kinds = ("warm-up", "sft", "ppo", "grpo", "dpo")
     return policy.training_seed, [policy.method.startswith(kind) for kind in kinds].index(True), policy.demonstrations
 
 
-def information(shift: Shift) -> TestInfo:
-    """A test as the report shows it."""
+def test_info(shift: Shift) -> TestInfo:
+    """The entry of a test in study.json."""
     title = shift.name.replace("-", " ")
     return TestInfo(name=shift.name, number=shift.number, axis=shift.axis, title=title, change=shift.summary)
 
 
 def trained(design: StudyDesign, policy: Planned) -> Trained:
-    """A policy as the report shows it; steps and minutes are read off its journal once there is one."""
+    """The entry of a policy in study.json; its steps and minutes are filled in from its journal later."""
     run = policy.directory.relative_to(design.directory)
     return Trained(
         method=policy.method,

@@ -1,4 +1,4 @@
-"""`rlvla train dpo`: improve a policy bundle by trajectory-wise direct preference optimisation."""
+"""`rlvla train dpo`: fine-tune a policy bundle by trajectory-wise direct preference optimisation."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,12 +12,16 @@ from rlvla_core.policy.policy import VLAPolicy
 
 @dataclass(frozen=True, kw_only=True)
 class TrainDpo(TrainInWorld):
-    """Improve a policy by DPO in a world: of the episodes of one start, those that succeed are preferred."""
+    """Fine-tune a policy in simulation with DPO: of the episodes of one start, those that succeed are preferred.
+
+    Reads the policy bundle --policy; writes a run directory with a new bundle, which is loaded again to check that it
+    acts as the trained policy.
+    """
 
     directory: Path = Path("runs/dpo")
-    """Run directory: configuration, journal, checkpoints, TensorBoard, bundle."""
+    """Run directory: configuration, journal, checkpoints, TensorBoard, and the trained bundle as `policy`."""
     dpo: DpoConfig = field(default_factory=DpoConfig)
-    """The algorithm."""
+    """Options of DPO."""
 
     @property
     def algorithm(self) -> DpoConfig:

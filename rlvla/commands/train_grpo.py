@@ -1,4 +1,4 @@
-"""`rlvla train grpo`: improve a policy bundle by group-relative policy optimisation."""
+"""`rlvla train grpo`: fine-tune a policy bundle by group-relative policy optimisation."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,12 +12,16 @@ from rlvla_core.policy.policy import VLAPolicy
 
 @dataclass(frozen=True, kw_only=True)
 class TrainGrpo(TrainInWorld):
-    """Improve a policy by GRPO in a world: episodes of one start are compared with each other, without a critic."""
+    """Fine-tune a policy in simulation with GRPO: episodes of one start are compared with each other, without a critic.
+
+    Reads the policy bundle --policy; writes a run directory with a new bundle, which is loaded again to check that it
+    acts as the trained policy.
+    """
 
     directory: Path = Path("runs/grpo")
-    """Run directory: configuration, journal, checkpoints, TensorBoard, bundle."""
+    """Run directory: configuration, journal, checkpoints, TensorBoard, and the trained bundle as `policy`."""
     grpo: GrpoConfig = field(default_factory=GrpoConfig)
-    """The algorithm."""
+    """Options of GRPO."""
 
     @property
     def algorithm(self) -> GrpoConfig:

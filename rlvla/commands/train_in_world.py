@@ -1,13 +1,13 @@
-"""What `rlvla train ppo`, `grpo` and `dpo` share: a policy, a world, a run directory, ranks; and the work itself."""
+"""Options and run of the commands that train a policy on its own episodes: `rlvla train ppo`, `grpo`, `dpo`."""
 
 import abc
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 from rlvla.commands.command_run import open_command_run, resolved
-from rlvla_core.environment import EnvSpec, VecEnv
+from rlvla.worlds import World, make_env
+from rlvla_core.environment import EnvSpec
 from rlvla_core.learning.algorithms.learner import Learner
 from rlvla_core.learning.config import TrainingConfig
 from rlvla_core.learning.distributed import Ranks, launch
@@ -17,60 +17,55 @@ from rlvla_core.policy.deploy import check_fits
 from rlvla_core.policy.lora import LoraConfig
 from rlvla_core.policy.policy import VLAPolicy
 from rlvla_core.policy.starting import start_policy
-from rlvla_core.toy import ToyConfig, make_toy_env
-from rlvla_sim import WorldConfig, make_env
+from rlvla_sim import WorldConfig
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainInWorld(abc.ABC):
-    """A command that improves a policy by the episodes that it plays itself."""
+    """Base class of the commands that train a policy by reinforcement learning in simulation."""
 
     policy: str
-    """Policy bundle to start from (a directory, usually `.../policy` of a warm-up run)."""
+    """Directory of the policy bundle to start from, usually `policy` of a run of `rlvla train sft`."""
     directory: Path
-    """Run directory: configuration, journal, checkpoints, TensorBoard, bundle."""
-    world: Literal["sim", "toy"] = "sim"
-    """Which kind of world; its options are below under the same name."""
+    """Run directory: configuration, journal, checkpoints, TensorBoard, and the trained bundle as `policy`."""
     sim: WorldConfig = field(default_factory=WorldConfig)
-    """The put-X-on-Y world."""
-    toy: ToyConfig = field(default_factory=ToyConfig)
-    """The small image worlds, which need no simulator."""
+    """The simulated world in which the policy learns."""
     lora: bool = False
-    """Train LoRA adapters instead of all parameters; needed for 7B. A bundle that has an adapter always trains that."""
+    """Train a LoRA adapter instead of all parameters, as a 7B model needs; a bundle that has an adapter trains it
+    without this option."""
     lora_size: LoraConfig = field(default_factory=LoraConfig)
-    """Size of a new adapter."""
+    """Size of a new LoRA adapter."""
     ranks: int = 0
-    """Training processes on this machine; 0: one per core up to 4, or one per GPU. Under torchrun leave it at 0."""
+    """Number of training processes on this machine; 0 = one per core, at most 4, or one per GPU. Leave it at 0 under
+    torchrun."""
     device: str = "cpu"
-    """`cpu` or `cuda`."""
+    """Device of policy and environments: `cpu` or `cuda`."""
     resume: bool = False
-    """Go on with the run in `directory`."""
+    """Continue the run in --directory from its last checkpoint."""
+
+    @property
+    def world(self) -> World:
+        """Configuration of the environments to train in; tests override it with a toy task."""
+        return self.sim
 
     @property
     @abc.abstractmethod
     def algorithm(self) -> TrainingConfig:
-        """The options of the algorithm; a field of the command has its `name`."""
+        """Configuration of the algorithm; the command has a field with its `name`."""
 
     @abc.abstractmethod
     def learner(self, policy: VLAPolicy, ranks: Ranks, spec: EnvSpec) -> Learner:
-        """The algorithm, about to train `policy`."""
+        """The learner of the algorithm for `policy` in environments of `spec`."""
 
     def run(self) -> int:
-        """Train; raises RlvlaError for anything that the user can mend."""
+        """Train and write the bundle; returns the exit code. Raises RlvlaError for a user's mistake."""
         launch(_train, (self,), ranks=self.ranks, device=self.device)
         return 0
 
 
-def make_world(command: TrainInWorld, worlds: int, device: str) -> VecEnv:
-    """This rank's worlds."""
-    if command.world == "toy":
-        return make_toy_env(command.toy, worlds)
-    return make_env(command.sim, worlds, device=device)
-
-
 def _train(ranks: Ranks, command: TrainInWorld) -> None:
     algorithm, device = command.algorithm, str(ranks.device)
-    env = make_world(command, ranks.per_rank(algorithm.num_envs, "environments"), device)
+    env = make_env(command.world, ranks.per_rank(algorithm.num_envs, "environments"), device)
     _check_policy(command.policy, env.spec)
     policy = start_policy(
         command.policy,

@@ -1,4 +1,4 @@
-"""`rlvla train ppo`: improve a policy bundle by proximal policy optimisation."""
+"""`rlvla train ppo`: fine-tune a policy bundle by proximal policy optimisation."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,12 +12,16 @@ from rlvla_core.policy.policy import VLAPolicy
 
 @dataclass(frozen=True, kw_only=True)
 class TrainPpo(TrainInWorld):
-    """Improve a policy by PPO in a world, and write a bundle that was loaded again and checked."""
+    """Fine-tune a policy in simulation by reinforcement learning with PPO (proximal policy optimisation).
+
+    Reads the policy bundle --policy; writes a run directory with a new bundle, which is loaded again to check that it
+    acts as the trained policy.
+    """
 
     directory: Path = Path("runs/ppo")
-    """Run directory: configuration, journal, checkpoints, TensorBoard, bundle."""
+    """Run directory: configuration, journal, checkpoints, TensorBoard, and the trained bundle as `policy`."""
     ppo: PpoConfig = field(default_factory=PpoConfig)
-    """The algorithm."""
+    """Options of PPO."""
 
     @property
     def algorithm(self) -> PpoConfig:

@@ -1,4 +1,4 @@
-"""`rlvla train sft`: warm a policy up on demonstrations."""
+"""`rlvla train sft`: train a policy on demonstrations by supervised fine-tuning."""
 
 import json
 from dataclasses import dataclass, field
@@ -22,32 +22,38 @@ from rlvla_core.policy.starting import start_policy
 
 @dataclass(frozen=True, kw_only=True)
 class TrainSft:
-    """Warm a policy up on demonstrations, and write a bundle that was loaded again and checked."""
+    """Train a policy on demonstrations by supervised fine-tuning (SFT), e.g. as the warm-up for PPO.
+
+    Reads the dataset --data and the policy --policy; writes a run directory with a policy bundle, which is loaded again
+    to check that it acts as the trained policy.
+    """
 
     data: Path
-    """Dataset directory in LeRobot v3 layout, as `rlvla collect` writes it."""
+    """Directory of the demonstrations in LeRobot v3 layout, as `rlvla collect` writes it."""
     episodes: int = 0
-    """Learn from so many of its episodes, drawn by the seed, those of a smaller number among those of a larger; 0: all.
-    Action statistics are those of the whole dataset, so that two sizes differ in data alone."""
+    """Number of episodes to learn from, drawn by the seed; a smaller number is a subset of a larger one. 0 = all.
+    Action statistics are always those of the whole dataset."""
     directory: Path = Path("runs/sft")
-    """Run directory: configuration, journal, checkpoints, TensorBoard, bundle."""
+    """Run directory: configuration, journal, checkpoints, TensorBoard, and the trained bundle as `policy`."""
     policy: str = "tiny"
-    """`tiny` (the base that is shipped), `tiny-from-nothing` (fresh weights), or a policy bundle directory."""
+    """Policy to start from: `tiny` (the shipped base), `tiny-from-nothing` (random weights), or the directory of a
+    policy bundle."""
     sft: SftConfig = field(default_factory=SftConfig)
-    """The training."""
+    """Supervised training."""
     lora: bool = False
-    """Train LoRA adapters instead of all parameters; needed for 7B."""
+    """Train a LoRA adapter instead of all parameters, as a 7B model needs."""
     lora_size: LoraConfig = field(default_factory=LoraConfig)
-    """Size of a new adapter."""
+    """Size of a new LoRA adapter."""
     ranks: int = 0
-    """Training processes on this machine; 0: one per core up to 4, or one per GPU. Under torchrun leave it at 0."""
+    """Number of training processes on this machine; 0 = one per core, at most 4, or one per GPU. Leave it at 0 under
+    torchrun."""
     device: str = "cpu"
-    """`cpu` or `cuda`."""
+    """Device for training: `cpu` or `cuda`."""
     resume: bool = False
-    """Go on with the run in `directory`."""
+    """Continue the run in --directory from its last checkpoint."""
 
     def run(self) -> int:
-        """Train; raises RlvlaError for anything that the user can mend."""
+        """Train and write the bundle; returns the exit code. Raises RlvlaError for a user's mistake."""
         launch(_train, (self,), ranks=self.ranks, device=self.device)
         return 0
 

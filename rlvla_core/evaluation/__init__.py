@@ -1,7 +1,7 @@
-"""Measuring a policy: frozen episode lists, both success metrics, intervals, paired comparisons, videos."""
+"""Evaluation of policies: frozen episode lists, success metrics, confidence intervals, paired comparisons, videos."""
 
 from rlvla_core.evaluation.episode_list import EpisodeList
-from rlvla_core.evaluation.evaluate import EvaluationResult, Recording, evaluate, merge
+from rlvla_core.evaluation.evaluate import EvaluationResult, Recording, evaluate, merge_results
 from rlvla_core.evaluation.statistics import mcnemar, paired_difference, wilson
 
 __all__ = [
@@ -10,7 +10,7 @@ __all__ = [
     "Recording",
     "evaluate",
     "mcnemar",
-    "merge",
+    "merge_results",
     "paired_difference",
     "wilson",
 ]

@@ -1,4 +1,4 @@
-"""The frozen list of episodes that an evaluation runs: what makes two results comparable."""
+"""The frozen list of episodes that an evaluation runs. Two results are comparable if their lists are the same."""
 
 import functools
 import hashlib
@@ -14,16 +14,17 @@ from rlvla_core.errors import RlvlaError
 
 @dataclass(frozen=True, kw_only=True)
 class EpisodeList:
-    """Distinct episode ids of one grid, in the order in which they are run and reported."""
+    """Distinct episode ids of one episode set, in the order in which they are run and reported."""
 
     episode_set: str
-    """Name of the grid."""
+    """Name of the set of episodes that the ids index, e.g. `train`."""
     num_episodes: int
-    """Size of the grid: an id means another world when the grid has another size."""
+    """Number of episodes in the whole set. In a set of another size, an id would mean another episode."""
     ids: tuple[int, ...]
+    """Episode ids, each in 0 .. num_episodes - 1."""
 
     def __post_init__(self) -> None:
-        """Raises RlvlaError for an empty list, a repeated id or one outside the grid."""
+        """Raises RlvlaError for an empty list, a repeated id or one outside the set."""
         if not self.ids:
             raise RlvlaError("an episode list needs at least one episode")
         if len(set(self.ids)) != len(self.ids):
@@ -33,20 +34,21 @@ class EpisodeList:
         low, high = min(self.ids), max(self.ids)
         if low < 0 or high >= self.num_episodes:
             raise RlvlaError(
-                f"episode id {low if low < 0 else high} is outside the grid `{self.episode_set}`: "
+                f"episode id {low if low < 0 else high} is outside the episode set `{self.episode_set}`: "
                 f"use 0 .. {self.num_episodes - 1}"
             )
 
     @classmethod
     def draw(cls, spec: EnvSpec, n: int, seed: int = 0) -> "EpisodeList":
-        """n distinct ids, uniform over the grid of `spec`, the same on every machine and with every numpy.
+        """n distinct ids, uniform over the episode set of `spec`; equal on every machine and with every numpy version.
 
         A partial Fisher-Yates shuffle fed by Philox's raw 64-bit words (counter based; the sampling functions of
-        numpy may change between versions, raw words may not). A shorter list of a seed is the start of a longer one.
+        numpy may change between versions, raw words may not). With one seed, a shorter list is the beginning of a
+        longer one. Raises RlvlaError for n < 1 and for n above the size of the set.
         """
         size = spec.num_episodes
         if not 1 <= n <= size:
-            raise RlvlaError(f"cannot draw {n} distinct episodes of the grid `{spec.episode_set}`: it has {size}")
+            raise RlvlaError(f"cannot draw {n} distinct episodes of the set `{spec.episode_set}`: it has {size}")
         words = np.random.Philox(np.random.SeedSequence(seed))
         moved: dict[int, int] = {}  # the shuffled array, where it differs from 0, 1, 2, ...
         ids = []
@@ -58,7 +60,7 @@ class EpisodeList:
 
     @functools.cached_property
     def sha256(self) -> str:
-        """Hash of the grid and of the ids in their order."""
+        """Hash of the set's name and size and of the ids in their order."""
         content = [self.episode_set, self.num_episodes, list(self.ids)]
         return hashlib.sha256(json.dumps(content, separators=(",", ":")).encode()).hexdigest()
 
@@ -66,19 +68,19 @@ class EpisodeList:
         return len(self.ids)
 
     def tensor(self) -> torch.Tensor:
-        """The ids, int64 [n]."""
+        """The ids as int64 tensor [n]."""
         return torch.tensor(self.ids, dtype=torch.int64)
 
     def batches(self, size: int) -> list["EpisodeList"]:
-        """Consecutive slices of `size` ids; the last may be shorter."""
+        """The list cut into consecutive lists of `size` episodes; the last one may be shorter."""
         return [self.part(self.ids[start : start + size]) for start in range(0, len(self.ids), size)]
 
     def part(self, ids: tuple[int, ...]) -> "EpisodeList":
-        """A list of other ids of the same grid."""
+        """A list of the given ids of the same episode set."""
         return EpisodeList(episode_set=self.episode_set, num_episodes=self.num_episodes, ids=ids)
 
     def require_same(self, other: "EpisodeList") -> None:
-        """Raise RlvlaError unless `other` is the same list: results of two lists must never be paired."""
+        """Raise RlvlaError unless `other` is the same list: results of different lists must never be paired."""
         if self.sha256 != other.sha256:
             raise RlvlaError(
                 f"the results are of two episode lists, {self.describe()} and {other.describe()}: "
@@ -86,12 +88,12 @@ class EpisodeList:
             )
 
     def describe(self) -> str:
-        """`train x 128 (sha256 0a1b2c3d)`."""
+        """Set, number of episodes and hash of the list, e.g. `train x 128 (sha256 0a1b2c3d)`."""
         return f"{self.episode_set} x {len(self.ids)} (sha256 {self.sha256[:8]})"
 
 
 def _uniform_below(limit: int, words: np.random.Philox) -> int:
-    """A uniform integer in 0 .. limit - 1: words of the incomplete last block are thrown away, so there is no bias."""
+    """A uniform integer in 0 .. limit - 1; words of the incomplete last block are thrown away, which avoids a bias."""
     blocks = (1 << 64) - (1 << 64) % limit
     while (word := int(words.random_raw())) >= blocks:
         pass

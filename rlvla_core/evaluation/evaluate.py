@@ -1,4 +1,4 @@
-"""Run a policy on a list of episodes and keep what happened in every one of them."""
+"""Run a policy on a list of episodes and record the outcome of every episode."""
 
 import math
 import time
@@ -15,15 +15,12 @@ from rlvla_core.evaluation.episode_list import EpisodeList
 from rlvla_core.evaluation.statistics import wilson
 
 METRICS = ("success_at_end", "success_once", "grasped", "grasped_firmly")
-"""`success_at_end` is the one that counts: published numbers mix it with `success_once`, which is never smaller."""
-
-
-class _Sample(Protocol):
-    actions: torch.Tensor
+"""Names of the outcomes. `success_at_end` is the headline; some publications report `success_once`, which is never
+smaller."""
 
 
 class Policy(Protocol):
-    """What evaluation needs of a policy."""
+    """The one method of a policy that evaluation calls."""
 
     def act(
         self,
@@ -33,64 +30,67 @@ class Policy(Protocol):
         temperature: float = 1.0,
         generator: torch.Generator | None = None,
     ) -> Any:
-        """images uint8 [N, H, W, 3] -> a sample with `.actions` float32 [N, 7]."""
+        """Sample actions for images uint8 [N, H, W, 3]; returns an object with `.actions`, float32 [N, 7]."""
         ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recording:
-    """The images of one episode."""
+    """The images of one episode, for videos."""
 
     instruction: str
+    """Instruction that the policy was given, e.g. `put carrot on plate`."""
     frames: np.ndarray
     """uint8 [T + 1, H, W, 3], RGB: the first image and the one after every step."""
     success: np.ndarray
-    """bool [T + 1]: the success test holds in that image."""
+    """bool [T + 1]: whether the success test held at that image."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationResult:
-    """Per-episode outcomes in the order of the list; all arrays are numpy [n]."""
+    """Outcome of every episode of a list; all arrays are numpy [n] in the order of the list."""
 
     episodes: EpisodeList
+    """The episodes that were run."""
     temperature: float
-    """0: greedy."""
+    """Sampling temperature of the action tokens; 0 = greedy."""
     seed: int
-    """Of the sampling noise; without meaning at temperature 0."""
+    """Seed of the sampling noise; without effect at temperature 0."""
     success_at_end: np.ndarray
     """bool: the success test held at the episode's last step."""
     success_once: np.ndarray
-    """bool: it held at some step."""
+    """bool: the success test held at some step."""
     returns: np.ndarray
-    """float64: undiscounted sum of rewards."""
+    """float64: undiscounted sum of the rewards of the episode."""
     lengths: np.ndarray
-    """int64: steps taken."""
+    """int64: number of control steps of the episode."""
     grasped: np.ndarray | None = None
-    """bool: something was grasped at some step; None where the world does not say."""
+    """bool: something was grasped at some step; None if the environment does not report it."""
     grasped_firmly: np.ndarray | None = None
-    """bool: likewise, for the world's stricter test."""
+    """bool: something was grasped at some step by the environment's stricter test; None if it is not reported."""
     seconds: float = 0.0
-    """Wall time (of the slowest part, where parts ran side by side)."""
+    """Wall time of the evaluation in seconds (of the slowest part, if parts ran in parallel)."""
     recordings: dict[int, Recording] = field(default_factory=dict)
-    """By episode id; not part of the JSON."""
+    """Images of the recorded episodes, by episode id; not part of the JSON."""
 
     @property
     def n(self) -> int:
+        """Number of episodes."""
         return len(self.episodes)
 
     def outcomes(self, metric: str) -> np.ndarray:
-        """bool [n] of one of METRICS. Raises RlvlaError when the world did not report it."""
+        """Values of one of METRICS, bool [n]. Raises RlvlaError if the environment did not report it."""
         values = getattr(self, metric) if metric in METRICS else None
         if values is None:
             raise RlvlaError(f"the result has no metric `{metric}`: use one of {', '.join(self.metrics())}")
         return values
 
     def metrics(self) -> tuple[str, ...]:
-        """The success metrics that this result has."""
+        """Those of METRICS that this result has."""
         return tuple(metric for metric in METRICS if getattr(self, metric) is not None)
 
     def to_json(self) -> dict[str, Any]:
-        """Rates with n and 95 % Wilson intervals, the list with its hash, and every episode's outcome."""
+        """The result as JSON values: rates with n and 95 % Wilson intervals, the list with its hash, every outcome."""
         rates = {}
         for metric in self.metrics():
             successes = int(self.outcomes(metric).sum())
@@ -118,7 +118,7 @@ class EvaluationResult:
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> "EvaluationResult":
-        """Read `to_json` back. Raises RlvlaError when entries are missing or the ids do not match their hash."""
+        """The result that `to_json` wrote. Raises RlvlaError if entries are missing or ids do not match their hash."""
         try:
             columns = value["episodes"]
             episodes = EpisodeList(
@@ -157,17 +157,19 @@ def evaluate(
     record: int = 0,
     progress: Callable[[int], None] | None = None,
 ) -> EvaluationResult:
-    """Run every listed episode once, in batches of `env.num_envs`.
+    """Run every listed episode once, in batches of `env.num_envs`, and return all outcomes.
 
-    temperature: 0 is greedy. `seed` starts the sampling noise.
+    temperature: sampling temperature of the action tokens, 0 = greedy. seed: of the sampling noise.
     record: keep the images of the first `record` episodes of the list.
     progress: called with the number of finished episodes after every batch.
 
-    What is repeatable: the noise of a batch is drawn from (seed, ids of the batch), and the last batch is filled up
-    with inactive worlds, so an episode's outcome depends on the policy, the seed and the batch that it is in, not on
+    Repeatability: the noise of a batch is drawn from (seed, ids of the batch), and the last batch is filled up with
+    inactive environments, so an episode's outcome depends on the policy, the seed and the batch that it is in, not on
     the batches before it. Splitting a list at multiples of `num_envs` (`EpisodeList.batches`) over any number of
-    processes therefore gives the same result as one process; another `num_envs` gives other noise, and at
-    temperature 0 the same result up to rounding.
+    processes therefore gives the same result as one process. Another `num_envs` gives other noise, and at temperature
+    0 the same result up to rounding.
+
+    Raises RlvlaError for a negative temperature and for a list of another episode set than the environment's.
     """
     if not (math.isfinite(temperature) and temperature >= 0):
         raise RlvlaError(f"temperature must be 0 (greedy) or more, got {temperature}")
@@ -187,19 +189,21 @@ def evaluate(
     finally:
         if isinstance(policy, torch.nn.Module):
             policy.train(was_training)
-    return replace(merge(parts, episodes), seconds=time.monotonic() - start)
+    return replace(merge_results(parts, episodes), seconds=time.monotonic() - start)
 
 
-def merge(parts: Sequence[EvaluationResult], episodes: EpisodeList) -> EvaluationResult:
-    """Join results of parts of `episodes` into one, in the order of the list; the parts may come in any order.
+def merge_results(parts: Sequence[EvaluationResult], episodes: EpisodeList) -> EvaluationResult:
+    """Join the results of parts of a list into the result of the whole list; the parts may come in any order.
 
-    Raises RlvlaError unless every episode is there exactly once and temperature and seed agree.
+    Raises RlvlaError unless the parts hold every episode exactly once and agree in temperature, seed and episode set.
     """
     ids = [episode for part in parts for episode in part.episodes.ids]
     if sorted(ids) != sorted(episodes.ids):
         raise RlvlaError(f"the parts hold {len(ids)} episodes, not the {len(episodes)} of {episodes.describe()}")
     if len({(part.temperature, part.seed, part.metrics(), part.episodes.episode_set) for part in parts}) != 1:
-        raise RlvlaError("the parts were evaluated with different temperatures, seeds or worlds: evaluate them alike")
+        raise RlvlaError(
+            "the parts were evaluated with different temperatures, seeds or episode sets: evaluate them alike"
+        )
     place = {episode: index for index, episode in enumerate(ids)}
     order = np.array([place[episode] for episode in episodes.ids])
 
@@ -218,7 +222,7 @@ def merge(parts: Sequence[EvaluationResult], episodes: EpisodeList) -> Evaluatio
 
 
 def noise_seed(seed: int, ids: Sequence[int]) -> int:
-    """63-bit seed of the sampling noise of one batch."""
+    """63-bit seed of the sampling noise of the batch with these episode ids."""
     return int(np.random.SeedSequence([seed, *ids]).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
@@ -227,8 +231,8 @@ def _as_list(episode_ids: EpisodeList | Sequence[int] | torch.Tensor, env: VecEn
     if isinstance(episode_ids, EpisodeList):
         if (episode_ids.episode_set, episode_ids.num_episodes) != (spec.episode_set, spec.num_episodes):
             raise RlvlaError(
-                f"the list is of the grid `{episode_ids.episode_set}` with {episode_ids.num_episodes} episodes, "
-                f"the world has `{spec.episode_set}` with {spec.num_episodes}"
+                f"the list is of the episode set `{episode_ids.episode_set}` with {episode_ids.num_episodes} episodes, "
+                f"the environment has `{spec.episode_set}` with {spec.num_episodes}"
             )
         return episode_ids
     ids = episode_ids.tolist() if isinstance(episode_ids, torch.Tensor) else episode_ids
@@ -273,7 +277,7 @@ def _run_batch(
         if not active.any():
             break
     else:
-        raise RuntimeError(f"the world did not end an episode after its limit of {env.spec.max_steps} steps")
+        raise RuntimeError(f"the environment did not end an episode after its limit of {env.spec.max_steps} steps")
 
     def column(values: torch.Tensor) -> np.ndarray:
         return values[:count].cpu().numpy()

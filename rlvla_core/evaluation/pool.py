@@ -1,4 +1,4 @@
-"""Episode lists shared by several processes, each with its own worlds and its own copy of the policy."""
+"""Evaluation in several processes, each with its own environments and its own copy of the policy."""
 
 import multiprocessing
 import time
@@ -13,24 +13,24 @@ import torch
 from rlvla_core.environment import VecEnv
 from rlvla_core.errors import RlvlaError
 from rlvla_core.evaluation.episode_list import EpisodeList
-from rlvla_core.evaluation.evaluate import EvaluationResult, Policy, evaluate, merge
+from rlvla_core.evaluation.evaluate import EvaluationResult, Policy, evaluate, merge_results
 from rlvla_core.processes import end_with_parent, environment
 
 Build = Callable[..., tuple[Policy, VecEnv]]
-"""An importable function that makes the policy and its worlds in the process that uses them."""
+"""An importable function that makes a policy and its environments; it is called in the process that uses them."""
 
 _own: tuple[Any, Policy, VecEnv] | None = None
-"""What this worker process plays with, and the arguments that it was made from."""
+"""Of this worker process: what its policy and environments were made from, then the policy and the environments."""
 
 
 class EvaluationPool:
-    """Worker processes that outlive one evaluation: starting one and importing a simulator takes seconds.
+    """Context manager of worker processes for several evaluations: to start one and import a simulator takes seconds.
 
-    A context manager. A worker computes with one thread and keeps its policy and worlds as long as they are asked for
-    with the same arguments.
+    A worker computes with one thread. It keeps its policy and environments until an evaluation needs others.
     """
 
     def __init__(self, processes: int) -> None:
+        """`processes`: number of workers; they start when the context is entered."""
         self.processes = processes
 
     def __enter__(self) -> "EvaluationPool":
@@ -57,10 +57,10 @@ class EvaluationPool:
         record: int = 0,
         progress: Callable[[int], None] | None = None,
     ) -> EvaluationResult:
-        """`evaluate`, with the batches of the list handed out to the workers as they become free.
+        """Run a list of episodes, its batches handed out to the workers as they become free; see `evaluate`.
 
-        build(*arguments) must make worlds with `num_envs` environments. The result is that of one process (see
-        `evaluate`). Raises what a worker raises, and RlvlaError when one dies.
+        build(*arguments) must return a policy and `num_envs` environments. The result is the same as in one process.
+        Raises what a worker raises, and RlvlaError if a worker dies.
         """
         parts, done = [], 0
         start = time.monotonic()
@@ -76,12 +76,12 @@ class EvaluationPool:
                     progress(done)
         except BrokenProcessPool:
             raise RlvlaError(
-                "a worker of the evaluation was killed (often: out of memory): use fewer worlds or processes"
+                "a worker of the evaluation was killed (often: out of memory): use fewer --num-envs or --processes"
             ) from None
         finally:
             for job in jobs:
                 job.cancel()
-        return replace(merge(parts, episodes), seconds=time.monotonic() - start)
+        return replace(merge_results(parts, episodes), seconds=time.monotonic() - start)
 
 
 def _start_worker() -> None:
@@ -97,7 +97,7 @@ def _run_part(
     if _own is None or _own[0] != wanted:
         if _own is not None:
             _own[2].close()
-        # Here and not in the initializer, whose exceptions would not reach the user.
+        # Built here and not in the initializer, whose exceptions would not reach the user.
         _own = (wanted, *build(*arguments))
     _, policy, env = _own
     return evaluate(policy, env, batch, temperature=temperature, seed=seed, record=record)

@@ -1,6 +1,6 @@
-"""Results in words: every rate with its n and interval, two results of one episode list side by side.
+"""Evaluation results as text: every rate with its n and interval, and two policies compared episode by episode.
 
-A bare percentage is never printed: 60 % of 10 episodes and 60 % of 1000 are different findings.
+A percentage is never printed alone: 60 % of 10 episodes and 60 % of 1000 are different findings.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from rlvla_core.evaluation.evaluate import EvaluationResult
 from rlvla_core.evaluation.statistics import mcnemar, paired_counts, paired_difference, wilson
 
 FEW_EPISODES = 75
-"""Below this, a 95 % interval is wider than 20 points over most of its range; the report says so."""
+"""With fewer episodes, a 95 % interval is wider than 20 points over most of its range; reports then warn."""
 
 _NAMES = {
     "success_at_end": "success at end",
@@ -31,35 +31,42 @@ class MetricComparison:
     """One metric of two policies over the same episodes."""
 
     metric: str
+    """One of METRICS."""
     n: int
+    """Number of episodes."""
     before: int
-    """Successes of the first policy."""
+    """Number of successes of the first policy."""
     after: int
-    """Successes of the second."""
+    """Number of successes of the second policy."""
     only_before: int
-    """Episodes in which only the first succeeds."""
+    """Number of episodes in which only the first policy succeeds."""
     only_after: int
-    """Episodes in which only the second succeeds."""
+    """Number of episodes in which only the second policy succeeds."""
     difference: float
-    """Rate after minus rate before."""
+    """Rate of the second policy minus rate of the first, -1 .. 1."""
     low: float
-    """95 % interval of the difference."""
+    """Lower limit of the 95 % interval of the difference."""
     high: float
+    """Upper limit of the 95 % interval of the difference."""
     p_value: float
-    """Exact McNemar, two-sided."""
+    """Two-sided p-value of the exact McNemar test."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Comparison:
-    """Two results of one episode list."""
+    """Comparison of two policies on one list of episodes."""
 
     before: EvaluationResult
+    """Result of the first policy."""
     after: EvaluationResult
+    """Result of the second policy."""
     names: tuple[str, str]
+    """Names of the two policies."""
     metrics: tuple[MetricComparison, ...]
+    """One comparison for each metric that both results have."""
 
     def to_json(self) -> dict[str, Any]:
-        """Counts, rates with Wilson intervals, differences with theirs, p-values; without the single episodes."""
+        """The comparison as JSON values: counts, rates and differences with intervals, p-values; no single episodes."""
         rows = {}
         for row in self.metrics:
             rows[row.metric] = {
@@ -83,14 +90,14 @@ class Comparison:
         }
 
     def to_markdown(self) -> str:
-        """A Markdown table with the list and the methods below it."""
+        """The comparison as a Markdown table, with the episode list and the statistical methods below it."""
         header = ["metric", *self.names, "difference [95 %]", "only one succeeds", "McNemar p"]
         lines = [f"| {' | '.join(header)} |", f"|{' --- |' * len(header)}"]
         lines += [f"| {' | '.join(cells)} |" for cells in self._cells()]
         return "\n".join([*lines, "", self.footnote(), ""])
 
     def to_table(self) -> Table:
-        """The same for a terminal."""
+        """The comparison as a table for the terminal."""
         table = _table(f"{self.footnote()}\n`only one` counts episodes in which just one of the two succeeds.")
         for heading in ("", *self.names, "difference", "only one", "p"):
             table.add_column(heading)
@@ -99,7 +106,7 @@ class Comparison:
         return table
 
     def footnote(self) -> str:
-        """What was run and how the intervals were made."""
+        """Sentence below the table: the episodes that were run and how the intervals were computed."""
         return (
             f"{describe_run(self.before)}; rates: Wilson 95 %; difference: Newcombe paired, 95 %; exact McNemar test."
             + few_episodes_note(self.before.n)
@@ -122,9 +129,9 @@ class Comparison:
 def compare(
     before: EvaluationResult, after: EvaluationResult, names: tuple[str, str] = ("before", "after")
 ) -> Comparison:
-    """Pair two results episode by episode.
+    """Compare two results of one list episode by episode; `names` are those of the policies.
 
-    Raises RlvlaError when they are of different episode lists or were sampled at different temperatures.
+    Raises RlvlaError if the results are of different episode lists or temperatures.
     """
     before.episodes.require_same(after.episodes)
     if before.temperature != after.temperature:
@@ -156,7 +163,7 @@ def compare(
 
 
 def summary_table(results: Sequence[tuple[str, EvaluationResult]]) -> Table:
-    """One column a policy: both success metrics, grasps, return; each rate with n and interval."""
+    """Terminal table with one column per policy: success and grasp rates with n and interval, return, steps."""
     table = _table("\n".join(dict.fromkeys(_caption(result) for _, result in results)))
     for heading in ("", *(name for name, _ in results)):
         table.add_column(heading)
@@ -169,7 +176,7 @@ def summary_table(results: Sequence[tuple[str, EvaluationResult]]) -> Table:
 
 
 def summary_markdown(name: str, result: EvaluationResult) -> str:
-    """The metrics of one result, one a row, as Markdown."""
+    """The metrics of one result as a Markdown table, one row each."""
     lines = ["| metric | " + name + " |", "| --- | --- |"]
     lines += [f"| {_NAMES[metric]} | {_rate_cell(result, metric)} |" for metric in result.metrics()]
     lines.append(f"| return, mean of n={result.n} | {result.returns.mean():.3f} |")
@@ -177,34 +184,34 @@ def summary_markdown(name: str, result: EvaluationResult) -> str:
 
 
 def format_rate(successes: int, n: int) -> str:
-    """`41/64 = 64.1 % [51.8, 74.7]` with the 95 % Wilson interval."""
+    """A rate as text with its 95 % Wilson interval: `41/64 = 64.1 % [51.8, 74.7]`."""
     low, high = wilson(successes, n)
     return f"{successes}/{n} = {100 * successes / n:.1f} % [{100 * low:.1f}, {100 * high:.1f}]"
 
 
 def format_difference(difference: float, low: float, high: float) -> str:
-    """`+12.5 points [+1.2, +23.0]`."""
+    """A difference of rates (fractions) as text: `+12.5 points [+1.2, +23.0]`."""
     return f"{100 * difference:+.1f} points [{100 * low:+.1f}, {100 * high:+.1f}]"
 
 
 def format_p(p_value: float) -> str:
-    """Two significant digits; `< 1e-4` below that."""
+    """A p-value as text with two significant digits, `< 1e-4` for smaller ones."""
     return "< 1e-4" if p_value < 1e-4 else f"{p_value:.2g}"
 
 
 def format_acting(temperature: float) -> str:
-    """`greedy`, or `sampled at T = 0.6`."""
+    """How actions are chosen at a temperature: `greedy`, or `sampled at T = 0.6`."""
     return "greedy" if temperature == 0 else f"sampled at T = {temperature:g}"
 
 
 def describe_run(result: EvaluationResult) -> str:
-    """Episode list and way of acting: `train x 128 (sha256 0a1b2c3d), greedy`."""
+    """Episode list and sampling of a result: `train x 128 (sha256 0a1b2c3d), greedy`."""
     noise = f", seed {result.seed}" if result.temperature else ""
     return f"{result.episodes.describe()}, {format_acting(result.temperature)}{noise}"
 
 
 def few_episodes_note(n: int) -> str:
-    """A warning for small n, else nothing."""
+    """A warning sentence where n is below FEW_EPISODES, else an empty text."""
     return f" Only n={n}: a difference of 20 points may be noise." if n < FEW_EPISODES else ""
 
 
@@ -213,7 +220,7 @@ def _table(caption: str) -> Table:
 
 
 def _two_lines(cell: str) -> str:
-    """The interval below its estimate: a terminal of 80 columns is narrow."""
+    """Puts the interval on a line below its estimate, so that the table fits a terminal of 80 columns."""
     return cell.replace(" [", "\n[")
 
 

@@ -1,4 +1,4 @@
-"""Intervals and tests for success rates. Rates and differences are fractions, 0..1 and -1..1."""
+"""Confidence intervals and significance tests for success rates; rates are fractions 0 .. 1, differences -1 .. 1."""
 
 import math
 from collections.abc import Sequence
@@ -10,27 +10,29 @@ from scipy import special
 from rlvla_core.errors import RlvlaError
 
 Outcomes = Sequence[bool] | np.ndarray | torch.Tensor
-"""One success flag an episode, [n]."""
+"""One success flag per episode, [n]."""
 
 
 def wilson(successes: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Wilson's score interval of a rate (E. B. Wilson, JASA 22, 1927; without continuity correction).
+    """Wilson's score interval (low, high) of a rate (E. B. Wilson, JASA 22, 1927; without continuity correction).
 
-    Inside 0..1 also for 0 and n successes. Raises RlvlaError for n < 1 or successes outside 0..n.
+    It lies inside 0 .. 1 for 0 and n successes, too. Raises RlvlaError for n < 1 or successes outside 0..n.
     """
     _check_counts(successes, n)
     return _score_interval(successes / n, n, _z(confidence))
 
 
 def clustered_wilson(rates: np.ndarray, flags: float = 1.0, confidence: float = 0.95) -> tuple[float, float]:
-    """Interval of the mean of n cluster rates, float [n] in 0..1, each the mean of `flags` flags of one cluster.
+    """Interval (low, high) of the mean of n cluster rates, each the mean of `flags` success flags of one cluster.
 
-    For flags that hang together, such as the outcomes of several policies in the same episode: Wilson's interval with
-    the effective number of flags p (1 - p) / Var(mean), Kish's design effect (L. Kish, Survey Sampling, 1965; on
-    Wilson's interval: C. Franco et al., Journal of Survey Statistics and Methodology 7, 2019, 334-364). That number
-    lies between n (the flags of a cluster always agree) and n * flags (they are independent; never more, though
-    flags that repel each other would allow it). With one flag a cluster it is `wilson`. At rates of 0 and 1 nothing
-    can be estimated and n is taken. Raises RlvlaError for anything that is not a list of rates.
+    rates: float [n] in 0 .. 1.
+
+    For correlated flags, such as the outcomes of several policies in the same episode: Wilson's interval with the
+    effective number of flags p (1 - p) / Var(mean), Kish's design effect (L. Kish, Survey Sampling, 1965; on Wilson's
+    interval: C. Franco et al., Journal of Survey Statistics and Methodology 7, 2019, 334-364). That number lies
+    between n (the flags of a cluster always agree) and n * flags (they are independent; never more, though negatively
+    correlated flags would allow it). With one flag per cluster the result is that of `wilson`. At a mean of 0 or 1 the
+    variance cannot be estimated and n is taken. Raises RlvlaError for anything that is not a list of rates.
     """
     values = np.asarray(rates, dtype=np.float64)
     if values.ndim != 1 or values.size == 0 or values.min() < 0 or values.max() > 1 or flags < 1:
@@ -47,10 +49,11 @@ def clustered_wilson(rates: np.ndarray, flags: float = 1.0, confidence: float = 
 def combined_interval(
     weights: Sequence[float], rates: Sequence[float], intervals: Sequence[tuple[float, float]]
 ) -> tuple[float, float]:
-    """Interval of sum(weights * rates), rates of independent samples, from the interval of each.
+    """Interval (low, high) of sum(weights * rates) of independent samples, from the interval of each rate.
 
     Square-and-add of the distances to the limits (MOVER; G. Y. Zou, A. Donner, Statistics in Medicine 27, 2008,
-    1693-1702), of which `unpaired_difference` is the case (1, -1).
+    1693-1702). With weights -1 and 1 and Wilson's intervals this is Newcombe's hybrid score interval of a difference
+    (R. G. Newcombe, Statistics in Medicine 17, 1998, 873-890, method 10).
     """
     total, down, up = 0.0, 0.0, 0.0
     for weight, rate, limits in zip(weights, rates, intervals, strict=True):
@@ -62,10 +65,10 @@ def combined_interval(
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """p-values adjusted for their number, in the given order (S. Holm, Scandinavian Journal of Statistics 6, 1979).
+    """p-values adjusted for multiple tests, in the given order (S. Holm, Scandinavian Journal of Statistics 6, 1979).
 
-    Step-down: the i-th smallest of m, times m - i + 1, at least as large as the one before it, at most 1. Rejecting
-    those <= 0.05 keeps the chance of any false rejection under 5 %, whatever the dependence.
+    Step-down: the i-th smallest of m is multiplied by m - i + 1, made at least as large as the one before it and at
+    most 1. Rejecting those <= 0.05 keeps the chance of any false rejection below 5 %, whatever their dependence.
     """
     adjusted, largest = [0.0] * len(p_values), 0.0
     for rank, index in enumerate(sorted(range(len(p_values)), key=lambda i: p_values[i])):
@@ -75,9 +78,9 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def mcnemar(a: Outcomes, b: Outcomes) -> float:
-    """Exact two-sided p-value of McNemar's test: are `a` and `b`, outcomes of the same n episodes, equally good?
+    """Exact two-sided p-value of McNemar's test for equal success rates of `a` and `b` in the same n episodes.
 
-    The binomial test of the discordant pairs at 1/2 (Q. McNemar, Psychometrika 12, 1947). 1 without such pairs.
+    The binomial test at 1/2 of the discordant pairs (Q. McNemar, Psychometrika 12, 1947); 1 without such pairs.
     """
     _, only_a, only_b, _ = paired_counts(a, b)
     return min(1.0, 2.0 * float(special.bdtr(min(only_a, only_b), only_a + only_b, 0.5)))
@@ -103,22 +106,6 @@ def paired_difference(a: Outcomes, b: Outcomes, confidence: float = 0.95) -> tup
     return difference, low, high
 
 
-def unpaired_difference(
-    successes_a: int, n_a: int, successes_b: int, n_b: int, confidence: float = 0.95
-) -> tuple[float, float, float]:
-    """rate(b) - rate(a) of two independent samples, with its interval: (difference, low, high).
-
-    Newcombe's hybrid score interval (R. G. Newcombe, Statistics in Medicine 17, 1998, 873-890, method 10).
-    """
-    low_a, high_a = wilson(successes_a, n_a, confidence)
-    low_b, high_b = wilson(successes_b, n_b, confidence)
-    rate_a, rate_b = successes_a / n_a, successes_b / n_b
-    difference = rate_b - rate_a
-    low = difference - math.hypot(rate_b - low_b, high_a - rate_a)
-    high = difference + math.hypot(high_b - rate_b, rate_a - low_a)
-    return difference, low, high
-
-
 def paired_counts(a: Outcomes, b: Outcomes) -> tuple[int, int, int, int]:
     """The 2x2 table of pairs: (both succeed, only a, only b, neither). Raises RlvlaError if lengths differ."""
     left, right = _flags(a), _flags(b)
@@ -130,7 +117,7 @@ def paired_counts(a: Outcomes, b: Outcomes) -> tuple[int, int, int, int]:
 
 
 def _score_interval(rate: float, n: float, z: float) -> tuple[float, float]:
-    """Wilson's interval; n may be an effective number and need not be whole."""
+    """Wilson's interval of a rate; n may be an effective sample size, not a whole number."""
     centre = (rate + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * math.sqrt(rate * (1 - rate) / n + z * z / (4 * n * n))
     # Exact at the ends, where rounding would leave 1e-17.
@@ -140,7 +127,7 @@ def _score_interval(rate: float, n: float, z: float) -> tuple[float, float]:
 
 
 def _phi(both: int, only_a: int, only_b: int, neither: int) -> float:
-    """Newcombe's phi: the correlation of the pairs, shrunk by n/2 where it is positive; 0 where it is undefined."""
+    """Newcombe's phi: the correlation of the pairs, reduced by n/2 where it is positive; 0 where it is undefined."""
     n = both + only_a + only_b + neither
     margins = (both + only_a) * (only_b + neither) * (both + only_b) * (only_a + neither)
     if margins == 0:

@@ -1,4 +1,4 @@
-"""Videos and stills of episodes: H.264 in mp4, small images enlarged, before and after side by side."""
+"""Videos (H.264 in mp4) and still images of episodes: small images are enlarged, two policies stand side by side."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
@@ -15,18 +15,18 @@ from rlvla_core.evaluation.evaluate import Recording
 from rlvla_core.storage.atomic import staged_file
 
 MIN_SIDE = 256
-"""Pixels; smaller images are enlarged by a whole factor until their short side has at least these."""
+"""Smallest short side of a video in pixels; smaller images are enlarged by a whole factor to reach it."""
 HOLD_SECONDS = 1.2
-"""How long the last image of an episode stays."""
+"""Seconds for which the last image of an episode stays."""
 _SUCCESS, _BACKGROUND, _TEXT = (60, 170, 90), (24, 26, 30), (235, 235, 235)
 _BORDER, _BAR, _GAP = 4, 30, 8
 
 
 def write_video(path: Path, frames: np.ndarray | Iterable[np.ndarray], fps: float = 5.0) -> Path:
-    """Write uint8 RGB frames [T, H, W, 3] as mp4 (yuv420p, so every player shows it).
+    """Write uint8 RGB frames [T, H, W, 3] as an mp4 file (yuv420p, which every player can show); returns `path`.
 
-    Images with a short side under MIN_SIDE are enlarged; odd sides lose nothing, they gain one black line.
-    Raises RlvlaError for an empty or misshapen input.
+    Frames with a short side below MIN_SIDE are enlarged; an odd side is padded by one black line.
+    Raises RlvlaError for no frames and for frames of different or wrong shapes.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -54,7 +54,7 @@ def write_video(path: Path, frames: np.ndarray | Iterable[np.ndarray], fps: floa
 
 
 def episode_video(path: Path, clips: Sequence[Recording], fps: float = 5.0) -> Path:
-    """Episodes one after another, each with its instruction and a green border while the success test holds."""
+    """Write a video of episodes one after another, with the instruction and a green border during success."""
     return write_video(path, (frame for clip in clips for frame in _tiled([clip], [""], fps)), fps)
 
 
@@ -64,10 +64,10 @@ def paired_video(
     titles: tuple[str, str] = ("before", "after"),
     fps: float = 5.0,
 ) -> Path:
-    """The same starts under two policies, side by side, one pair after another.
+    """Write a video of two policies in the same episodes, side by side, one pair after another.
 
-    The instruction stands above, the titles below; a green border shows that the success test holds. The shorter
-    episode keeps its last image until the longer one ends. Raises RlvlaError for pairs of different tasks.
+    The instruction is shown above, the titles below; the border is green while the success test holds. The shorter
+    episode shows its last image until the longer one ends. Raises RlvlaError for pairs of different tasks.
     """
     for left, right in pairs:
         _check_pair(left, right)
@@ -80,7 +80,7 @@ def contact_sheet(
     titles: tuple[str, str] = ("before", "after"),
     moments: int = 6,
 ) -> Path:
-    """A still PNG: for every pair two rows of `moments` images, evenly spaced from the first to the last."""
+    """Write a PNG with two rows of `moments` images for every pair, evenly spaced from the first to the last image."""
     if not pairs:
         raise RlvlaError(f"no episodes for {path}: record at least one")
     strips = []
@@ -102,7 +102,8 @@ def contact_sheet(
 
 
 def enlarge(frame: np.ndarray, min_side: int = MIN_SIDE) -> np.ndarray:
-    """uint8 [H, W, 3] -> [kH, kW, 3] with the smallest whole k that brings the short side to `min_side`; bicubic."""
+    """Enlarge an image uint8 [H, W, 3] to [kH, kW, 3], bicubic, with the smallest whole k that makes its short side at
+    least `min_side`. Raises RlvlaError for an array that is no such image."""
     if frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8:
         raise RlvlaError(f"a frame must be uint8 [H, W, 3], got {frame.dtype} {list(frame.shape)}")
     factor = -(-min_side // min(frame.shape[:2]))
@@ -113,7 +114,7 @@ def enlarge(frame: np.ndarray, min_side: int = MIN_SIDE) -> np.ndarray:
 
 
 def _tiled(clips: Sequence[Recording], titles: Sequence[str], fps: float) -> Iterator[np.ndarray]:
-    """Frames of one or two episodes that play side by side."""
+    """Frames uint8 [H, W, 3] of one or two episodes that play side by side, with captions."""
     length = max(len(clip.frames) for clip in clips)
     for moment in [*range(length), *[length - 1] * round(HOLD_SECONDS * fps)]:
         tiles = []
@@ -144,7 +145,7 @@ def _caption_bar(text: str, width: int) -> np.ndarray:
 
 
 def _label(text: str, width: int, height: int) -> np.ndarray:
-    """Text in the middle of a dark field; shortened with an ellipsis where it is too long."""
+    """Image of a text in the middle of a dark field; a text that is too long is cut and ends in an ellipsis."""
     image = Image.new("RGB", (width, height), _BACKGROUND)
     shown = text
     while shown and _text_width(shown if shown == text else f"{shown}…") > width - 8:
@@ -159,7 +160,7 @@ def _text_width(text: str) -> int:
 
 
 def _font() -> ImageFont.FreeTypeFont:
-    """DejaVu Sans, which comes with matplotlib: the same letters on every machine."""
+    """DejaVu Sans, which comes with matplotlib, so that videos look the same on every machine."""
     return ImageFont.truetype(str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"), 15)
 
 
@@ -169,7 +170,7 @@ def _pad_width(image: np.ndarray, width: int) -> np.ndarray:
 
 
 def _even(frame: np.ndarray) -> np.ndarray:
-    """Even sides, as yuv420p needs them."""
+    """Pad an image to even sides, which yuv420p needs."""
     return np.pad(frame, ((0, frame.shape[0] % 2), (0, frame.shape[1] % 2), (0, 0)))
 
 

@@ -28,6 +28,10 @@ DATA = Path(__file__).parent / "data" / f"tests_v{VERSION}.json"
 """Name of an episode set -> its `size` and `digest`, and the `ids` of its list."""
 
 
+DIGEST_NAMES = {"texture_overlay": "veil", "opacity": "share", "image": "picture", "distractor_rule": "companion"}
+"""Names in the code -> names in the digests of version 1 of the file, which stay when the code is renamed."""
+
+
 def ood_episodes(test: str, n: int = 128, *, as_released: bool = False) -> EpisodeList:
     """The first n episodes of a test's fixed list; a shorter list is the start of a longer one.
 
@@ -71,9 +75,11 @@ def digest(episodes: EpisodeSet) -> str:
 
 def _rounded(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _rounded(item) for key, item in value.items()}
+        return {DIGEST_NAMES.get(key, key): _rounded(item) for key, item in value.items()}
     if isinstance(value, tuple):
         return [_rounded(item) for item in value]
+    if isinstance(value, str):
+        return DIGEST_NAMES.get(value, value)
     return round(value, 9) + 0.0 if isinstance(value, float) else value
 
 

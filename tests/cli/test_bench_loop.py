@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 
-def test_last_line_holds_figures_that_add_up() -> None:
+def test_last_line_holds_metrics_that_add_up() -> None:
     small = ["--num-envs", "4", "--iterations", "1", "--sim.max-steps", "4", "--ranks", "2"]
     command = [sys.executable, "-m", "rlvla", "bench", "loop", *small]
     done = subprocess.run(command, capture_output=True, text=True)

@@ -1,10 +1,13 @@
 """The `rlvla` command as a user meets it."""
 
+import re
 import subprocess
 import sys
 import time
 import types
 from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
 
 import pytest
 
@@ -58,12 +61,39 @@ def test_interrupt_is_one_line(fragile: None, capsys: pytest.CaptureFixture[str]
     assert capsys.readouterr().err.count("\n") == 1
 
 
-def test_missing_library_is_named_with_the_way_out(fragile: None, capsys: pytest.CaptureFixture[str]) -> None:
+def test_missing_library_is_named_with_a_hint(fragile: None, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["fragile", "--how", "library"]) == 1
     line = capsys.readouterr().err
     assert line.count("\n") == 1
     assert "`mani_skill`" in line
     assert "make setup" in line
+
+
+@pytest.mark.parametrize(
+    ("module", "named"),
+    [
+        ("mani_skill", ["rlvla[sim]", "make setup"]),
+        ("pinocchio", ["rlvla[control]"]),
+        ("rclpy", ["rlvla[ros]", "make ros", "setup.bash"]),
+        ("rlvla_msgs", ["make ros", "colcon"]),
+        ("tyro", ["pip install rlvla", "make setup"]),
+    ],
+)
+def test_the_hint_names_what_installs_the_missing_module(module: str, named: list[str]) -> None:
+    assert [words for words in named if words not in cli.install_hint(module)] == []
+
+
+def test_hints_name_the_extra_that_installs_the_module() -> None:
+    """Every extra in the hints exists, and one of its distributions holds the module."""
+    text = (Path(__file__).resolve().parents[2] / "pyproject.toml").read_text()
+    distributions = metadata.packages_distributions() | {"pinocchio": ["pin"], "ruckig": ["ruckig"]}
+    for extra, modules in cli.EXTRAS.items():
+        found = re.search(rf"^{extra} = \[(.*?)\]$", text, re.MULTILINE | re.DOTALL)
+        assert found is not None, f"pyproject.toml has no extra `{extra}`"
+        installed = {re.split("[<>=]", name)[0] for name in re.findall(r'"([^"]+)"', found.group(1))}
+        for module in set(modules) - {"std_msgs"}:  # a dependency of sensor_msgs
+            names = {name.replace("_", "-") for name in distributions.get(module, [f"ros-{module}"])}
+            assert names & installed, f"`{module}` is not installed by the extra `{extra}`"
 
 
 def test_missing_module_of_our_own_is_a_bug_and_keeps_its_traceback(fragile: None) -> None:
@@ -101,13 +131,20 @@ def test_overview_lists_every_command_in_one_line(capsys: pytest.CaptureFixture[
     assert max(map(len, lines)) <= 120
 
 
+@pytest.mark.parametrize("name", ["ppo", "grpo", "dpo"])
+def test_the_toy_world_of_tests_is_no_option(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["train", name, "--help"])
+    assert "toy" not in capsys.readouterr().out
+
+
 def test_a_command_that_is_also_a_first_word_is_found_and_so_are_its_longer_ones() -> None:
     for words, name, rest in (
         (["study", "--plan-only"], "study", ["--plan-only"]),
         (["study", "tests", "b"], "study tests", ["b"]),
         (["study", "report"], "study report", []),
     ):
-        command, left = cli.find(words)
+        command, left = cli.find_command(words)
         assert (command.name, left) == (name, rest)
     assert "study" not in cli.GROUPS
 

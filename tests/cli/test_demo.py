@@ -7,7 +7,7 @@ import pytest
 from rlvla.cli import main
 from rlvla.commands import demo
 from rlvla.commands.demo import Demo
-from rlvla.commands.doctor import Finding, Verdict
+from rlvla.commands.doctor import Finding, Health
 
 
 @pytest.mark.parametrize("minutes", [0.5, 3.0, 18.0, 120.0])
@@ -18,9 +18,9 @@ def test_recipe_fits_into_its_minutes_and_is_one_chain(minutes: float) -> None:
     assert Path(ppo.policy) == warmup.directory / "policy" == evaluation.against
     assert evaluation.bundle == ppo.directory / "policy"
     assert collect.sim == ppo.sim
-    assert evaluation.max_steps == ppo.sim.max_steps
+    assert evaluation.settings.max_steps == ppo.sim.max_steps
     assert ppo.ppo.num_envs % 4 == 0, "divides evenly over 1, 2 or 4 ranks"
-    assert collect.seed != evaluation.seed
+    assert collect.seed != evaluation.settings.seed
 
 
 def test_starting_over_refuses_a_folder_with_other_things(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -55,8 +55,8 @@ def test_the_policy_is_where_the_documentation_says(tmp_path: Path) -> None:
 def test_broken_machine_is_said_before_anything_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    broken = Finding(subject="Vulkan", verdict=Verdict.BROKEN, detail="no driver", hint="install one")
+    broken = Finding(subject="Vulkan", health=Health.BROKEN, detail="no driver", hint="install one")
     monkeypatch.setattr(demo, "first_broken", lambda: broken)
     assert main(["demo", "--runs", str(tmp_path)]) == 1
-    assert "no driver; way out: install one" in capsys.readouterr().err
+    assert "no driver; to repair it: install one" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []

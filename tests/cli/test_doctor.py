@@ -9,7 +9,7 @@ import pytest
 
 from rlvla.cli import main
 from rlvla.commands import doctor
-from rlvla.commands.doctor import Finding, Verdict
+from rlvla.commands.doctor import Finding, Health
 
 
 def quiet(monkeypatch: pytest.MonkeyPatch, needed: list[Finding]) -> None:
@@ -17,11 +17,11 @@ def quiet(monkeypatch: pytest.MonkeyPatch, needed: list[Finding]) -> None:
     monkeypatch.setattr(doctor, "main_path", lambda: [lambda f=finding: f for finding in needed])
 
 
-def test_vulkan_without_a_driver_is_broken_and_has_a_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_vulkan_without_a_driver_is_broken_and_has_a_hint(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("VK_ICD_FILENAMES", "VK_DRIVER_FILES"):
         monkeypatch.setenv(name, "/dev/null")
     finding = doctor.check_vulkan()
-    assert finding.verdict is Verdict.BROKEN
+    assert finding.health is Health.BROKEN
     assert finding.detail
     assert "vulkan.sh" in finding.hint
 
@@ -32,22 +32,22 @@ def test_vulkan_probe_that_dies_is_reported(monkeypatch: pytest.MonkeyPatch, tmp
     crashing.chmod(0o755)
     monkeypatch.setattr(doctor.sys, "executable", str(crashing))
     finding = doctor.check_vulkan()
-    assert finding.verdict is Verdict.BROKEN
+    assert finding.health is Health.BROKEN
     assert "-11" in finding.detail
 
 
 def test_missing_package_is_named() -> None:
-    finding = doctor.check_packages("thing", ("json", "no_such_package"), Verdict.OPTIONAL, "do this")
-    assert (finding.verdict, finding.hint) == (Verdict.OPTIONAL, "do this")
+    finding = doctor.check_packages("thing", ("json", "no_such_package"), Health.OPTIONAL, "do this")
+    assert (finding.health, finding.hint) == (Health.OPTIONAL, "do this")
     assert "no_such_package" in finding.detail
     assert "json" not in finding.detail
 
 
-@pytest.mark.parametrize(("verdict", "code"), [(Verdict.OK, 0), (Verdict.OPTIONAL, 0), (Verdict.BROKEN, 1)])
+@pytest.mark.parametrize(("health", "code"), [(Health.OK, 0), (Health.OPTIONAL, 0), (Health.BROKEN, 1)])
 def test_only_a_broken_main_path_fails(
-    verdict: Verdict, code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    health: Health, code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    quiet(monkeypatch, [Finding(subject="Vulkan", verdict=verdict, detail="as set", hint="mend it")])
+    quiet(monkeypatch, [Finding(subject="Vulkan", health=health, detail="as set", hint="mend it")])
     assert main(["doctor"]) == code
     shown = capsys.readouterr().out
     assert "mend it" in shown
@@ -58,13 +58,13 @@ def test_json_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     quiet(monkeypatch, [])
     assert main(["doctor", "--json"]) == 0
     (line,) = capsys.readouterr().out.splitlines()
-    assert {"subject", "verdict", "detail", "hint"} == set(json.loads(line)[0])
+    assert {"subject", "health", "detail", "hint"} == set(json.loads(line)[0])
 
 
 def test_assets_that_point_nowhere_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RLVLA_ASSETS", "/no/such/folder")
     finding = doctor.check_assets()
-    assert finding.verdict is Verdict.OPTIONAL
+    assert finding.health is Health.OPTIONAL
     assert "/no/such/folder" in finding.detail
 
 
@@ -82,12 +82,12 @@ def without(monkeypatch: pytest.MonkeyPatch, *missing: str) -> None:
         ("launch_ros", doctor.check_ros_launch, "`rlvla run` starts the same graph", "distribution"),
     ],
 )
-def test_missing_part_of_ros_is_optional_and_has_a_way_out(
+def test_missing_part_of_ros_is_optional_and_has_a_hint(
     missing: str, check: Callable[[], Finding], named: str, hint: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     without(monkeypatch, missing)
     finding = check()
-    assert finding.verdict is Verdict.OPTIONAL
+    assert finding.health is Health.OPTIONAL
     assert named in finding.detail
     assert hint in finding.hint
 
@@ -106,7 +106,7 @@ def test_ros_distribution_is_named(
     if distribution:
         monkeypatch.setenv("ROS_DISTRO", distribution)
     finding = doctor.check_ros()
-    assert finding.verdict is Verdict.OK
+    assert finding.health is Health.OK
     assert version in finding.detail and shown in finding.detail
     monkeypatch.setenv("RMW_IMPLEMENTATION", "rmw_zenoh_cpp")
     assert "unset RMW_IMPLEMENTATION" in doctor.check_ros().hint
@@ -121,5 +121,5 @@ def test_ros2_launch_that_does_not_see_the_package_is_said(monkeypatch: pytest.M
     marker.parent.mkdir(parents=True)
     marker.touch()
     finding = doctor.check_ros_launch()
-    assert (finding.verdict, finding.hint) == (Verdict.OK, "")
+    assert (finding.health, finding.hint) == (Health.OK, "")
     assert str(tmp_path) in finding.detail

@@ -1,4 +1,4 @@
-"""The chain behind `make demo`: skip what is done, go on with what was begun, refuse what does not fit."""
+"""StageChain: it skips stages that are done, continues those that were started, refuses other settings."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from rlvla.stages import Chain, Stage
+from rlvla.stages import Stage, StageChain
 from rlvla_core.errors import RlvlaError
 
 CALLS: list[tuple[str, bool]] = []
@@ -39,16 +39,16 @@ def forget() -> None:
     CALLS.clear()
 
 
-def chain(folder: Path, first: int = 1, second: int = 1) -> Chain:
+def chain(folder: Path, first: int = 1, second: int = 1) -> StageChain:
     works = [Work(directory=folder / "one", setting=first), Work(directory=folder / "two", setting=second)]
     stages = [
         Stage(name=work.directory.name, purpose="works", command=work, output=work.directory / "result", minutes=1.0)
         for work in works
     ]
-    return Chain(stages=stages, records=folder / "stages")
+    return StageChain(stages=stages, records=folder / "stages")
 
 
-def run(chain: Chain) -> list[tuple[str, bool]]:
+def run(chain: StageChain) -> list[tuple[str, bool]]:
     """What was started."""
     CALLS.clear()
     chain.run(Console(quiet=True))
@@ -79,7 +79,7 @@ def test_stage_whose_result_was_deleted_runs_again(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("first", "second", "named"), [(2, 1, "one"), (1, 2, "two")])
 def test_other_settings_are_refused_before_anything_runs(tmp_path: Path, first: int, second: int, named: str) -> None:
     run(chain(tmp_path))
-    with pytest.raises(RlvlaError, match=f"holds {named} of other settings.*--fresh"):
+    with pytest.raises(RlvlaError, match=f"holds {named} with other settings.*--fresh"):
         run(chain(tmp_path, first, second))
     assert CALLS == []
 
@@ -111,16 +111,16 @@ def test_a_stage_depends_on_the_settings_of_those_before_it(tmp_path: Path) -> N
 
 
 def test_a_stage_that_names_its_needs_does_not_mind_the_others(tmp_path: Path) -> None:
-    def three(first: int, second: int) -> Chain:
+    def three(first: int, second: int) -> StageChain:
         one, two = chain(tmp_path, first, second).stages
         work = Work(directory=tmp_path / "three")
         third = Stage(name="three", purpose="works", command=work, output=work.directory / "result", minutes=1.0)
-        return Chain(
+        return StageChain(
             stages=[one, dataclasses.replace(two, needs=()), dataclasses.replace(third, needs=("two",))],
             records=tmp_path / "stages",
         )
 
-    def prints(chain: Chain) -> list[str]:
+    def prints(chain: StageChain) -> list[str]:
         return [chain.fingerprint(stage) for stage in chain.stages]
 
     plain, first, second = prints(three(1, 1)), prints(three(2, 1)), prints(three(1, 2))

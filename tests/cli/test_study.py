@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from rlvla.stages import Chain
+from rlvla.stages import StageChain
 from rlvla.study import StudyDesign, policies, stages, training_minutes
 from rlvla_core.errors import RlvlaError
 
@@ -27,7 +27,9 @@ def test_every_method_starts_from_the_warm_up_of_its_seed_and_takes_every_test()
         assert tests.command.training_seed == int(seed) and tests.command.episodes == 128
     assert chain["ppo-1"].command.ppo.seed == 1 and chain["dpo-1"].command.dpo.seed == 1
     assert all(chain[name].command.sim.episode_set == "train" for name in ("demonstrations-1000", "grpo-0"))
-    assert {chain[f"tests-{name}-T0"].command.seed for name in names} == {chain["tests-ppo-0-T0"].command.seed}
+    assert {chain[f"tests-{name}-T0"].command.settings.seed for name in names} == {
+        chain["tests-ppo-0-T0"].command.settings.seed
+    }
     assert list(chain)[-1].startswith("film-")
 
 
@@ -42,7 +44,7 @@ def test_every_method_starts_from_the_warm_up_of_its_seed_and_takes_every_test()
 )
 def test_what_is_added_leaves_what_is_there_as_it_is(tmp_path: Path, first: StudyDesign, change: dict) -> None:
     def prints(design: StudyDesign) -> dict[str, str]:
-        chain = Chain(stages=stages(design), records=tmp_path)
+        chain = StageChain(stages=stages(design), records=tmp_path)
         return {stage.name: chain.fingerprint(stage) for stage in chain.stages}
 
     before, after = prints(first), prints(replace(first, **change))

@@ -1,4 +1,4 @@
-"""`rlvla study tests` and `rlvla study report` on a real bundle in real worlds, of a few steps."""
+"""`rlvla study tests` and `rlvla study report` on a real bundle in the simulator, with episodes of a few steps."""
 
 import json
 from pathlib import Path
@@ -8,8 +8,9 @@ import pytest
 
 from rlvla.commands import study_tests
 from rlvla.commands.study import Study, place_in_table, plan, whole_plan
-from rlvla.commands.study_report import StudyReport, films
+from rlvla.commands.study_report import StudyReport, copy_films
 from rlvla.commands.study_tests import StudyTests
+from rlvla.evaluation import EvaluationSettings
 from rlvla_core.errors import RlvlaError
 from rlvla_core.evaluation.study import read_study, write_plan
 from rlvla_core.policy.bundle import load_bundle, save_bundle
@@ -31,7 +32,8 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def put_through(bundle: Path, folder: Path, **options) -> StudyTests:
-    given = {"method": "ppo", "tests": TESTS, "episodes": 2, "max_steps": STEPS, "seed": 4242, "processes": 1}
+    given = {"method": "ppo", "tests": TESTS, "episodes": 2}
+    given["settings"] = EvaluationSettings(max_steps=STEPS, seed=4242, processes=1)
     return StudyTests(bundle=bundle, directory=folder, **given | options)
 
 
@@ -50,7 +52,9 @@ def test_results_are_kept_per_bundle_and_a_second_start_only_reads(
     with monkeypatch.context() as patch:
         patch.setattr(study_tests, "evaluate_list", not_again)
         assert put_through(bundle, tmp_path).run() == 0
-        for other in ({"max_steps": STEPS + 1}, {"seed": 1}, {"episodes": 3}):
+        other_limit = EvaluationSettings(max_steps=STEPS + 1, seed=4242, processes=1)
+        other_seed = EvaluationSettings(max_steps=STEPS, seed=1, processes=1)
+        for other in ({"settings": other_limit}, {"settings": other_seed}, {"episodes": 3}):
             with pytest.raises(AssertionError, match="second time"):
                 put_through(bundle, tmp_path, **other).run()
         changed = load_bundle(bundle)
@@ -70,7 +74,8 @@ def test_a_begun_study_has_a_report_that_says_what_is_missing(bundle: Path, tmp_
         directory=tmp_path, seeds=(0,), methods=("ppo",), sft=(), tests=TESTS, episodes=2, temperatures=(0.0,)
     )
     write_plan(tmp_path, plan(design))
-    put_through(bundle, tmp_path, max_steps=40, tests=TESTS[:2]).run()
+    settings = EvaluationSettings(max_steps=40, seed=4242, processes=1)
+    put_through(bundle, tmp_path, settings=settings, tests=TESTS[:2]).run()
     run = tmp_path / "ppo-0"
     run.mkdir()
     records = [{"iteration": i, "env_steps": 80 * i, "success_at_end": 0.5, "seconds": {"total": 30.0}} for i in (1, 2)]
@@ -109,13 +114,13 @@ def test_a_start_with_other_methods_keeps_what_was_measured(tmp_path: Path) -> N
         study("grpo", episodes=3).run()
 
 
-def test_films_of_two_rivals_stand_beside_each_other(tmp_path: Path) -> None:
+def test_films_of_two_candidates_stand_beside_each_other(tmp_path: Path) -> None:
     for pair in ("ppo-0-warm-up-0", "ppo-0-sft-1000-0"):
         folder = tmp_path / "films" / "unseen-objects" / pair
         folder.mkdir(parents=True)
         (folder / "paired.mp4").write_bytes(pair.encode())
         (folder / "comparison.json").write_text(json.dumps({"names": [pair.removeprefix("ppo-0-"), "ppo-0"]}))
-    shown = films(tmp_path / "films", tmp_path / "report")
+    shown = copy_films(tmp_path / "films", tmp_path / "report")
     assert [video.title for video in shown] == ["unseen-objects"] * 2
     assert {(tmp_path / "report" / video.path).read_text() for video in shown} == {
         "ppo-0-warm-up-0",

@@ -1,4 +1,4 @@
-"""`rlvla study`, small: the command line as it is, with few demonstrations, worlds and updates.
+"""`rlvla study`, small: the command line as it is, with few demonstrations, environments and updates.
 
 python tests/cli/tiny_study.py --directory FOLDER
 """

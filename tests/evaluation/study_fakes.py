@@ -9,9 +9,9 @@ import numpy as np
 
 from rlvla_core.evaluation import EpisodeList, EvaluationResult
 from rlvla_core.evaluation.study import records
-from rlvla_core.evaluation.study.folder import Study, read_study, write_plan, write_record
+from rlvla_core.evaluation.study.folder import StudyResults, read_study, write_plan, write_record
 
-WORLD = records.World(robot="widowx250s", assets="procedural", max_steps=40)
+WORLD = records.WorldKey(robot="widowx250s", assets="procedural", max_steps=40)
 SEED = 4242
 ROWS = (
     ("in-distribution", "in-distribution", "in distribution"),
@@ -81,7 +81,7 @@ def result(
     return EvaluationResult(**{**fields, **changes})
 
 
-def put(study: Path, method: str, seed: int, found: EvaluationResult, world: records.World = WORLD) -> Path:
+def put(study: Path, method: str, seed: int, found: EvaluationResult, world: records.WorldKey = WORLD) -> Path:
     test = found.episodes.episode_set
     bundle = f"hash of {method}-{seed}"
     record = records.TestRecord(method=method, training_seed=seed, test=test, bundle=bundle, world=world, result=found)
@@ -93,7 +93,9 @@ def first(count: int, n: int = 20) -> np.ndarray:
     return np.arange(n) < count
 
 
-def make_study(folder: Path, study_plan: records.StudyPlan, success: Callable[[str, int, str], np.ndarray]) -> Study:
+def make_study(
+    folder: Path, study_plan: records.StudyPlan, success: Callable[[str, int, str], np.ndarray]
+) -> StudyResults:
     """Every result of the plan; success(method, seed, test) -> bool [episodes]."""
     write_plan(folder, study_plan)
     for policy in study_plan.policies:

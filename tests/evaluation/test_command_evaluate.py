@@ -6,7 +6,9 @@ from pathlib import Path
 import av
 import pytest
 
-from rlvla.commands.evaluate import Evaluate, bundle_names, make_world
+from rlvla.commands.evaluate import Evaluate
+from rlvla.evaluation import EvaluationSettings, bundle_names
+from rlvla.worlds import bundle_world, make_env
 from rlvla_core.errors import RlvlaError
 from rlvla_core.evaluation import EvaluationResult, wilson
 from rlvla_core.policy.bundle import save_bundle
@@ -34,11 +36,15 @@ def bundles(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return paths[0], paths[1]
 
 
+def settings(num_envs: int = 32, processes: int = 1) -> EvaluationSettings:
+    return EvaluationSettings(num_envs=num_envs, processes=processes)
+
+
 def test_two_bundles_are_compared_and_everything_is_written(
     bundles: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     before, after = bundles
-    assert Evaluate(bundle=after, against=before, episodes=6, num_envs=4, processes=1, video=2).run() == 0
+    assert Evaluate(bundle=after, against=before, episodes=6, video=2, settings=settings(num_envs=4)).run() == 0
     output = after.parent / "evaluation"
     names = {"result.json", "result.md", "comparison.json", "comparison.md", "episodes.mp4", "paired.mp4", "sheet.png"}
     assert {path.name for path in output.iterdir()} == names
@@ -58,9 +64,9 @@ def test_two_bundles_are_compared_and_everything_is_written(
 def test_the_result_does_not_depend_on_the_number_of_processes(bundles: tuple[Path, Path], tmp_path: Path) -> None:
     columns = []
     for processes in (1, 2):
-        options = {"episodes": 5, "num_envs": 3, "temperature": 1.0, "video": 0}
+        options = {"episodes": 5, "temperature": 1.0, "video": 0, "settings": settings(3, processes)}
         output = tmp_path / str(processes)
-        Evaluate(bundle=bundles[0], output=output, processes=processes, **options).run()  # type: ignore[arg-type]
+        Evaluate(bundle=bundles[0], output=output, **options).run()  # type: ignore[arg-type]
         columns.append(json.loads((output / "result.json").read_text())["episodes"])
     assert columns[0] == columns[1]
 
@@ -77,7 +83,7 @@ def test_bad_requests_are_one_line(bundles: tuple[Path, Path], tmp_path: Path) -
         (Evaluate(bundle=tmp_path / "absent"), "no policy bundle at"),
         (Evaluate(bundle=bundle, against=bundle), "is the same bundle"),
         (Evaluate(bundle=bundle, episodes=0), "--episodes 0: use 1 or more"),
-        (Evaluate(bundle=bundle, episode_set="test", processes=1), "leave out --episode-set test"),
+        (Evaluate(bundle=bundle, episode_set="test", settings=settings()), "leave out --episode-set test"),
         (Evaluate(bundle=bundle, temperature=-1.0, episodes=2), "temperature"),
     ]
     for command, message in cases:
@@ -98,13 +104,13 @@ def test_a_bundle_of_another_control_rate_is_refused(bundles: tuple[Path, Path],
     )
     save_bundle(policy, tmp_path / "policy", deploy=deploy, provenance={})
     with pytest.raises(RlvlaError, match=r"control rate in Hz 10\.0, here it is 5\.0"):
-        Evaluate(bundle=tmp_path / "policy", episodes=1, processes=1).run()
+        Evaluate(bundle=tmp_path / "policy", episodes=1, settings=settings()).run()
 
 
 @pytest.mark.parametrize("view", ["whole", "workspace"])
 def test_the_world_has_the_camera_of_the_bundle(view: View) -> None:
     policy = VLAPolicy.from_preset("tiny", STATS)
     deploy = DeploySpec.from_env(env_spec(WorldConfig(view=view, image_height=48)), policy)
-    env = make_world(deploy, Evaluate(bundle=Path("policy")), 1)
+    env = make_env(bundle_world(deploy), 1)
     assert env.spec.camera == deploy.camera
     env.close()

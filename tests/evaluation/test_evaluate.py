@@ -12,7 +12,7 @@ from rich.console import Console
 
 from rlvla_core.environment import EnvSpec, Observation, StepResult, check_episode_ids
 from rlvla_core.errors import RlvlaError
-from rlvla_core.evaluation import EpisodeList, EvaluationResult, evaluate, merge
+from rlvla_core.evaluation import EpisodeList, EvaluationResult, evaluate, merge_results
 from rlvla_core.evaluation.report import compare, format_p, format_rate, summary_markdown, summary_table
 from rlvla_core.geometry.camera import CameraSpec
 
@@ -127,7 +127,7 @@ def test_sampling_is_repeatable_and_independent_of_the_number_of_processes() -> 
         evaluate(NoisyPolicy(), ScriptedWorld(4), episodes.part(ids), temperature=1.0, seed=3)
         for ids in (batches[1].ids + batches[3].ids, batches[2].ids + batches[0].ids)
     ]
-    merged = merge(parts, episodes)
+    merged = merge_results(parts, episodes)
     np.testing.assert_array_equal(merged.returns, whole.returns)
     np.testing.assert_array_equal(merged.success_at_end, whole.success_at_end)
     assert merged.episodes == episodes
@@ -139,10 +139,10 @@ def test_merging_refuses_what_does_not_make_the_list() -> None:
     first, second = (evaluate(NoisyPolicy(), world, batch) for batch in episodes.batches(4))
     for parts in ([first], [first, first], [first, second, second]):
         with pytest.raises(RlvlaError, match="the parts hold"):
-            merge(parts, episodes)
+            merge_results(parts, episodes)
     sampled = evaluate(NoisyPolicy(), world, second.episodes, temperature=0.5)
     with pytest.raises(RlvlaError, match="different temperatures"):
-        merge([first, sampled], episodes)
+        merge_results([first, sampled], episodes)
 
 
 def test_recordings_show_the_whole_episode_and_its_success() -> None:
@@ -198,7 +198,7 @@ def test_bad_requests_are_refused() -> None:
         evaluate(NoisyPolicy(), world, [1], temperature=-1.0)
     with pytest.raises(RlvlaError, match="episode id 60"):
         evaluate(NoisyPolicy(), world, [60])
-    with pytest.raises(RlvlaError, match="the world has `script`"):
+    with pytest.raises(RlvlaError, match="the environment has `script`"):
         evaluate(NoisyPolicy(), world, EpisodeList(episode_set="other", num_episodes=60, ids=(1,)))
 
 

@@ -61,7 +61,7 @@ def test_a_worker_that_fails_or_dies_is_one_line_and_a_failure_does_not_end_the_
 
 
 def build_counted(num_envs: int, folder: str, name: str) -> Any:
-    """Leaves a file for every time that it is called, and another one when its worlds are closed."""
+    """Leaves a file for every time that it is called, and another one when its environments are closed."""
     policy, env = build(num_envs)
     path = Path(folder, f"{name}-{len([*Path(folder).iterdir()])}-{os.getpid()}")
     path.touch()

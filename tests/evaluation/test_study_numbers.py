@@ -121,7 +121,7 @@ def test_drops_equal_a_worked_example(tmp_path: Path) -> None:
     assert drops is not None and [drop.axis for drop in drops.axes] == ["vision", "semantics", "execution"]
     assert [drop.absolute for drop in drops.axes] == pytest.approx([-0.3, -0.1, -0.65])
     assert [drop.relative for drop in drops.axes] == pytest.approx([-0.375, -0.125, -0.8125])
-    assert drops.order == ("execution", "vision", "semantics") and 0.8 < drops.order_share <= 1
+    assert drops.order == ("execution", "vision", "semantics") and 0.8 < drops.order_fraction <= 1
     # Two seeds with equal outcomes: the doubt of one. Variance 0.8 0.2 / 20 + (0.6 0.4 + 0.4 0.6) / 20 / 4.
     low, high = drops.axes[0].absolute95
     half = 1.96 * math.sqrt(0.8 * 0.2 / 20 + (0.6 * 0.4 + 0.4 * 0.6) / 20 / 4)

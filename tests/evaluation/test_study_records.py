@@ -11,12 +11,20 @@ import pytest
 from study_fakes import TESTS, WORLD, first, make_study, plan, put, result, trained
 
 from rlvla_core.errors import RlvlaError
-from rlvla_core.evaluation.study import Study, read_plan, read_record, read_study, records, with_earlier, write_plan
+from rlvla_core.evaluation.study import (
+    StudyResults,
+    read_plan,
+    read_record,
+    read_study,
+    records,
+    with_earlier,
+    write_plan,
+)
 
 POLICIES = [trained("warm-up", 0), trained("ppo", 0, Path("runs/ppo-0/metrics.jsonl"))]
 
 
-def small(folder: Path) -> Study:
+def small(folder: Path) -> StudyResults:
     return make_study(folder, plan(POLICIES, tests=TESTS[:2]), lambda method, seed, test: first(5))
 
 

@@ -12,8 +12,8 @@ from study_fakes import TESTS, first, make_study, plan, trained, write_journal
 
 from rlvla_core.errors import RlvlaError
 from rlvla_core.evaluation.statistics import wilson
-from rlvla_core.evaluation.study import Video, write_plan, write_report
-from rlvla_core.evaluation.study.published import PAPER_EPISODES, PAPER_TESTS, PUBLISHED_MEANS, SOURCES
+from rlvla_core.evaluation.study import Video, write_plan, write_study_report
+from rlvla_core.evaluation.study.published import PAPER_EPISODES, PAPER_TESTS, PUBLICATIONS, PUBLISHED_MEANS
 
 VOID = {"meta", "img", "br"}
 
@@ -80,7 +80,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (output / "videos").mkdir(parents=True)
     (output / "videos" / "pose 1.mp4").write_bytes(b"mp4")
     videos = [Video(path="videos/pose 1.mp4", title="Unseen pose", caption="warm-up beside PPO")]
-    write_report(folder / "study", output, videos=videos, notes="Cores were <shared>.\n\nSecond `note`.")
+    write_study_report(folder / "study", output, videos=videos, notes="Cores were <shared>.\n\nSecond `note`.")
     return output
 
 
@@ -122,7 +122,7 @@ def test_table_says_rate_interval_n_and_seeds(report: Path) -> None:
     assert "ppo-1 is not paired with it" in text and "Unfinished" not in text
     assert "McNemar" in text and "Holm p" in text
     # Sources, and that no published number stands in a table of ours.
-    assert all(source.name in text and source.differs in text for source in SOURCES)
+    assert all(source.name in text and source.differs in text for source in PUBLICATIONS)
 
 
 def test_csv_rows_are_complete(report: Path) -> None:
@@ -159,7 +159,7 @@ def test_equal_studies_make_equal_bytes(report: Path, tmp_path: Path) -> None:
     (tmp_path / "out" / "videos" / "pose 1.mp4").write_bytes(b"mp4")
     videos = [Video(path="videos/pose 1.mp4", title="Unseen pose", caption="warm-up beside PPO")]
     notes = "Cores were <shared>.\n\nSecond `note`."
-    written = write_report(tmp_path / "elsewhere", tmp_path / "out", videos=videos, notes=notes)
+    written = write_study_report(tmp_path / "elsewhere", tmp_path / "out", videos=videos, notes=notes)
     assert {path.name for path in written} == {path.name for path in report.iterdir() if path.is_file()}
     for path in written:
         assert path.read_bytes() == (report / path.name).read_bytes(), path.name
@@ -171,7 +171,7 @@ def test_an_unfinished_study_says_what_is_missing(tmp_path: Path) -> None:
         (tmp_path / "results" / "ppo-1" / name).unlink()
     (tmp_path / "results" / "sft-1000-0" / "unseen-table-T0.json").unlink()
     (tmp_path / "runs" / "ppo-1" / "metrics.jsonl").unlink()
-    write_report(tmp_path, tmp_path / "report")
+    write_study_report(tmp_path, tmp_path / "report")
     text = (tmp_path / "report" / "README.md").read_text()
     assert "Unfinished: 3 of 30 results are missing" in text
     assert "- ppo-1, greedy: 2 of 6 tests (unseen table, dynamic texture, weak)" in text
@@ -186,7 +186,7 @@ def test_an_unfinished_study_says_what_is_missing(tmp_path: Path) -> None:
 
 def test_a_study_without_any_result_still_has_a_page(tmp_path: Path) -> None:
     write_plan(tmp_path, plan([trained("ppo", 0), trained("warm-up", 0)]))
-    write_report(tmp_path, tmp_path / "report")
+    write_study_report(tmp_path, tmp_path / "report")
     page = checked(tmp_path / "report" / "index.html")
     assert "img" not in page.tags and "Unfinished: 12 of 12 results are missing" in "".join(page.text)
     assert rows(tmp_path / "report" / "results.csv") == []
@@ -196,7 +196,7 @@ def test_a_study_without_any_result_still_has_a_page(tmp_path: Path) -> None:
 def test_a_video_that_is_not_beside_the_page_is_refused(tmp_path: Path, path: str) -> None:
     write_plan(tmp_path, plan([trained("ppo", 0)]))
     with pytest.raises(RlvlaError, match="the report has no video"):
-        write_report(tmp_path, tmp_path / "report", videos=[Video(path=path, title="")])
+        write_study_report(tmp_path, tmp_path / "report", videos=[Video(path=path, title="")])
 
 
 def test_published_numbers_agree_with_what_is_known_of_them() -> None:
@@ -213,4 +213,4 @@ def test_published_numbers_agree_with_what_is_known_of_them() -> None:
     assert (ppo.vision, ppo.semantics, ppo.execution) == pytest.approx((76.6, 72.8, 78.3), abs=0.06)
     rlinf = next(row for row in PUBLISHED_MEANS if (row.source, row.model) == ("RLinf", "OpenVLA, PPO"))
     assert (rlinf.vision + rlinf.semantics + rlinf.execution) / 3 == pytest.approx(rlinf.out_of_distribution, abs=0.01)
-    assert {row.source for row in PUBLISHED_MEANS} == {source.name for source in SOURCES}
+    assert {row.source for row in PUBLISHED_MEANS} == {source.name for source in PUBLICATIONS}

@@ -6,10 +6,9 @@ from dataclasses import replace
 import pytest
 import torch
 from small_world import TOY
+from toy_commands import ToyTrainGrpo, ToyTrainPpo
 
 from rlvla import cli
-from rlvla.commands.train_grpo import TrainGrpo
-from rlvla.commands.train_ppo import TrainPpo
 from rlvla.commands.train_sft import TrainSft
 from rlvla_core.data.writer import DatasetWriter
 from rlvla_core.errors import RlvlaError
@@ -48,7 +47,7 @@ PPO = PpoConfig(iterations=1, num_envs=8, minibatch=16, value_warmup_iterations=
 
 def test_from_a_dataset_to_an_improved_bundle(warm, tmp_path, capsys):
     run = tmp_path / "ppo"
-    command = TrainPpo(policy=str(warm / "policy"), directory=run, world="toy", toy=TOY, ppo=PPO, ranks=1)
+    command = ToyTrainPpo(policy=str(warm / "policy"), directory=run, ppo=PPO, ranks=1)
     assert command.run() == 0
     line = json.loads(capsys.readouterr().out.strip().splitlines()[-1])
     assert line["iterations"] == 1 and 8 <= line["env_steps"] <= 48 and line["greedy_episodes"] == 8
@@ -67,19 +66,20 @@ def test_from_a_dataset_to_an_improved_bundle(warm, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("name", "options"), [("grpo", ["--grpo.variant", "flat"]), ("dpo", ["--dpo.group", "4", "--dpo.beta", "0.2"])]
 )
-def test_the_other_algorithms_are_commands_of_the_same_kind(name, options, warm, tmp_path, capsys):
+def test_the_other_algorithms_are_commands_of_the_same_kind(name, options, warm, tmp_path, capsys, monkeypatch):
+    toy = f"toy_commands:ToyTrain{name.capitalize()}"
+    commands = [replace(each, path=toy) if each.name == f"train {name}" else each for each in cli.COMMANDS]
+    monkeypatch.setattr(cli, "COMMANDS", commands)
+
     def train(iterations, *more):
         words = [
             "--policy",
             str(warm / "policy"),
             "--directory",
             str(tmp_path / name),
-            "--world",
-            "toy",
             "--ranks",
             "1",
         ]
-        words += ["--toy.max-steps", str(TOY.max_steps), "--toy.image-size", str(TOY.image_size)]
         words += [f"--{name}.num-envs", "8", f"--{name}.verify-episodes", "8", f"--{name}.iterations", str(iterations)]
         return cli.main(["train", name, *words, *options, *more])
 
@@ -101,7 +101,7 @@ def test_the_other_algorithms_are_commands_of_the_same_kind(name, options, warm,
 
 def test_a_run_from_before_an_option_existed_goes_on_with_its_default_only(warm, tmp_path):
     run = tmp_path / "ppo"
-    command = TrainPpo(policy=str(warm / "policy"), directory=run, world="toy", toy=TOY, ppo=PPO, ranks=1)
+    command = ToyTrainPpo(policy=str(warm / "policy"), directory=run, ppo=PPO, ranks=1)
     command.run()
     config = json.loads((run / "config.json").read_text())
     del config["ppo"]["critic_input"], config["lora_size"]
@@ -130,8 +130,8 @@ def test_warm_ups_of_several_data_sizes_from_one_dataset(data, tmp_path, capsys)
 
 def test_mistakes_are_one_line(warm, data, tmp_path):
     def ppo(**changes):
-        settings = {"policy": str(warm / "policy"), "directory": tmp_path / "x", "world": "toy", "toy": TOY, "ppo": PPO}
-        return TrainPpo(**(settings | {"ranks": 1} | changes)).run()
+        settings = {"policy": str(warm / "policy"), "directory": tmp_path / "x", "ppo": PPO}
+        return ToyTrainPpo(**(settings | {"ranks": 1} | changes)).run()
 
     with pytest.raises(RlvlaError, match="image size"):
         ppo(toy=replace(TOY, image_size=64))
@@ -144,8 +144,8 @@ def test_mistakes_are_one_line(warm, data, tmp_path):
     with pytest.raises(RlvlaError, match="3 ranks"):
         ppo(ranks=3)
     with pytest.raises(RlvlaError, match=r"grpo\.group 8 does not divide a rank's 12 environments"):
-        settings = {"policy": str(warm / "policy"), "directory": tmp_path / "z", "world": "toy", "toy": TOY, "ranks": 1}
-        TrainGrpo(**settings, grpo=GrpoConfig(num_envs=12)).run()
+        settings = {"policy": str(warm / "policy"), "directory": tmp_path / "z", "ranks": 1}
+        ToyTrainGrpo(**settings, grpo=GrpoConfig(num_envs=12)).run()
     assert not (tmp_path / "z").exists()
     with pytest.raises(RlvlaError, match="17 episodes of a dataset of 16"):
         TrainSft(data=data, directory=tmp_path / "y", episodes=17, ranks=1).run()

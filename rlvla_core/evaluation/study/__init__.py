@@ -1,8 +1,8 @@
-"""A study: methods times tests times training seeds, and the report that keeps apart what must not be pooled."""
+"""Studies: results of several training methods and seeds in several tests, and the report about them."""
 
 from rlvla_core.evaluation.study.blocks import Video
 from rlvla_core.evaluation.study.folder import (
-    Study,
+    StudyResults,
     read_plan,
     read_record,
     read_study,
@@ -11,18 +11,18 @@ from rlvla_core.evaluation.study.folder import (
     write_plan,
     write_record,
 )
-from rlvla_core.evaluation.study.records import AXES, StudyPlan, TestInfo, TestRecord, Trained, World
-from rlvla_core.evaluation.study.report import write_report
+from rlvla_core.evaluation.study.records import AXES, StudyPlan, TestInfo, TestRecord, Trained, WorldKey
+from rlvla_core.evaluation.study.report import write_study_report
 
 __all__ = [
     "AXES",
-    "Study",
     "StudyPlan",
+    "StudyResults",
     "TestInfo",
     "TestRecord",
     "Trained",
     "Video",
-    "World",
+    "WorldKey",
     "read_plan",
     "read_record",
     "read_study",
@@ -30,5 +30,5 @@ __all__ = [
     "with_earlier",
     "write_plan",
     "write_record",
-    "write_report",
+    "write_study_report",
 ]

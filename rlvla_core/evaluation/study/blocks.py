@@ -1,4 +1,4 @@
-"""The parts of a report, before they become HTML or Markdown. All text is plain; `code` stands in backticks."""
+"""The content of a report before it becomes HTML or Markdown. Texts are plain, with `code` in backticks."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,15 +6,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Heading:
-    """A title; the page's own has level 1."""
+    """A title."""
 
     text: str
     level: int = 2
+    """1 for the title of the page, 2 and 3 for sections."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Paragraph:
-    """Running text."""
+    """A paragraph of text."""
 
     text: str
 
@@ -28,51 +29,56 @@ class Items:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Table:
-    """Cells as text, all rows as long as the header."""
+    """A table of texts; every row is as long as the header."""
 
     header: Sequence[str]
+    """Titles of the columns."""
     rows: Sequence[Sequence[str]]
-    """A line break inside a cell sets the second line apart as a small one."""
+    """Rows of cells; lines after the first one of a cell are shown in small letters."""
     strong: frozenset[int] = frozenset()
-    """Rows in bold: means and groups."""
+    """Indices of the rows in bold, which hold means."""
     caption: str = ""
+    """Explanation below the table."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FigureImage:
-    """A figure, kept as a file for Markdown and embedded in HTML."""
+    """A plot as PNG: a file beside the Markdown page, embedded in the HTML page."""
 
     name: str
-    """Of the file, `forest-T0.6.png`."""
+    """Name of the file, e.g. `forest-T0.6.png`."""
     png: bytes
+    """Content of the file."""
     caption: str
-    """Says in words what is to be seen; also the alternative text."""
+    """What the figure shows, in words; also the alternative text of the image."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Video:
-    """A video beside the page."""
+    """A video file that the page shows."""
 
     path: str
-    """Relative to the report's folder, with forward slashes."""
+    """Path of the file relative to the report's folder, with forward slashes."""
     title: str
+    """Bold text below the video."""
     caption: str = ""
-    """Which episodes and which two methods."""
+    """Which episodes and which two methods the video shows."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Files:
-    """Links to the files beside the page."""
+    """A list of links to files beside the page."""
 
     entries: Sequence[tuple[str, str]]
-    """(name, what it holds)."""
+    """(name of the file, what it contains)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Fold:
-    """Details that a click opens."""
+    """Content that a click opens."""
 
     title: str
+    """Text that is visible before the click."""
     blocks: Sequence["Block"]
 
 

@@ -1,4 +1,4 @@
-"""The numbers of a report as CSV, one row a number with everything that identifies it."""
+"""The numbers of a report as CSV files: one row per number, with everything that identifies it."""
 
 import csv
 import io
@@ -16,7 +16,7 @@ Value = str | int | float | None
 
 
 def csv_files(findings: Findings) -> dict[str, tuple[str, str]]:
-    """File name -> (content, what it holds). Rates are fractions; an empty cell is a number that does not exist."""
+    """File name -> (content, description). Rates are fractions 0 .. 1; an empty cell is a number there is not."""
     return {
         "results.csv": (_results(findings), "every result and metric: successes, n, Wilson interval"),
         "means.csv": (_means(findings), "tests, axes and their mean over training seeds, with the seeds' spread"),

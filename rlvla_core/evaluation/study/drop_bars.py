@@ -1,4 +1,4 @@
-"""Bars of the generalisation drop: one group an axis, one bar a method."""
+"""Bar chart of the generalisation drop: one group of bars per axis, one bar per method."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,10 @@ from rlvla_core.evaluation.study.figure_style import legend_above, looks, new_fi
 
 
 def drop_bars(drops: Sequence[MethodDrops], methods: Sequence[str], axes: Sequence[str]) -> bytes | None:
-    """PNG of the absolute drops with their intervals; None without drops. `methods` are those of the whole study."""
+    """PNG of the absolute drops in percentage points with 95 % intervals; None without drops.
+
+    methods: all methods of the study, which give the colours. axes: names of the groups in order.
+    """
     if not drops:
         return None
     figure = new_figure(4.2)

@@ -1,4 +1,4 @@
-"""The generalisation drop: how much success an axis of shifts costs, with a bootstrap over episodes."""
+"""Generalisation drop: how much success rate an axis of shifts costs, with a bootstrap over episodes."""
 
 import functools
 from collections.abc import Mapping
@@ -7,54 +7,59 @@ from dataclasses import dataclass
 import numpy as np
 
 from rlvla_core.evaluation.study.estimates import HEADLINE, axis_weights, complete_seeds
-from rlvla_core.evaluation.study.folder import Study
+from rlvla_core.evaluation.study.folder import StudyResults
 from rlvla_core.evaluation.study.records import IN_DISTRIBUTION
 
 DRAWS = 2000
+"""Number of bootstrap resamples."""
 BOOTSTRAP_SEED = 20250519
-"""Fixed, so that equal results make equal intervals."""
+"""Seed of the resamples; fixed, so that equal results give equal intervals."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AxisDrop:
-    """Mean success of the tests of an axis minus success in distribution; negative where the shift costs success."""
+    """Mean success rate of the tests of an axis minus that in distribution; negative where the shift costs success."""
 
     axis: str
+    """Name of the axis."""
     in_distribution: float
-    """Rate, mean over training seeds."""
+    """Success rate in distribution, 0 .. 1, mean over training seeds."""
     out_of_distribution: float
-    """Mean of the axis' tests, over the same training seeds."""
+    """Mean success rate of the tests of the axis, 0 .. 1, over the same training seeds."""
     absolute: float
-    """Their difference, -1..1."""
+    """out_of_distribution - in_distribution, -1 .. 1."""
     absolute95: tuple[float, float]
+    """95 % interval of `absolute`."""
     relative: float | None
-    """The difference as a share of the rate in distribution; None where that is 0."""
+    """`absolute` divided by `in_distribution`; None where that is 0."""
     relative95: tuple[float, float] | None
-    """None where a resample has no success in distribution."""
+    """95 % interval of `relative`; None where a resample has no success in distribution."""
     seed_drops: Mapping[int, float]
-    """Training seed -> its absolute difference."""
+    """Training seed -> `absolute` of this seed alone."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MethodDrops:
-    """The drops of one method at one temperature."""
+    """The drops of one method at one temperature, for all axes."""
 
     method: str
+    """Name of the method."""
     temperature: float
+    """Sampling temperature of the action tokens; 0 = greedy."""
     axes: tuple[AxisDrop, ...]
-    """Those that can be told so far, in the order of the plan."""
+    """Drops of the axes whose tests are complete, in the order of the plan."""
     order: tuple[str, ...]
-    """Axes from the largest drop to the smallest; empty unless every axis is there, for the same training seeds."""
-    order_share: float
-    """Share of the resamples that have this order."""
+    """Names of the axes from the largest drop to the smallest; empty unless all axes have the same training seeds."""
+    order_fraction: float
+    """Fraction of the bootstrap resamples that give this order."""
 
 
-def method_drops(study: Study, method: str, temperature: float, draws: int = DRAWS) -> MethodDrops | None:
-    """Drops of a method over the training seeds that have all it takes; None where there is no such axis.
+def method_drops(study: StudyResults, method: str, temperature: float, draws: int = DRAWS) -> MethodDrops | None:
+    """Drops of a method over the training seeds whose results are complete; None if no axis is complete.
 
     Percentile bootstrap, 95 %: `draws` times, episodes are drawn with replacement, the same ones for all training
     seeds and all tests that run the same list, other lists apart. An episode is thereby drawn with all its outcomes:
-    what training seeds have in common is not counted as new evidence. The trained policies stay fixed.
+    outcomes that training seeds share are not counted as independent. The trained policies stay fixed.
     """
     if not study.plan.tests_of(IN_DISTRIBUTION):
         return None
@@ -80,12 +85,12 @@ def method_drops(study: Study, method: str, temperature: float, draws: int = DRA
         temperature=temperature,
         axes=tuple(found.values()),
         order=order,
-        order_share=float((steps >= 0).all(axis=0).mean()),
+        order_fraction=float((steps >= 0).all(axis=0).mean()),
     )
 
 
 def _axis_drop(axis: str, seeds: list[int], base: np.ndarray, shifted: np.ndarray) -> AxisDrop:
-    """base, shifted: float [seeds, 1 + draws], as `_rates` gives them."""
+    """Drop of one axis from the rates in distribution (`base`) and in its tests (`shifted`), both as from `_rates`."""
     inside, outside = base.mean(axis=0), shifted.mean(axis=0)
     absolute = outside - inside
     defined = inside > 0
@@ -103,9 +108,9 @@ def _axis_drop(axis: str, seeds: list[int], base: np.ndarray, shifted: np.ndarra
 
 
 def _rates(
-    study: Study, method: str, seeds: list[int], weights: Mapping[str, float], temperature: float, draws: int
+    study: StudyResults, method: str, seeds: list[int], weights: Mapping[str, float], temperature: float, draws: int
 ) -> np.ndarray:
-    """Weighted mean over tests: float [seeds, 1 + draws]; column 0 is the episodes as they were run."""
+    """Weighted mean rate over tests, float [seeds, 1 + draws]; column 0 is measured, the others are resamples."""
     rates = np.zeros((len(seeds), 1 + draws))
     for row, seed in enumerate(seeds):
         for test, weight in weights.items():
@@ -118,7 +123,7 @@ def _rates(
 
 @functools.lru_cache(maxsize=32)
 def _resamples(ids: tuple[int, ...], draws: int) -> np.ndarray:
-    """float32 [draws, n]: the share of each episode in each resample, a function of the list alone."""
+    """Weight of each episode in each resample, float32 [draws, n]; depends on the list alone."""
     generator = np.random.default_rng(np.random.SeedSequence([BOOTSTRAP_SEED, *ids]))
     n = len(ids)
     return (generator.multinomial(n, np.full(n, 1 / n), size=draws) / n).astype(np.float32)

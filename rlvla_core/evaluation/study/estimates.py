@@ -1,8 +1,8 @@
-"""Rates of a method in a test or a group of tests, with the two sources of doubt kept apart.
+"""Success rates of a method in a test or a group of tests, with two sources of uncertainty kept apart.
 
-The *interval* says how far the rate of these trained policies may lie from the one over all episodes: it comes from
-the finite number of episodes. The *seed rates* say how far training again would move it: their spread is shown beside
-the interval and never mixed into it, since two or three training seeds are too few for an interval of their own.
+The *interval* comes from the finite number of episodes: it says how far the measured rate of these trained policies may
+lie from their rate over all episodes. The *seed rates* say how much another training would change the rate. Their
+spread is shown beside the interval and never included in it: two or three training seeds are too few for an interval.
 """
 
 from collections.abc import Mapping
@@ -11,50 +11,55 @@ from dataclasses import dataclass
 import numpy as np
 
 from rlvla_core.evaluation.statistics import clustered_wilson, combined_interval
-from rlvla_core.evaluation.study.folder import Study
+from rlvla_core.evaluation.study.folder import StudyResults
 from rlvla_core.evaluation.study.records import StudyPlan
 
 HEADLINE = "success_at_end"
-"""The metric that counts."""
+"""The metric of all tables and figures that name no other."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Estimate:
-    """One rate: the mean over training seeds of the (weighted) mean over tests."""
+    """A success rate: the mean over training seeds of the weighted mean over tests."""
 
     rate: float
+    """The rate, 0 .. 1."""
     low: float
-    """95 % interval over episodes."""
+    """Lower limit of the 95 % interval over episodes."""
     high: float
+    """Upper limit of the 95 % interval over episodes."""
     tests: int
+    """Number of tests in the mean."""
     n: int
-    """Episodes of each test that each training seed ran."""
+    """Number of episodes of each test and training seed."""
     successes: int
-    """Summed over tests and training seeds."""
+    """Number of successes, summed over tests and training seeds."""
     seed_rates: Mapping[int, float]
-    """Training seed -> its own rate; only seeds that have every test."""
+    """Training seed -> rate of this seed alone; only seeds that were measured in every test."""
     absent: tuple[int, ...]
-    """Training seeds of the plan that are not in the mean."""
+    """Training seeds of the plan that are not in the mean, because a test is missing."""
 
     @property
     def spread(self) -> float | None:
-        """Largest minus smallest seed rate; None for one seed."""
+        """Largest minus smallest of the seed rates; None for a single seed."""
         return max(self.seed_rates.values()) - min(self.seed_rates.values()) if len(self.seed_rates) > 1 else None
 
 
 def axis_weights(plan: StudyPlan, axis: str) -> dict[str, float]:
-    """Test -> weight in the mean of an axis: every test counts alike."""
+    """Test -> weight in the mean of an axis; all tests have the same weight."""
     tests = plan.tests_of(axis)
     return {test.name: 1 / len(tests) for test in tests}
 
 
 def ood_weights(plan: StudyPlan) -> dict[str, float]:
-    """Test -> weight in the mean of all out-of-distribution axes: every axis counts alike, as in RLinf and FAN."""
+    """Test -> weight in the mean of the out-of-distribution axes; axes have equal weights, as in RLinf and FAN."""
     return {test: weight / len(plan.axes) for axis in plan.axes for test, weight in axis_weights(plan, axis).items()}
 
 
-def complete_seeds(study: Study, method: str, tests: Mapping[str, float], temperature: float, metric: str) -> list[int]:
-    """Training seeds of a method that have all these tests."""
+def complete_seeds(
+    study: StudyResults, method: str, tests: Mapping[str, float], temperature: float, metric: str
+) -> list[int]:
+    """Training seeds of a method that were measured in all of `tests` at this temperature with this metric."""
     return [
         seed
         for seed in study.plan.seeds(method)
@@ -63,13 +68,13 @@ def complete_seeds(study: Study, method: str, tests: Mapping[str, float], temper
 
 
 def estimate(
-    study: Study, method: str, weights: Mapping[str, float], temperature: float, metric: str = HEADLINE
+    study: StudyResults, method: str, weights: Mapping[str, float], temperature: float, metric: str = HEADLINE
 ) -> Estimate | None:
-    """Rate of a method over tests with weights that sum to 1; None where no training seed has them all.
+    """Success rate of a method over tests with weights that sum to 1; None if no training seed has all of them.
 
-    The interval: all training seeds meet the same episodes, and tests may share theirs too, so outcomes of one episode
-    are a cluster (`clustered_wilson`); tests with other lists are independent of these and are joined by square and
-    add (`combined_interval`). One test and one seed: Wilson's interval.
+    The interval: all training seeds run the same episodes, and several tests may run the same list, so the outcomes of
+    one episode form a cluster (`clustered_wilson`). Tests with different lists are independent and are combined by
+    `combined_interval`. For one test and one seed it is Wilson's interval.
     """
     seeds = complete_seeds(study, method, weights, temperature, metric)
     if not seeds:
@@ -81,19 +86,19 @@ def estimate(
         result = study.result(method, seeds[0], test, temperature)
         assert result is not None
         groups.setdefault(result.episodes.ids, {})[test] = np.array(columns, dtype=np.float64)
-    shares, rates, intervals = [], [], []
+    totals, rates, intervals = [], [], []
     for group in groups.values():
-        share = np.array([weights[test] for test in group])
-        flags = len(seeds) * share.sum() ** 2 / (share**2).sum()  # Kish's count of unequally weighted flags
-        clusters = np.einsum("t,tsn->n", share, np.array(list(group.values()))) / (share.sum() * len(seeds))
+        weight = np.array([weights[test] for test in group])
+        flags = len(seeds) * weight.sum() ** 2 / (weight**2).sum()  # Kish's count of unequally weighted flags
+        clusters = np.einsum("t,tsn->n", weight, np.array(list(group.values()))) / (weight.sum() * len(seeds))
         clusters = np.clip(clusters, 0.0, 1.0)
-        shares.append(float(share.sum()))
+        totals.append(float(weight.sum()))
         rates.append(float(clusters.mean()))
         intervals.append(clustered_wilson(clusters, float(flags)))
-    low, high = combined_interval(shares, rates, intervals)
+    low, high = combined_interval(totals, rates, intervals)
     tables = {test: table for group in groups.values() for test, table in group.items()}
     return Estimate(
-        rate=float(np.dot(shares, rates)),
+        rate=float(np.dot(totals, rates)),
         low=max(0.0, low),
         high=min(1.0, high),
         tests=len(weights),

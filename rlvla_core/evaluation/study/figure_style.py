@@ -1,4 +1,4 @@
-"""How the figures of a report look: colours and markers that colour-blind readers can tell apart, PNG as bytes."""
+"""Style of the figures of a report: colours and markers that colour-blind readers can tell apart."""
 
 import io
 from collections.abc import Sequence
@@ -14,13 +14,14 @@ _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 _DASHES = ("-", "--", "-.", ":")
 
 WIDTH = 9.0
-"""Inches; with DPI, text of 8 points is 11 pixels high where the image is shown 900 pixels wide."""
+"""Width of figures in inches: text of 8 points is 11 pixels high where the figure is shown 900 pixels wide."""
 DPI = 150
+"""Resolution of figures in pixels per inch."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Look:
-    """Of one method, the same in every figure."""
+    """Colour, marker and line of one method; the same in every figure."""
 
     colour: str
     marker: str
@@ -28,7 +29,7 @@ class Look:
 
 
 def looks(methods: Sequence[str]) -> dict[str, Look]:
-    """One look a method, by its place."""
+    """Method -> look, by the position of the method in `methods`."""
     return {
         method: Look(
             colour=_COLOURS[i % len(_COLOURS)],
@@ -47,7 +48,7 @@ def new_figure(height: float) -> Figure:
 
 
 def tidy(axis: Any, grid: str = "both") -> None:
-    """Pale grid below the data, no frame above and at the right, small numbers."""
+    """Give a plot a pale grid below the data, no frame at the top and right, and small tick labels."""
     axis.grid(axis=grid, color="#e4e4e4", linewidth=0.6)
     axis.set_axisbelow(True)
     axis.tick_params(labelsize=8)
@@ -56,13 +57,13 @@ def tidy(axis: Any, grid: str = "both") -> None:
 
 
 def legend_above(figure: Figure, axis: Any) -> None:
-    """One legend for the whole figure, in its head, for what `axis` shows."""
+    """Put one legend for the content of `axis` above the whole figure."""
     handles, labels = axis.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=min(5, len(labels)), fontsize=9, frameon=False)
 
 
 def png(figure: Figure) -> bytes:
-    """The image, without date and version: equal figures give equal bytes."""
+    """The figure as PNG without date and version, so that equal figures give equal bytes."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
     return buffer.getvalue()

@@ -1,4 +1,4 @@
-"""The folder of a study: study.json says what was planned, results/ holds what was measured, one file a result.
+"""The folder of a study: study.json is the plan, results/ has one file for each measured result.
 
 <study>/study.json
 <study>/results/<method>-<training seed>/<test>-T<temperature>.json
@@ -20,32 +20,35 @@ from rlvla_core.storage.json_files import read_json, replace_json
 from rlvla_core.storage.strict import build
 
 FORMAT = 1
-"""Of study.json."""
+"""Version of the format of study.json."""
 
 Key = tuple[str, str, float]
-"""(policy, test, temperature)"""
+"""(name of the policy, e.g. `ppo-0`; name of the test; sampling temperature) of a result."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Study:
-    """A plan and the results that are there so far: all of one world, and of one list of episodes for each test."""
+class StudyResults:
+    """Plan of a study and the results so far: all of one world, and of one list of episodes for each test."""
 
     folder: Path
+    """Folder of the study."""
     plan: StudyPlan
+    """What the study is to measure."""
     results: Mapping[Key, EvaluationResult]
+    """What has been measured."""
 
     def result(self, method: str, seed: int, test: str, temperature: float) -> EvaluationResult | None:
-        """None where it has not been measured."""
+        """Result of a policy in a test; None if it has not been measured."""
         return self.results.get((f"{method}-{seed}", test, temperature))
 
     def outcomes(self, method: str, seed: int, test: str, temperature: float, metric: str) -> np.ndarray | None:
-        """bool [n]; None where it has not been measured, or the world does not report the metric."""
+        """Outcomes of a policy in a test, bool [n]; None if they were not measured or lack this metric."""
         result = self.result(method, seed, test, temperature)
         return None if result is None or metric not in result.metrics() else result.outcomes(metric)
 
     @functools.cached_property
     def missing(self) -> tuple[tuple[Trained, TestInfo, float], ...]:
-        """What was planned and has not been measured."""
+        """(policy, test, temperature) of every result that is planned and has not been measured."""
         return tuple(
             (policy, test, temperature)
             for policy in self.plan.policies
@@ -56,7 +59,7 @@ class Study:
 
 
 def write_plan(study: Path, plan: StudyPlan) -> Path:
-    """Write study.json in one step."""
+    """Write study.json, whole or not at all; returns its path."""
     value = dataclasses.asdict(plan)
     for policy in value["policies"]:
         policy["journal"] = None if policy["journal"] is None else policy["journal"].as_posix()
@@ -66,9 +69,9 @@ def write_plan(study: Path, plan: StudyPlan) -> Path:
 
 
 def with_earlier(study: Path, plan: StudyPlan) -> StudyPlan:
-    """`plan`, and what earlier plans of the folder `study` have measured besides: their policies, tests, temperatures.
+    """`plan`, extended by the policies, tests and temperatures that earlier starts in the folder `study` have measured.
 
-    What was planned then and has no result is forgotten. Raises RlvlaError, naming what differs, where the
+    What earlier starts planned and did not measure is dropped. Raises RlvlaError, naming what differs, where the
     results could not stand in one table.
     """
     if not (study / "study.json").is_file():
@@ -102,12 +105,12 @@ def with_earlier(study: Path, plan: StudyPlan) -> StudyPlan:
 
 
 def _and(earlier: str, now: str, separator: str) -> str:
-    """Both, each once."""
+    """The earlier entries and `now` joined by `separator`, each once."""
     return separator.join(dict.fromkeys(each for each in (*earlier.split(separator), now) if each))
 
 
 def write_record(study: Path, record: TestRecord) -> Path:
-    """Write one result to its place in one step."""
+    """Write one result to its file, whole or not at all; returns the path."""
     path = record_path(study, record.method, record.training_seed, record.test, record.result.temperature)
     path.parent.mkdir(parents=True, exist_ok=True)
     replace_json(path, record.to_json())
@@ -115,12 +118,12 @@ def write_record(study: Path, record: TestRecord) -> Path:
 
 
 def record_path(study: Path, method: str, training_seed: int, test: str, temperature: float) -> Path:
-    """Where a result belongs."""
+    """Path of the file of a result."""
     return study / "results" / f"{method}-{training_seed}" / f"{test}-T{temperature:g}.json"
 
 
 def read_record(path: Path) -> TestRecord:
-    """Read one result. Raises RlvlaError, naming the file, if it is missing, broken or changed by hand."""
+    """Read the file of one result. Raises RlvlaError, naming the file, if it is missing, broken or changed by hand."""
     value = read_json(path, "evaluate the policy again")
     try:
         return TestRecord.from_json(value)
@@ -140,12 +143,12 @@ def read_plan(study: Path) -> StudyPlan:
         raise RlvlaError(f"{path}: {error}") from None
 
 
-def read_study(study: Path) -> Study:
-    """Read plan and results; what is missing is left out and listed in `Study.missing`.
+def read_study(study: Path) -> StudyResults:
+    """Read plan and results of the folder `study`; what is not measured yet is listed in `StudyResults.missing`.
 
-    Raises RlvlaError, naming the file, for results that are broken, changed by hand or not of the plan, and for two
-    results that must not stand in one table: other worlds, episode lists, evaluation seeds, numbers of episodes, or
-    another bundle of the same policy.
+    Raises RlvlaError, naming the file, for results that are broken, changed by hand or not of the plan, and for results
+    that must not be in one table: of different worlds, episode lists, evaluation seeds or numbers of episodes, or of
+    two bundles of the same policy.
     """
     plan = read_plan(study)
     results: dict[Key, EvaluationResult] = {}
@@ -162,7 +165,7 @@ def read_study(study: Path) -> Study:
         except RlvlaError as error:
             raise RlvlaError(f"{path}: {error}") from None
         results[policy, record.test, record.result.temperature] = record.result
-    return Study(folder=study, plan=plan, results=results)
+    return StudyResults(folder=study, plan=plan, results=results)
 
 
 def _check_belongs(record: TestRecord, plan: StudyPlan, path: Path) -> None:

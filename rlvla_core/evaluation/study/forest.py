@@ -1,4 +1,4 @@
-"""Forest plot: every rate with its interval, one row a test and a mean below each axis."""
+"""Forest plot: every success rate with its interval, one row per test and a mean below each axis."""
 
 from typing import Any
 
@@ -6,15 +6,15 @@ import numpy as np
 
 from rlvla_core.evaluation.study.estimates import Estimate, axis_weights, estimate
 from rlvla_core.evaluation.study.figure_style import legend_above, looks, new_figure, png, tidy
-from rlvla_core.evaluation.study.folder import Study
+from rlvla_core.evaluation.study.folder import StudyResults
 from rlvla_core.evaluation.study.records import IN_DISTRIBUTION
 
 
-def forest_plot(study: Study, temperature: float) -> bytes | None:
-    """PNG; None where nothing has been measured at this temperature.
+def forest_plot(study: StudyResults, temperature: float) -> bytes | None:
+    """PNG of the forest plot at one temperature; None if nothing has been measured at it.
 
-    A mark with a bar is the mean over training seeds and its 95 % interval over episodes, upright strokes are the
-    training seeds. What is missing has no mark.
+    A marker with a bar is the mean over training seeds with its 95 % interval over episodes; vertical strokes are the
+    single training seeds. Missing results have no marker.
     """
     rows: list[tuple[str, dict[str, float], bool]] = []
     for name in (IN_DISTRIBUTION, *study.plan.axes):

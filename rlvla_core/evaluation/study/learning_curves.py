@@ -1,4 +1,4 @@
-"""Learning curves of all policies in one figure: success against environment steps and minutes, loss likewise."""
+"""Figure of the learning curves of all policies: success and loss against environment steps, updates and minutes."""
 
 from collections.abc import Sequence
 
@@ -19,9 +19,10 @@ _PANELS = (
 
 
 def learning_curves(curves: Sequence[Curve], methods: Sequence[str]) -> bytes | None:
-    """PNG of the panels that have data; None without any. A method has one colour, its training seeds a line each.
+    """PNG of the panels that have data; None if no panel has. A method has one colour, each training seed is a line.
 
-    Pale: as journalled; strong: running mean over a tenth of the run.
+    methods: all methods of the study, which give the colours. Pale lines are the values of the journal, strong lines
+    their running mean over a tenth of the run.
     """
     panels = [(x, y) for x, y in _PANELS if any(len(curve.points(x[0], y[0])[0]) for curve in curves)]
     if not panels:

@@ -1,18 +1,18 @@
-"""What a reader must know before believing a table: said by the report itself, whatever the results are."""
+"""Notes that the report itself adds, whatever the results are: what a reader must know to judge the tables."""
 
 from rlvla_core.evaluation.report import few_episodes_note, format_acting
 from rlvla_core.evaluation.statistics import wilson
 from rlvla_core.evaluation.study.comparisons import REFERENCE, candidates, shared_seeds
 from rlvla_core.evaluation.study.findings import Findings
-from rlvla_core.evaluation.study.folder import Study
-from rlvla_core.evaluation.study.published import SOURCES
+from rlvla_core.evaluation.study.folder import StudyResults
+from rlvla_core.evaluation.study.published import PUBLICATIONS
 
 PAPER_STEPS = 80
-"""The paper's time limit, control steps."""
+"""Time limit of an episode in the paper, in control steps."""
 
 
 def automatic_notes(findings: Findings) -> list[str]:
-    """One line a caveat, in the order of their weight."""
+    """Caveats of a study, one text each, the most important first."""
     study, plan = findings.study, findings.study.plan
     low, high = wilson(round(plan.episodes / 2), plan.episodes)
     notes = [
@@ -42,8 +42,8 @@ def automatic_notes(findings: Findings) -> list[str]:
     return notes
 
 
-def missing_lines(study: Study) -> list[str]:
-    """What has not been measured: a line for each policy and temperature."""
+def missing_lines(study: StudyResults) -> list[str]:
+    """Results that are not measured yet, as one line for each policy and temperature."""
     groups: dict[tuple[str, float], list[str]] = {}
     for policy, test, temperature in study.missing:
         groups.setdefault((policy.name, temperature), []).append(test.title)
@@ -55,22 +55,22 @@ def missing_lines(study: Study) -> list[str]:
 
 
 def source_lines() -> list[str]:
-    """Where the published numbers come from, and what differs."""
+    """Sources of the published numbers and their differences from this study, one line each."""
     return [
         f"{source.name}: {source.where}. Metric: {source.metric}. Temperature: {source.temperature}. Episodes a test: "
         f"{source.episodes}. World: {source.world}. {source.differs}."
-        for source in SOURCES
+        for source in PUBLICATIONS
     ]
 
 
-def _single_seed_note(study: Study) -> str:
+def _single_seed_note(study: StudyResults) -> str:
     single = [method for method in study.plan.methods if len(study.plan.seeds(method)) == 1]
     if not single:
         return " Two or three of them show a spread, not an interval."
     return f" With a single one ({', '.join(single)}), a comparison is about trained policies, not about methods."
 
 
-def _world_note(study: Study) -> str:
+def _world_note(study: StudyResults) -> str:
     world, text = study.plan.world, ""
     if world.assets != "paper":
         text += " The published numbers are of the paper's own objects, receptacles, tables and textures."

@@ -1,4 +1,4 @@
-"""The report of a study as a sequence of blocks: what stands where."""
+"""The page of a study's report as a sequence of blocks."""
 
 from collections.abc import Sequence
 
@@ -26,12 +26,15 @@ from rlvla_core.evaluation.study.tables import (
 
 
 def title(plan: StudyPlan) -> str:
-    """Of the page."""
+    """Title of the page."""
     return f"Study: {plan.model} on {len(plan.tests)} tests"
 
 
 def page(findings: Findings, videos: Sequence[Video], notes: str) -> list[Block]:
-    """All blocks in order, without the list of files. `notes`: paragraphs of the caller, with blank lines between."""
+    """All blocks of the page in order, except the list of files.
+
+    notes: paragraphs of the user, separated by blank lines, for the top of the page.
+    """
     plan = findings.study.plan
     blocks: list[Block] = [Heading(text=title(plan), level=1), Paragraph(text=_what_was_run(plan)), *_missing(findings)]
     blocks += [Paragraph(text=text) for text in _paragraphs(notes)]
@@ -69,7 +72,7 @@ def _missing(findings: Findings) -> list[Block]:
     if not study.missing:
         return []
     total = len(study.missing) + len(study.results)
-    text = "Nothing was filled in: a mean is given only where all its tests are there."
+    text = "A mean is given only where all of its tests have been measured."
     heading = Heading(text=f"Unfinished: {len(study.missing)} of {total} results are missing", level=3)
     return [heading, Paragraph(text=text), Fold(title="What is missing", blocks=[Items(texts=missing_lines(study))])]
 
@@ -82,12 +85,14 @@ def _rates(findings: Findings, temperature: float) -> list[Block]:
     ]
     if (image := forest_plot(study, temperature)) is not None:
         caption = (
-            f"Success at the last step with 95 % intervals over episodes, {format_acting(temperature)}; upright "
+            f"Success at the last step with 95 % intervals over episodes, {format_acting(temperature)}; vertical "
             "strokes are the training seeds."
         )
         blocks.append(FigureImage(name=f"forest-T{temperature:g}.png", png=image, caption=caption))
     if (image := radar_plot(study, temperature)) is not None:
-        caption = f"Profile of every method over the tests, {format_acting(temperature)}; the letter is the axis."
+        caption = (
+            f"Success of every method in every test, {format_acting(temperature)}; the letter is the axis of the test."
+        )
         blocks.append(FigureImage(name=f"radar-T{temperature:g}.png", png=image, caption=caption))
     return blocks
 
@@ -125,8 +130,8 @@ def _curves(findings: Findings) -> list[Block]:
         return []
     caption = (
         "Learning curves: success in the training episodes against environment steps and wall time; for supervised "
-        "methods the loss against updates and wall time. One line a training seed; pale: as journalled, strong: "
-        "running mean over a tenth of the run. Losses of different methods measure different things."
+        "methods the loss against updates and wall time. One line per training seed; pale: values of the journal, "
+        "strong: running mean over a tenth of the run. Losses of different methods measure different things."
     )
     return [Heading(text="Learning curves"), FigureImage(name="learning.png", png=image, caption=caption)]
 
@@ -140,7 +145,7 @@ def _published(findings: Findings) -> list[Block]:
         Heading(text="Beside published numbers"),
         Paragraph(
             text="Tables beside each other, never one table: models, metrics, sampling, objects and numbers of "
-            "episodes differ. What is known of each source stands below its numbers."
+            "episodes differ. The notes below the tables say what is known of each source."
         ),
         *own,
         Heading(text="Published", level=3),

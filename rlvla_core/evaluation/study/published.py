@@ -1,55 +1,63 @@
-"""Published numbers of the same benchmark, with their sources and with what differs from a study of this project.
+"""Published numbers of the same benchmark, their sources, and how these differ from a study of this project.
 
-They stand in tables of their own: no row, mean or figure mixes them with measurements of this project.
+The report shows them in separate tables: no row, mean or figure mixes them with measurements of this project.
 """
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Source:
-    """Where numbers come from, and how they were made."""
+class Publication:
+    """A publication of success rates, and how they were measured."""
 
     name: str
+    """Short name of the publication."""
     where: str
+    """Reference of the publication."""
     metric: str
+    """Success metric of its numbers."""
     temperature: str
+    """Sampling temperature of the action tokens."""
     episodes: str
-    """How many stand behind a cell."""
+    """Number of episodes behind each number."""
     world: str
+    """Simulated world of the measurements."""
     differs: str
-    """What to know before comparing."""
+    """What differs from a study of this project."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PublishedTest:
-    """One test of the paper's table: fractions of PAPER_EPISODES."""
+    """Success rates of the paper in one test; fractions of PAPER_EPISODES."""
 
     axis: str
+    """Axis of the test, as in AXES."""
     title: str
+    """Name of the test in the paper's table."""
     sft: float
-    """OpenVLA, supervised on 16k demonstrations."""
+    """Success rate of OpenVLA after supervised fine-tuning on 16k demonstrations."""
     ppo: float
-    """OpenVLA, PPO."""
+    """Success rate of OpenVLA after PPO."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PublishedMeans:
-    """Means over the tests of each axis, percent."""
+    """Mean success rates over the tests of each axis, in percent."""
 
     source: str
-    """Name of a Source."""
+    """Name of the Publication."""
     model: str
+    """Model and training method."""
     in_distribution: float
     vision: float
     semantics: float
     execution: float
     out_of_distribution: float
-    """As the source gives it."""
+    """Mean out of distribution, as the publication gives it."""
 
 
-SOURCES = (
-    Source(
+PUBLICATIONS = (
+    Publication(
         name="RL4VLA",
         where="J. Liu et al., What Can RL Bring to VLA Generalization?, arXiv 2505.19789, NeurIPS 2025, main table",
         metric="success at the last step (of 80)",
@@ -62,7 +70,7 @@ SOURCES = (
         "set circulates: 88.5 in distribution, vision 74.0, semantics 61.8, execution 46.2. One eighth of the "
         "multi-object (unseen) episodes have a single object, by an error of the released environment",
     ),
-    Source(
+    Publication(
         name="RLinf",
         where="RLinf documentation, publications/rlinf_vla.rst and examples/embodiment/maniskill.rst, August 2026",
         metric="success at any step of the episode: never smaller than success at the last step",
@@ -74,7 +82,7 @@ SOURCES = (
         "RLinf's evaluation of the released checkpoint. The warm-up's semantics: 35.94 in one file, 35.75 in another. "
         "Its mean over all tests is not in every row the mean of the three axes",
     ),
-    Source(
+    Publication(
         name="FAN",
         where="arXiv 2604.01570",
         metric="not stated in what was read",
@@ -87,7 +95,7 @@ SOURCES = (
 )
 
 PAPER_EPISODES = 192
-"""Behind every cell of the paper's table: all its values are multiples of 1/192."""
+"""Number of episodes behind every number of the paper's table: all of them are multiples of 1/192."""
 
 PAPER_TESTS = (
     PublishedTest(axis="in-distribution", title="in distribution", sft=0.781, ppo=0.938),
@@ -110,7 +118,7 @@ PAPER_TESTS = (
 
 
 def paper_means() -> tuple[PublishedMeans, PublishedMeans]:
-    """(SFT, PPO) of the paper, averaged here from PAPER_TESTS; out of distribution: the mean of the three axes."""
+    """(SFT, PPO): means of the paper, computed here from PAPER_TESTS; out of distribution is the mean of three axes."""
 
     def means(model: str, column: str) -> PublishedMeans:
         by_axis: dict[str, list[float]] = {}

@@ -1,4 +1,4 @@
-"""Radar plot: the profile of every method over the tests."""
+"""Radar plot: the success rate of every method in every test, one spoke per test."""
 
 import textwrap
 from typing import Any
@@ -7,14 +7,14 @@ import numpy as np
 
 from rlvla_core.evaluation.study.estimates import estimate
 from rlvla_core.evaluation.study.figure_style import legend_above, looks, new_figure, png
-from rlvla_core.evaluation.study.folder import Study
+from rlvla_core.evaluation.study.folder import StudyResults
 from rlvla_core.evaluation.study.records import AXES
 
 
-def radar_plot(study: Study, temperature: float) -> bytes | None:
-    """PNG with a spoke a test, in the order of the axes; None with fewer than three tests or nothing measured.
+def radar_plot(study: StudyResults, temperature: float) -> bytes | None:
+    """PNG of the radar plot at one temperature; None for fewer than three tests or if nothing has been measured.
 
-    A profile has a gap where a test is missing. No intervals: the forest plot has them.
+    Spokes are in the order of the axes; a line has a gap where a test is missing. Intervals are in the forest plot.
     """
     tests = [test for axis in AXES for test in study.plan.tests_of(axis)]
     cells = {

@@ -1,4 +1,4 @@
-"""What a study consists of: its tests, the policies that were trained, and one result for each pair of them."""
+"""Records of a study: its plan, its tests, the trained policies, and the result of each policy in each test."""
 
 import dataclasses
 import math
@@ -13,23 +13,23 @@ from rlvla_core.storage.strict import build, convert
 
 IN_DISTRIBUTION = "in-distribution"
 AXES = (IN_DISTRIBUTION, "vision", "semantics", "execution")
-"""In the order of the paper's table; all but the first are out of distribution."""
+"""Axes of tests in the order of the paper's table; all but the first are out of distribution."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TestInfo:
-    """One row of the table."""
+    """A test of the study: a row of its tables."""
 
     name: str
-    """Names files and columns: lower-case letters, digits and hyphens."""
+    """Name in files and CSV columns: lower-case letters, digits and hyphens."""
     number: int
-    """In the paper's list."""
+    """Number of the test in the paper's list."""
     axis: str
-    """One of AXES."""
+    """Axis of the test, one of AXES."""
     title: str
-    """As the table shows it."""
+    """Name of the test in tables and figures."""
     change: str
-    """What differs from training, in a line."""
+    """What differs from the training episodes, in one line."""
 
     def __post_init__(self) -> None:
         """Raises RlvlaError for an axis or a name that the study cannot use."""
@@ -40,21 +40,22 @@ class TestInfo:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Trained:
-    """One trained policy."""
+    """A trained policy of the study."""
 
     method: str
-    """`warm-up`, `ppo`, `grpo`, `dpo`, `sft-1000`, ..."""
+    """Training method: `warm-up`, `ppo`, `grpo`, `dpo`, `sft-1000`, ..."""
     training_seed: int
+    """Seed of the training."""
     env_steps: int
-    """Steps of the world that the training took; 0 for supervised learning, and before the training."""
+    """Number of environment steps of the training; 0 for supervised learning, and before the training."""
     demonstrations: int
-    """Episodes that it imitated, those of the warm-up below it included."""
+    """Number of demonstrations that the policy has imitated, including those of its warm-up."""
     minutes: float
-    """Wall time of the training, without that of the warm-up below it."""
+    """Wall time of the training in minutes, without its warm-up."""
     journal: Path | None
-    """The run's metrics.jsonl, relative to the study's folder or absolute."""
+    """Path of the run's metrics.jsonl, absolute or relative to the folder of the study; None if there is none."""
     bundle: str
-    """Where the policy lies, for the reader."""
+    """Path of the policy bundle, for the reader of the report."""
 
     def __post_init__(self) -> None:
         """Raises RlvlaError for a name or number that the study cannot use."""
@@ -65,40 +66,45 @@ class Trained:
 
     @property
     def name(self) -> str:
-        """`ppo-0`: the method and its training seed."""
+        """Method and training seed, e.g. `ppo-0`."""
         return f"{self.method}-{self.training_seed}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class World:
-    """What every evaluation of a study has in common; results of two worlds are never put together."""
+class WorldKey:
+    """Properties of the simulated world that all results of a study must have in common to be comparable."""
 
     robot: str
+    """Name of the arm, e.g. `widowx250s`."""
     assets: str
-    """`procedural` or `paper`."""
+    """Objects and tables: `procedural` or `paper`."""
     max_steps: int
-    """Time limit of an episode, control steps."""
+    """Time limit of an episode in control steps."""
 
     def describe(self) -> str:
-        """`widowx250s, procedural assets, 40 steps`."""
+        """The properties as text, e.g. `widowx250s, procedural assets, 40 steps`."""
         return f"{self.robot}, {self.assets} assets, {self.max_steps} steps"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TestRecord:
-    """The result of one trained policy in one test at one temperature."""
+    """The result of one trained policy in one test at one temperature: the content of a result file."""
 
     method: str
+    """Training method of the policy."""
     training_seed: int
+    """Training seed of the policy."""
     test: str
     """Name of the test."""
     bundle: str
-    """Identity of the policy bundle that was tested, a hash of its content: a second training makes another one."""
-    world: World
+    """Hash of the content of the policy bundle that was tested."""
+    world: WorldKey
+    """World that the policy was tested in."""
     result: EvaluationResult
+    """Outcomes of the episodes."""
 
     def to_json(self) -> dict[str, Any]:
-        """The keys that say whose result it is, then those of the result."""
+        """The record as JSON values: policy, test and world, then the keys of the result."""
         return {
             "method": self.method,
             "training_seed": self.training_seed,
@@ -110,12 +116,12 @@ class TestRecord:
 
     @classmethod
     def from_json(cls, value: Any) -> "TestRecord":
-        """Inverse of `to_json`. Raises RlvlaError for missing keys and for summaries or ids changed by hand."""
+        """The record that `to_json` wrote. Raises RlvlaError for missing keys and for counts or ids changed by hand."""
         if not isinstance(value, dict):
             raise RlvlaError(f"a result is an object with keys, this is {value!r:.60}: evaluate the policy again")
         method, test, bundle = (convert(str, value.get(name), name) for name in ("method", "test", "bundle"))
         training_seed = convert(int, value.get("training_seed"), "training_seed")
-        world = build(World, value.get("world"), "world")
+        world = build(WorldKey, value.get("world"), "world")
         try:
             result = EvaluationResult.from_json(value)
         except ValueError as error:
@@ -132,29 +138,30 @@ class TestRecord:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StudyPlan:
-    """What a study set out to measure; the content of study.json."""
+    """What a study is to measure: the content of study.json."""
 
     tests: tuple[TestInfo, ...]
-    """In the order of the paper's table."""
+    """Tests in the order of the paper's table."""
     policies: tuple[Trained, ...]
-    """A column a method, in the order of their first appearance."""
-    world: World
+    """Policies to measure; methods become columns in the order of their first appearance."""
+    world: WorldKey
+    """World of all tests."""
     model: str
-    """`tiny` or `openvla-7b`."""
+    """Model of the policies: `tiny` or `openvla-7b`."""
     episodes: int
-    """Of each test."""
+    """Number of episodes of each test."""
     evaluation_seed: int
-    """Draws the lists of episodes and starts the sampling noise."""
+    """Seed of the sampling noise in the tests."""
     temperatures: tuple[float, ...]
-    """Of the action tokens; 0 is greedy."""
+    """Sampling temperatures of the action tokens in the tests; 0 = greedy."""
     commit: str
-    """Of the code."""
+    """Git commit of the code."""
     command: str
-    """That made the study."""
+    """Command line of the study."""
     machine: str
-    """What it ran on, in a line."""
+    """Machine that the study ran on, in one line."""
     date: str = ""
-    """When, as the study wants it shown."""
+    """Date of the study, as the report shows it."""
 
     def __post_init__(self) -> None:
         """Raises RlvlaError for an empty or ambiguous plan."""
@@ -174,20 +181,20 @@ class StudyPlan:
 
     @property
     def methods(self) -> tuple[str, ...]:
-        """Each once, in order."""
+        """Names of the methods, each once, in the order of the policies."""
         return tuple(dict.fromkeys(policy.method for policy in self.policies))
 
     def seeds(self, method: str) -> tuple[int, ...]:
-        """Training seeds of a method, in order."""
+        """Training seeds of a method in rising order."""
         return tuple(sorted(policy.training_seed for policy in self.policies if policy.method == method))
 
     def tests_of(self, axis: str) -> tuple[TestInfo, ...]:
-        """Tests of an axis, in order."""
+        """Tests of an axis in the order of the plan."""
         return tuple(test for test in self.tests if test.axis == axis)
 
     @property
     def axes(self) -> tuple[str, ...]:
-        """Out-of-distribution axes that have tests, in order."""
+        """Out-of-distribution axes that have tests, in the order of AXES."""
         return tuple(axis for axis in AXES if axis != IN_DISTRIBUTION and self.tests_of(axis))
 
 

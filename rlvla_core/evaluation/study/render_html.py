@@ -1,4 +1,4 @@
-"""A report as one HTML page that needs nothing but itself (and the videos beside it)."""
+"""Renders a report as one HTML page with all images embedded; only videos and CSV files lie beside it."""
 
 import base64
 import re
@@ -27,7 +27,7 @@ code { background: #f3f5f7; padding: 0 .2em; }
 
 
 def render_html(title: str, blocks: Sequence[Block]) -> str:
-    """The whole page. Images are embedded; videos and files are links relative to the page."""
+    """The HTML page of a report. Images are embedded; videos and files are linked relative to the page."""
     return "\n".join(
         [
             "<!DOCTYPE html>",

@@ -1,4 +1,4 @@
-"""A report as Markdown: the same blocks, with images as files beside it."""
+"""Renders a report as Markdown, with images as files beside it."""
 
 from collections.abc import Sequence
 from urllib.parse import quote
@@ -7,7 +7,7 @@ from rlvla_core.evaluation.study.blocks import Block, FigureImage, Files, Fold, 
 
 
 def render_markdown(blocks: Sequence[Block]) -> str:
-    """The whole document; ends with a line end."""
+    """The Markdown document of a report; ends with a line break."""
     return "\n\n".join(_block(block) for block in blocks) + "\n"
 
 
@@ -51,7 +51,7 @@ def _strong(cell: str) -> str:
 
 
 def _text(text: str) -> str:
-    """`<` begins a tag in Markdown, except in code."""
+    """Escapes `&` and `<` outside of code, where Markdown would read them as HTML."""
     parts = text.split("`")
     return "`".join(
         part if index % 2 else part.replace("&", "&amp;").replace("<", "&lt;") for index, part in enumerate(parts)

@@ -1,4 +1,4 @@
-"""The report of a study: one HTML page, the same as Markdown, CSV files and figures."""
+"""Writes the report of a study: an HTML page, the same page as Markdown, CSV files and figures."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 from rlvla_core.errors import RlvlaError
 from rlvla_core.evaluation.study.blocks import Block, FigureImage, Files, Fold, Heading, Video
 from rlvla_core.evaluation.study.csv_files import csv_files
-from rlvla_core.evaluation.study.findings import find
+from rlvla_core.evaluation.study.findings import compute_findings
 from rlvla_core.evaluation.study.folder import read_study
 from rlvla_core.evaluation.study.page import page, title
 from rlvla_core.evaluation.study.render_html import render_html
@@ -14,16 +14,17 @@ from rlvla_core.evaluation.study.render_markdown import render_markdown
 from rlvla_core.storage.atomic import replace_file
 
 
-def write_report(study: Path, output: Path, *, videos: Sequence[Video] = (), notes: str = "") -> list[Path]:
-    """Write index.html, README.md, figures and CSV files of a study folder; return them, the page first.
+def write_study_report(study: Path, output: Path, *, videos: Sequence[Video] = (), notes: str = "") -> list[Path]:
+    """Write index.html, README.md, figures and CSV files about the study folder `study`; returns their paths, the page
+    first.
 
-    Works on an unfinished study, and says what is missing. Equal studies give equal bytes. videos: files that lie in
-    `output` already. notes: paragraphs, with blank lines between. Raises RlvlaError for a study that cannot be read or
-    holds results that must not stand in one table, and for a video that is not there.
+    An unfinished study gives a report that lists what is missing. Equal studies give equal bytes. videos: files that
+    are in `output` already. notes: paragraphs for the top of the page, separated by blank lines. Raises RlvlaError for
+    a study that cannot be read or whose results must not be in one table, and for a video that is not there.
     """
     for video in videos:
         _check_video(output, video)
-    findings = find(read_study(study))
+    findings = compute_findings(read_study(study))
     blocks = page(findings, videos, notes)
     tables = csv_files(findings)
     blocks += [Heading(text="Files"), Files(entries=[(name, what) for name, (_, what) in tables.items()])]

@@ -1,4 +1,4 @@
-"""The tables of a report, from the results of a study."""
+"""Builds the tables of a report from the results of a study."""
 
 from collections.abc import Sequence
 
@@ -7,17 +7,17 @@ from rlvla_core.evaluation.study.blocks import Table
 from rlvla_core.evaluation.study.comparisons import REFERENCE, PairedRow
 from rlvla_core.evaluation.study.drops import DRAWS, AxisDrop, MethodDrops
 from rlvla_core.evaluation.study.estimates import HEADLINE, Estimate, axis_weights, estimate, ood_weights
-from rlvla_core.evaluation.study.folder import Study
+from rlvla_core.evaluation.study.folder import StudyResults
 from rlvla_core.evaluation.study.published import PAPER_EPISODES, PAPER_TESTS, PUBLISHED_MEANS
 from rlvla_core.evaluation.study.records import IN_DISTRIBUTION, StudyPlan
 
 MISSING = "missing"
 
 
-def rate_table(study: Study, temperature: float, metric: str = HEADLINE) -> Table:
-    """Rows: tests by axis, each axis with its mean, then the mean of the axes. Columns: methods.
+def rate_table(study: StudyResults, temperature: float, metric: str = HEADLINE) -> Table:
+    """Table of the rates of one metric: a row per test, mean of an axis and mean of the axes; a column per method.
 
-    Only the headline's table explains its cells; those of other metrics are read alike.
+    Only the table of the headline metric has a caption that explains the cells.
     """
     plan = study.plan
     rows: list[list[str]] = []
@@ -42,7 +42,7 @@ def rate_table(study: Study, temperature: float, metric: str = HEADLINE) -> Tabl
 
 
 def paired_table(rows: Sequence[PairedRow]) -> Table:
-    """Reference against one candidate: a row a training seed and test."""
+    """Table of the reference against one candidate: a row per training seed and test."""
     candidate = rows[0].candidate
     header = [
         "test",
@@ -76,24 +76,24 @@ def paired_table(rows: Sequence[PairedRow]) -> Table:
 
 
 def drop_table(drops: Sequence[MethodDrops], axes: Sequence[str]) -> Table:
-    """A row a method: in distribution, each axis' drop, and the order of the axes."""
+    """Table of generalisation drops: a row per method with the drop of each axis and the order of the axes."""
     rows = []
     for entry in drops:
         found = {drop.axis: drop for drop in entry.axes}
         order = (
-            " > ".join(entry.order) + f"\nin {100 * entry.order_share:.0f} % of the resamples" if entry.order else ""
+            " > ".join(entry.order) + f"\nin {100 * entry.order_fraction:.0f} % of the resamples" if entry.order else ""
         )
         rows.append([entry.method, *(_drop_cell(found.get(axis)) for axis in axes), order or MISSING])
     caption = (
-        "Mean success of an axis' tests minus success in distribution, in percentage points, and below it as a share "
-        f"of the success in distribution. Intervals: 95 %, percentile bootstrap over episodes ({DRAWS} resamples with "
-        "a fixed seed), for these trained policies. Order: largest drop first."
+        "Mean success of an axis' tests minus success in distribution, in percentage points, and below it as a "
+        "fraction of the success in distribution. Intervals: 95 %, percentile bootstrap over episodes, fixed seed "
+        f"({DRAWS} resamples), for these trained policies. Order: largest drop first."
     )
     return Table(header=["method", *axes, "order"], rows=rows, caption=caption)
 
 
 def policies_table(plan: StudyPlan) -> Table:
-    """What each policy cost."""
+    """Table of the policies: environment steps, demonstrations and minutes of their training."""
     rows = [
         [
             policy.method,
@@ -109,8 +109,8 @@ def policies_table(plan: StudyPlan) -> Table:
     return Table(header=header, rows=rows)
 
 
-def tests_table(study: Study) -> Table:
-    """What changes in each test, and the hash of its list of episodes."""
+def tests_table(study: StudyResults) -> Table:
+    """Table of the tests: what changes in each of them, and the hash of its list of episodes."""
     hashes = {test: result.episodes.sha256[:8] for (_, test, _), result in study.results.items()}
     rows = [
         [str(test.number), test.title, test.axis, test.change, hashes.get(test.name, MISSING)]
@@ -119,8 +119,8 @@ def tests_table(study: Study) -> Table:
     return Table(header=["number", "test", "axis", "what changes", "episode list (sha256)"], rows=rows)
 
 
-def own_means_table(study: Study, temperature: float) -> Table:
-    """Means of this study alone, in the columns of `published_means_table`."""
+def own_means_table(study: StudyResults, temperature: float) -> Table:
+    """Table of the means of this study, with the columns of `published_means_table`."""
     plan = study.plan
     columns = [axis_weights(plan, axis) for axis in (IN_DISTRIBUTION, *plan.axes)] + [ood_weights(plan)]
     rows = [
@@ -132,7 +132,7 @@ def own_means_table(study: Study, temperature: float) -> Table:
 
 
 def published_means_table() -> Table:
-    """Means per axis as others publish them, percent."""
+    """Table of published means per axis, in percent."""
     rows = [
         [
             f"{row.source}: {row.model}",
@@ -143,13 +143,15 @@ def published_means_table() -> Table:
         ]
         for row in PUBLISHED_MEANS
     ]
-    caption = "As published, without intervals (RL4VLA: means over its table, computed here); the sources stand below."
+    caption = (
+        "As published, without intervals (RL4VLA: means over its table, computed here); the sources are listed below."
+    )
     header = ["published [%]", "in distribution", "vision", "semantics", "execution", "out of distribution"]
     return Table(header=header, rows=rows, caption=caption)
 
 
 def published_tests_table() -> Table:
-    """The paper's table, with the intervals that its number of episodes implies."""
+    """Table of the paper's success rates, with the intervals that follow from its number of episodes."""
     rows = [
         [
             test.title if test.axis == IN_DISTRIBUTION else f"{test.axis}: {test.title}",
