@@ -25,11 +25,11 @@ from rlvla_core.errors import RlvlaError
 from rlvla_core.evaluation import EpisodeList, EvaluationResult, evaluate
 from rlvla_core.evaluation.report import compare
 from rlvla_core.policy.bundle import load_bundle, load_deploy
-from rlvla_nodes.graph import GraphSettings
+from rlvla_nodes.graph import GraphSettings, SimSettings
+from rlvla_nodes.robots import ROBOTS
 from rlvla_sim import WorldConfig, make_env
 from rlvla_sim.robots import robot
 
-ROBOTS = {"widowx250s": "sim", "panda": "sim_panda"}
 START_TIMEOUT_S = 180.0
 
 
@@ -119,7 +119,7 @@ def through_the_graph(
         trials = Trials(client)
         trials.wait_for_the_graph()
         for i, episode_id in enumerate(episodes.ids):
-            results.append(trials.play(episode_id, settings.max_steps))
+            results.append(trials.play(episode_id, settings.sim.max_steps))
             more = wrong_tokens(trials, policy)
             wrong, decisions = wrong + more[0], decisions + more[1]
             successes = sum(result.success for result in results)
@@ -142,7 +142,12 @@ def main() -> int:
     parser.add_argument("bundle", type=Path, help="policy bundle, e.g. runs/demo/policy")
     parser.add_argument("--episodes", type=int, default=64)
     parser.add_argument("--max-steps", type=int, default=80, help="control steps of an episode")
-    parser.add_argument("--press", type=float, default=0.03, help="metres into the table; 0: as on a real arm")
+    parser.add_argument(
+        "--table-penetration-m",
+        type=float,
+        default=0.03,
+        help="depth to which the hand may be commanded into the table, metres; 0: as on a real arm",
+    )
     parser.add_argument("--seed", type=int, default=0, help="draws the episodes")
     given = parser.parse_args()
     console = Console()
@@ -158,12 +163,14 @@ def main() -> int:
         console.print(f"in-process: {int(inside.success_at_end.sum())}/{len(episodes)} successes at the end")
         settings = GraphSettings(
             bundle=str(given.bundle),
-            robot=ROBOTS[deploy.robot],
-            lock_step=True,
+            robot=next(name for name, entry in ROBOTS.items() if entry.simulated and entry.sim_twin == deploy.robot),
             autostart="none",
-            max_steps=given.max_steps,
-            press=given.press,
-            **size,
+            sim=SimSettings(
+                lock_step=True,
+                max_steps=given.max_steps,
+                table_penetration_m=given.table_penetration_m,
+                **size,
+            ),
         )
         graph, metrics = through_the_graph(settings, policy, episodes, console)
     except RlvlaError as error:
@@ -171,7 +178,7 @@ def main() -> int:
         return 1
     comparison = compare(inside, graph, ("in-process", "ROS graph"))
     console.print(comparison.to_table())
-    metrics |= {"press": given.press, "comparison": comparison.to_json()}
+    metrics |= {"table_penetration_m": given.table_penetration_m, "comparison": comparison.to_json()}
     print(json.dumps({"benchmark": "graph_parity", **metrics}), flush=True)
     significant = any(row.p_value < 0.05 for row in comparison.metrics)
     return int(bool(metrics["wrong_tokens"]) or significant)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from control_arms import NAMES, arm_of, chain_of, start_of
 
-from rlvla_core.control import ArmModel
+from rlvla_core.control.kinematics import ArmModel
 from rlvla_core.geometry import transforms
 from rlvla_core.geometry.rotations import (
     euler_xyz_of_matrix,
