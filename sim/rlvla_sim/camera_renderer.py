@@ -103,7 +103,7 @@ class CameraRenderer:
     def _add_camera(self, spec: RobotSpec) -> render.RenderCameraComponent:
         camera, scale = self.camera, self.supersampling
         # Image formats are global in SAPIEN and ManiSkill changes them: ask for ours whenever a camera is made.
-        render.set_image_format("Color", "r8g8b8a8unorm")
+        render.set_picture_format("Color", "r8g8b8a8unorm")
         eye = render.RenderCameraComponent(camera.width * scale, camera.height * scale, SHADER)
         fx, fy, cx, cy = (scale * value for value in (camera.fx, camera.fy, camera.cx, camera.cy))
         eye.set_perspective_parameters(NEAR, FAR, fx, fy, cx, cy, 0.0)
@@ -145,8 +145,8 @@ class CameraRenderer:
     def render(self) -> np.ndarray:
         """Robot and props alone, uint8 [s height, s width, 4], alpha 0 where there is nothing."""
         self.scene.update_render()
-        self.eye.take_image()
-        return self.eye.get_image("Color")
+        self.eye.take_picture()
+        return self.eye.get_picture("Color")
 
     def compose(self, foreground: np.ndarray, span: tuple[int, int] | None = None) -> np.ndarray:
         """`render`'s image over the background, uint8 [height, width, 3]; `span`: see `with_texture`."""

@@ -122,12 +122,12 @@ def render() -> dict[str, object]:
     camera = scene.add_camera(name="probe", width=SIZE, height=SIZE, fovy=1.0, near=0.01, far=10.0)
     camera.set_texture("BRDFLUT", no_reflections())
     scene.update_render()
-    camera.take_image()
-    image = camera.get_image("Color")
+    camera.take_picture()
+    image = camera.get_picture("Color")
     first = time.perf_counter() - started
     started = time.perf_counter()
-    camera.take_image()
-    image = camera.get_image("Color")
+    camera.take_picture()
+    image = camera.get_picture("Color")
     again = time.perf_counter() - started
     red, _, blue = image[SIZE // 2, SIZE // 2, :3]
     return {
