@@ -1,4 +1,4 @@
-"""Does a policy do in the ROS graph what it does in training's world? The same episodes, once each way.
+"""Compares a policy in the ROS graph with the same policy in training's process, on the same episodes.
 
     python benchmarks/graph_parity.py runs/demo/policy [--episodes 64] [--max-steps 80] [--seed 0]
 
@@ -34,7 +34,7 @@ START_TIMEOUT_S = 180.0
 
 
 class Trials:
-    """Runs trials and keeps every image and every decision of them."""
+    """Runs trials, and keeps every image and every decision of them."""
 
     def __init__(self, client: Client) -> None:
         from lifecycle_msgs.srv import GetState
@@ -63,7 +63,7 @@ class Trials:
         self.changes[f"{message.code} {message.verdict}"] += 1
 
     def wait_for_the_graph(self) -> None:
-        """Until trials are served and the policy is active."""
+        """Wait until trials are served and the policy is active."""
         self._client.spin(self._trials.server_is_ready, START_TIMEOUT_S, "starting the graph")
         self._client.spin(self._policy.service_is_ready, START_TIMEOUT_S, "starting the policy")
         end = time.monotonic() + START_TIMEOUT_S
@@ -76,7 +76,7 @@ class Trials:
             raise RlvlaError(f"the policy is {label}, not active")
 
     def play(self, episode_id: int, max_steps: int) -> Any:
-        """The result of one trial. Raises RlvlaError for one that was refused or broke off."""
+        """Run one trial and return its result. Raises RlvlaError if it was refused or broke off."""
         goal = self._goal(episode_id=episode_id, policy="graph", max_steps=max_steps, timeout=120.0)
         sent = self._trials.send_goal_async(goal)
         self._client.spin(sent.done, 20.0, "sending a trial")
@@ -92,7 +92,7 @@ class Trials:
 
 
 def wrong_tokens(trials: Trials, policy: Any) -> tuple[int, int]:
-    """(decisions whose tokens differ from the policy's here, decisions looked at); forgets them."""
+    """Count (decisions whose tokens differ from the policy's in this process, all decisions), and forget them."""
     from rlvla_nodes.convert import image_of
 
     wrong = 0
@@ -112,7 +112,7 @@ def wrong_tokens(trials: Trials, policy: Any) -> tuple[int, int]:
 def through_the_graph(
     settings: GraphSettings, policy: Any, episodes: EpisodeList, console: Console
 ) -> tuple[EvaluationResult, dict[str, Any]]:
-    """Play the episodes by RunTrial in lock-step."""
+    """Play the episodes through the graph by RunTrial in lock-step; returns the result and further metrics."""
     began = time.monotonic()
     results, wrong, decisions = [], 0, 0
     with running(settings, console) as client:

@@ -1,4 +1,4 @@
-"""Bad commands by the million: whatever is proposed, what comes out keeps every limit; and no mode is left wrongly.
+"""Fuzzes safety filter and arbiter: whatever is proposed, setpoints must keep every limit and modes their rules.
 
     python benchmarks/safety.py --arm widowx250s --commands 1000000 --processes 2
 
@@ -30,13 +30,13 @@ from rlvla_sim.robots import robot
 ARMS = Path(__file__).resolve().parents[1] / "config" / "arms"
 TICK = 0.01
 CHUNK = 2000
-"""Commands of one stream; each starts a filter of its own."""
+"""Commands of one stream; each stream has a filter of its own."""
 TIME = 1e-5
-"""Relative slack of speeds and accelerations, for rounding in differences."""
+"""Relative tolerance of speeds and accelerations, for rounding in finite differences."""
 JERK = 1e-3
-"""... of jerk: differences of positions are divided by the tick's cube."""
+"""Relative tolerance of jerk; larger, because differences of positions are divided by the tick's cube."""
 PLACE = 2e-6
-"""Metres and radians."""
+"""Tolerance of places, metres and radians."""
 KINDS = {
     "policy": 0.35,
     "drive": 0.20,
@@ -51,24 +51,29 @@ KINDS = {
     "future": 0.03,
     "replay": 0.04,
 }
-"""What is proposed, and how often. `drive` keeps a direction for a while, into walls, limits and singularities."""
+"""Kind of command -> its fraction of all. `drive` keeps a direction for a while, into walls, limits, singularities."""
 MUST_REFUSE = ("nan", "infinite", "shape", "type", "old image", "old command", "future", "replay")
+"""Kinds of commands that must never be accepted."""
 
 
 @dataclass
 class SafetyCounts:
-    """What happened; adds up over streams."""
+    """What happened in one stream of commands, or in several added up."""
 
     totals: Counter[str] = field(default_factory=Counter)
+    """How many commands, ticks, holds and so on there were."""
     vetoes: Counter[str] = field(default_factory=Counter)
+    """Refusals by reason code."""
     clamps: Counter[str] = field(default_factory=Counter)
+    """Clamps by reason code."""
     beyond: Counter[str] = field(default_factory=Counter)
-    """Outputs beyond a limit, by limit."""
+    """Setpoints beyond a limit, by limit."""
     fraction: dict[str, float] = field(default_factory=dict)
-    """Largest output as a fraction of its limit."""
+    """Largest setpoint as a fraction of its limit, by limit."""
     propose_s: list[float] = field(default_factory=list)
-    """Processor time: what else the machine does is not the filter's doing."""
+    """Processor time of each proposal, seconds: other load of the machine does not count."""
     tick_s: list[float] = field(default_factory=list)
+    """Processor time of every eighth tick, seconds."""
 
     def add(self, other: "SafetyCounts") -> None:
         for name in ("totals", "vetoes", "clamps", "beyond"):
@@ -80,7 +85,7 @@ class SafetyCounts:
 
 
 class Judge:
-    """Holds a stretch of setpoints against every limit."""
+    """Checks a stretch of setpoints against every limit."""
 
     def __init__(self, config: ArmConfig) -> None:
         self.config = config
@@ -90,8 +95,8 @@ class Judge:
         self.hand = np.array([*self.tips, *config.hand.palm])
 
     def judge(self, joints: np.ndarray, openings: np.ndarray, counts: SafetyCounts) -> None:
-        """Setpoints [T, d] and openings [T], one tick apart, of which the first is a measured arm at rest: what it is
-        beyond already, the others may be as well, but no further."""
+        """Check setpoints [T, d] and openings [T] that are one tick apart. The first is a measured arm at rest: if it
+        is beyond a limit already, the others may be as far beyond, but no further."""
         motion, hand = self.config.motion, self.config.hand
         rates = np.concatenate([np.repeat(joints[:1], 3, axis=0), joints])
         derivatives = {
@@ -146,14 +151,15 @@ class Judge:
 
 
 def too_soon(fingers: np.ndarray, dwell_s: float) -> np.ndarray:
-    """Where finger motions [T] turn back before the dwell is over, bool [n]; a turn is when the first motion shows."""
+    """Whether each reversal of the finger motions [T] comes before the dwell is over, bool [n]; it is counted at its first
+    motion."""
     moving = np.flatnonzero(fingers)
     turned = moving[np.flatnonzero(np.diff(np.sign(fingers[moving]), prepend=0.0))]
     return np.diff(turned) * TICK < dwell_s - 1e-9
 
 
 class Stream:
-    """One filter, and one random hand on its controls."""
+    """One safety filter with random commands, holds and syncs."""
 
     def __init__(self, arm: ArmModel, judge: Judge, seed: int) -> None:
         self.rng = np.random.default_rng(seed)
@@ -172,7 +178,7 @@ class Stream:
         return 100.0 + self.ticks * TICK
 
     def sync(self, joints: np.ndarray) -> None:
-        """Judge what came out so far, then start from measured joints, or from the start where these are refused."""
+        """Judge the setpoints so far, then sync to measured joints [d], or to the start pose if these are refused."""
         if len(self.joints) > 1:
             self.judge.judge(np.array(self.joints), np.array(self.openings), self.counts)
         opening = self.rng.uniform(0.0, 0.05)
@@ -216,7 +222,7 @@ class Stream:
         self.openings.append(setpoint.opening)
 
     def propose(self, kind: str) -> None:
-        """One command of a kind; a refused one must leave everything as it was."""
+        """Propose a command of a kind, and check that a refused one changes nothing."""
         command, safety, counts = self.command(kind), self.filter, self.counts
         target, last, speeds = safety.target, safety.joints, safety.velocities
         began = time.thread_time()

@@ -1,4 +1,4 @@
-"""Random events and commands against the arbiter: no mode is left the wrong way, nobody moves the arm out of turn."""
+"""Fuzzes the arbiter with random events and commands, and counts wrong changes of mode and wrong admissions."""
 
 from collections import Counter
 
@@ -9,8 +9,10 @@ from rlvla_core.control.command import MotionCommand
 
 
 def mode_storm(sequences: int, seed: int, length: int = 12) -> Counter[str]:
-    """Random events and commands; counts transitions and admissions, and those that are unsafe. The judge keeps its own
-    clocks and knows nothing of the arbiter's table."""
+    """Count transitions and admissions in random sequences of events and commands, and those of them that are unsafe.
+
+    The judge keeps its own clocks and knows nothing of the arbiter's table.
+    """
     rng = np.random.default_rng(seed)
     events, counts = list(Event), Counter[str]()
     for _ in range(sequences):

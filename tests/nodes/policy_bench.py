@@ -1,4 +1,4 @@
-"""Everything around policy_node: a camera, an arbiter, a person with an instruction, and ears for what it says."""
+"""The neighbours of policy_node for its tests: camera, arbiter, a person with an instruction, and listeners."""
 
 import time
 from typing import Any

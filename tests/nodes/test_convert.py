@@ -1,4 +1,4 @@
-"""Messages to arrays and back, without a graph."""
+"""Conversion of messages to arrays and back, without a graph."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""How policy_node starts, and what it refuses: bundles and rigs that do not belong together."""
+"""How policy_node starts, and what it refuses: bundles that are not for this robot, rate or camera."""
 
 from pathlib import Path
 from typing import Any

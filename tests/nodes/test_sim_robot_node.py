@@ -1,4 +1,4 @@
-"""sim_robot_node in a real ROS graph: it is the SimRobot behind topics, and refuses what a driver would refuse."""
+"""sim_robot_node in a real ROS graph: it gives what SimRobot gives, and refuses what a driver would refuse."""
 
 import time
 from itertools import pairwise
@@ -100,7 +100,7 @@ def swings(sim_robot: SimRobot, count: int, seed: int = 0) -> list[tuple[np.ndar
     return found
 
 
-def test_one_target_gives_one_image_the_rigs_own_until_the_time_is_over(graph):
+def test_one_target_gives_one_image_of_the_simulated_robot_until_the_time_is_over(graph):
     driver = Driver(graph, max_steps=MAX_STEPS)
     sim_robot = SimRobot(WorldConfig(max_steps=MAX_STEPS))
     answer = driver.reset(EPISODE)
@@ -193,7 +193,7 @@ def test_a_bad_target_is_refused_and_moves_nothing(graph, lock_step):
     assert driver.line() == "simulating" and driver.status.level == DiagnosticStatus.OK
 
 
-def test_without_a_camera_of_its_own_the_rig_leaves_the_image_topic_to_another(graph):
+def test_without_a_camera_of_its_own_the_robot_leaves_the_image_topic_to_another(graph):
     robot = graph.make(SimRobotNode, **SMALL, camera=False)
     assert robot.count_publishers(topics.JOINT_STATES) == 1
     assert robot.count_publishers(topics.IMAGE) == robot.count_publishers(topics.CAMERA_INFO) == 0

@@ -1,4 +1,4 @@
-"""rlvla's ROS 2 nodes: they carry messages between the rooms and decide nothing themselves.
+"""rlvla's ROS 2 nodes: they carry messages between cameras, policy, arbiter and arm.
 
 One file a node; `graph.py` says which of them run, with which parameters, however they are started.
 """
