@@ -5,8 +5,7 @@
 camera_node plays 640x480 images of the simulator to the policy, and the simulated arm follows the arbiter, each node in
 a process of its own. For every decision: time from the image's stamp to the published command, less the network's own.
 Ends with one line of JSON; exit code 1 if the median is over 5 ms, the 99th percentile over 25 ms, the policy is not at
-5 Hz (+- 2 %), an image is lost, or a process's memory grows by more than 2 % between the first and the last fifth of the
-time.
+5 Hz (+- 2 %), an image is lost, or a process's memory grows by more than 2 % between first and last fifth of the time.
 """
 
 import argparse

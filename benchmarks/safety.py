@@ -151,8 +151,8 @@ class Judge:
 
 
 def too_soon(fingers: np.ndarray, dwell_s: float) -> np.ndarray:
-    """Whether each reversal of the finger motions [T] comes before the dwell is over, bool [n]; it is counted at its first
-    motion."""
+    """Whether each reversal of the finger motions [T] comes before the dwell is over, bool [n]; it counts from its
+    first motion."""
     moving = np.flatnonzero(fingers)
     turned = moving[np.flatnonzero(np.diff(np.sign(fingers[moving]), prepend=0.0))]
     return np.diff(turned) * TICK < dwell_s - 1e-9
