@@ -14,7 +14,8 @@ from rlvla_sim.robots import robot
 
 ROOT = Path(__file__).resolve().parents[2]
 ARMS = ROOT / "config" / "arms"
-NAMES = ("widowx250s", "panda")
+NAMES = tuple(sorted(path.stem for path in ARMS.glob("*.yaml")))
+"""Arms that every test of the filter runs over: each file in config/arms."""
 TICK = 0.01
 
 
