@@ -89,7 +89,7 @@ def test_played_once_it_says_that_it_has_ended(graph: Graph, folder: Path) -> No
     assert len(viewer.images) <= 4
 
 
-def test_a_image_of_another_size_ends_the_node(graph: Graph, folder: Path) -> None:
+def test_an_image_of_another_size_ends_the_node(graph: Graph, folder: Path) -> None:
     PilImage.fromarray(np.zeros((24, 32, 3), np.uint8)).save(folder / "9.png")
     graph.make(CameraNode, path=str(folder), camera_info=str(save_lens(folder.parent)), rate_hz=50.0)
     with pytest.raises(RlvlaError, match=r"32x24 pixels, .* describes 64x48"):

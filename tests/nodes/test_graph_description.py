@@ -97,11 +97,11 @@ def test_camera_and_teleop_run_only_where_asked_for(bundle: str):
     def names(**given: Any) -> set[str]:
         return {spec.name for spec in describe(GraphSettings(bundle=bundle, **given))}
 
-    rig = {"sim_robot_node", "arbiter_node", "policy_node", "trial_node"}
-    assert names() == rig
-    assert names(camera="external") == rig
-    assert names(**CAMERA) == rig | {"camera_node"}
-    assert names(teleop="keyboard") == rig | {"teleop_node"}
+    always = {"sim_robot_node", "arbiter_node", "policy_node", "trial_node"}
+    assert names() == always
+    assert names(camera="external") == always
+    assert names(**CAMERA) == always | {"camera_node"}
+    assert names(teleop="keyboard") == always | {"teleop_node"}
 
 
 @pytest.mark.parametrize(

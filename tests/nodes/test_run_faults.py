@@ -74,7 +74,7 @@ class Faults:
         assert self.operator.state.mode == ArbiterState.POLICY
 
     def resume(self, timeout: float = 60.0) -> None:
-        """Press what a person would press until the policy acts; a rig that still warms up may hold or fail again."""
+        """Press what a person would press until the policy acts; a robot that still starts may hold or fail again."""
         end, before = time.monotonic() + timeout, self.operator.steps
         while not self.graph.until(lambda: self.operator.steps >= before + 5, 1.5):
             assert time.monotonic() < end, self.run.output
