@@ -154,8 +154,10 @@ class SimRobotNode(Node):
             if self.given.lock_step:
                 self.arm.play(joints, openings, message.tick)
             else:
-                # The message carries no speeds.
-                self.arm.send(joints[-1], np.zeros_like(joints[-1]), float(openings[-1]))
+                self.arm.check(joints, openings)  # first, so that a message with one bad point moves nothing
+                for point, opening in zip(joints, openings, strict=True):
+                    # The message carries no speeds.
+                    self.arm.send(point, np.zeros_like(point), float(opening))
         except RlvlaError as error:
             if not self._refused:
                 self.get_logger().error(str(error))

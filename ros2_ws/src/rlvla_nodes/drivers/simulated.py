@@ -97,7 +97,7 @@ class SimulatedArm:
 
         Raises RlvlaError for a target that is not finite or jumps; the old target stays.
         """
-        self._check(joints[None], np.array([opening]))
+        self.check(joints[None], np.array([opening]))
         self.sim_robot.aim(joints, opening)
 
     def play(self, joints: np.ndarray, openings: np.ndarray, tick_s: float) -> None:
@@ -105,10 +105,22 @@ class SimulatedArm:
 
         Nothing happens once the episode is over. Raises RlvlaError as `send` does.
         """
-        self._check(joints, openings)
+        self.check(joints, openings)
         if not self.over:
             self.sim_robot.play(joints, openings, tick_s)
         self._clock_s += 1.0 / CONTROL_HZ
+
+    def check(self, joints: np.ndarray, openings: np.ndarray) -> None:
+        """Raise RlvlaError if targets [n, d] with openings [n] are not finite, or jump from the last target or among
+        themselves."""
+        if not (np.isfinite(joints).all() and np.isfinite(openings).all()):
+            raise RlvlaError("joint target refused: a position or an opening is not finite")
+        jump = float(np.abs(np.diff(joints, axis=0, prepend=self.sim_robot.target[0][None])).max())
+        if not jump <= self._max_jump_rad:
+            raise RlvlaError(
+                f"joint target refused: it jumps by {jump:.3f} rad (limit {self._max_jump_rad}); disable and "
+                "enable the arbiter, so that it starts from where the arm is"
+            )
 
     def keep_up(self, now_s: float) -> None:
         """Let as much physics pass as real time has, on a monotonic clock that `reset` was told as well."""
@@ -160,13 +172,3 @@ class SimulatedArm:
     def image(self) -> np.ndarray:
         """What the camera sees now, uint8 [H, W, 3] RGB."""
         return self.sim_robot.world.image()
-
-    def _check(self, joints: np.ndarray, openings: np.ndarray) -> None:
-        if not (np.isfinite(joints).all() and np.isfinite(openings).all()):
-            raise RlvlaError("joint target refused: a position or an opening is not finite")
-        jump = float(np.abs(np.diff(joints, axis=0, prepend=self.sim_robot.target[0][None])).max())
-        if not jump <= self._max_jump_rad:
-            raise RlvlaError(
-                f"joint target refused: it jumps by {jump:.3f} rad (limit {self._max_jump_rad}); disable and "
-                "enable the arbiter, so that it starts from where the arm is"
-            )
