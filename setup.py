@@ -38,6 +38,7 @@ setup(
         ("share/rlvla/launch", files("launch", "*.launch.py")),
         ("share/rlvla/config", files("config", "*.*")),
         ("share/rlvla/config/arms", files("config/arms", "*.yaml")),
+        ("share/rlvla/config/gamepads", files("config/gamepads", "*.yaml")),
         # `ros2 launch` looks for executables here and nowhere else; console scripts would go to bin.
         ("lib/rlvla", files("ros2_ws/src/rlvla_nodes/executables", "*_node")),
     ],

@@ -1,12 +1,11 @@
-"""How long after an image is its command out, and does it stay so?
+"""Measures the time from an image to the policy's command in the running ROS graph, over minutes.
 
     python benchmarks/graph_latency.py runs/demo/policy [--minutes 5] [--camera-hz 30]
 
-camera_node plays 640x480 images of the simulator, the simulated arm is the driver, arbiter and policy run as on a
-real sim_robot, each in its own process. For every decision: image's stamp to command published, less the network's own
-time. Ends with one line of JSON; exit code 1 where the median is over 5 ms, the 99th percentile over 25 ms, the policy
-is not at 5 Hz (+- 2 %), an image is lost, or a process's memory grows by more than 2 % between the first and the last
-fifth of the time.
+camera_node plays 640x480 images of the simulator to the policy, and the simulated arm follows the arbiter, each node in
+a process of its own. For every decision: time from the image's stamp to the published command, less the network's own.
+Ends with one line of JSON; exit code 1 if the median is over 5 ms, the 99th percentile over 25 ms, the policy is not at
+5 Hz (+- 2 %), an image is lost, or a process's memory grows by more than 2 % between first and last fifth of the time.
 """
 
 import argparse
@@ -31,7 +30,7 @@ from rlvla_sim import WorldConfig
 from rlvla_sim.sim_robot import SimRobot
 
 IMAGES = 16
-"""Different ones, played round and round."""
+"""Number of different images, which are played in a loop."""
 MEDIAN_MS, P99_MS, GROWTH, RATE = 5.0, 25.0, 0.02, 0.02
 
 
@@ -49,7 +48,7 @@ def write_camera(folder: Path) -> Path:
 
 
 def camera_info(camera: CameraSpec) -> dict[str, Any]:
-    """As ROS's camera_calibration saves it."""
+    """The camera's intrinsics as ROS's camera_calibration saves them."""
     k = [camera.fx, 0.0, camera.cx, 0.0, camera.fy, camera.cy, 0.0, 0.0, 1.0]
     p = [camera.fx, 0.0, camera.cx, 0.0, 0.0, camera.fy, camera.cy, 0.0, 0.0, 0.0, 1.0, 0.0]
     return {
@@ -65,7 +64,7 @@ def camera_info(camera: CameraSpec) -> dict[str, Any]:
 
 
 class Watch:
-    """Decisions, image counts and memory over time."""
+    """Records decisions, image counts and memory over time."""
 
     def __init__(self, client: Any) -> None:
         from diagnostic_msgs.msg import DiagnosticArray
@@ -105,7 +104,7 @@ class Watch:
 
 
 def measure(settings: GraphSettings, minutes: float, console: Console) -> dict[str, Any]:
-    """Run the graph for so long; the metrics."""
+    """Run the graph for some minutes; returns the metrics."""
     with running(settings, console) as client:
         watch = Watch(client)
         client.spin(lambda: watch.acting and len(watch.steps) > 10, 120.0, "starting the graph")
@@ -150,7 +149,7 @@ def growth(column: list[int]) -> dict[str, float]:
 
 
 def failures(metrics: dict[str, Any]) -> list[str]:
-    """What misses its bar."""
+    """One line for each metric that misses its bar."""
     found = []
     overhead = metrics["overhead_ms"]
     if overhead["p50"] > MEDIAN_MS or overhead["p99"] > P99_MS:

@@ -1,4 +1,4 @@
-"""Does a policy do in the ROS graph what it does in training's world? The same episodes, once each way.
+"""Compares a policy in the ROS graph with the same policy in training's process, on the same episodes.
 
     python benchmarks/graph_parity.py runs/demo/policy [--episodes 64] [--max-steps 80] [--seed 0]
 
@@ -25,16 +25,16 @@ from rlvla_core.errors import RlvlaError
 from rlvla_core.evaluation import EpisodeList, EvaluationResult, evaluate
 from rlvla_core.evaluation.report import compare
 from rlvla_core.policy.bundle import load_bundle, load_deploy
-from rlvla_nodes.graph import GraphSettings
+from rlvla_nodes.graph import GraphSettings, SimSettings
+from rlvla_nodes.robots import ROBOTS
 from rlvla_sim import WorldConfig, make_env
 from rlvla_sim.robots import robot
 
-ROBOTS = {"widowx250s": "sim", "panda": "sim_panda"}
 START_TIMEOUT_S = 180.0
 
 
 class Trials:
-    """Runs trials and keeps every image and every decision of them."""
+    """Runs trials, and keeps every image and every decision of them."""
 
     def __init__(self, client: Client) -> None:
         from lifecycle_msgs.srv import GetState
@@ -63,7 +63,7 @@ class Trials:
         self.changes[f"{message.code} {message.verdict}"] += 1
 
     def wait_for_the_graph(self) -> None:
-        """Until trials are served and the policy is active."""
+        """Wait until trials are served and the policy is active."""
         self._client.spin(self._trials.server_is_ready, START_TIMEOUT_S, "starting the graph")
         self._client.spin(self._policy.service_is_ready, START_TIMEOUT_S, "starting the policy")
         end = time.monotonic() + START_TIMEOUT_S
@@ -76,7 +76,7 @@ class Trials:
             raise RlvlaError(f"the policy is {label}, not active")
 
     def play(self, episode_id: int, max_steps: int) -> Any:
-        """The result of one trial. Raises RlvlaError for one that was refused or broke off."""
+        """Run one trial and return its result. Raises RlvlaError if it was refused or broke off."""
         goal = self._goal(episode_id=episode_id, policy="graph", max_steps=max_steps, timeout=120.0)
         sent = self._trials.send_goal_async(goal)
         self._client.spin(sent.done, 20.0, "sending a trial")
@@ -92,7 +92,7 @@ class Trials:
 
 
 def wrong_tokens(trials: Trials, policy: Any) -> tuple[int, int]:
-    """(decisions whose tokens differ from the policy's here, decisions looked at); forgets them."""
+    """Count (decisions whose tokens differ from the policy's in this process, all decisions), and forget them."""
     from rlvla_nodes.convert import image_of
 
     wrong = 0
@@ -112,14 +112,14 @@ def wrong_tokens(trials: Trials, policy: Any) -> tuple[int, int]:
 def through_the_graph(
     settings: GraphSettings, policy: Any, episodes: EpisodeList, console: Console
 ) -> tuple[EvaluationResult, dict[str, Any]]:
-    """Play the episodes by RunTrial in lock-step."""
+    """Play the episodes through the graph by RunTrial in lock-step; returns the result and further metrics."""
     began = time.monotonic()
     results, wrong, decisions = [], 0, 0
     with running(settings, console) as client:
         trials = Trials(client)
         trials.wait_for_the_graph()
         for i, episode_id in enumerate(episodes.ids):
-            results.append(trials.play(episode_id, settings.max_steps))
+            results.append(trials.play(episode_id, settings.sim.max_steps))
             more = wrong_tokens(trials, policy)
             wrong, decisions = wrong + more[0], decisions + more[1]
             successes = sum(result.success for result in results)
@@ -142,7 +142,12 @@ def main() -> int:
     parser.add_argument("bundle", type=Path, help="policy bundle, e.g. runs/demo/policy")
     parser.add_argument("--episodes", type=int, default=64)
     parser.add_argument("--max-steps", type=int, default=80, help="control steps of an episode")
-    parser.add_argument("--press", type=float, default=0.03, help="metres into the table; 0: as on a real arm")
+    parser.add_argument(
+        "--table-penetration-m",
+        type=float,
+        default=0.03,
+        help="depth to which the hand may be commanded into the table, metres; 0: as on a real arm",
+    )
     parser.add_argument("--seed", type=int, default=0, help="draws the episodes")
     given = parser.parse_args()
     console = Console()
@@ -158,12 +163,14 @@ def main() -> int:
         console.print(f"in-process: {int(inside.success_at_end.sum())}/{len(episodes)} successes at the end")
         settings = GraphSettings(
             bundle=str(given.bundle),
-            robot=ROBOTS[deploy.robot],
-            lock_step=True,
+            robot=next(name for name, entry in ROBOTS.items() if entry.simulated and entry.sim_twin == deploy.robot),
             autostart="none",
-            max_steps=given.max_steps,
-            press=given.press,
-            **size,
+            sim=SimSettings(
+                lock_step=True,
+                max_steps=given.max_steps,
+                table_penetration_m=given.table_penetration_m,
+                **size,
+            ),
         )
         graph, metrics = through_the_graph(settings, policy, episodes, console)
     except RlvlaError as error:
@@ -171,7 +178,7 @@ def main() -> int:
         return 1
     comparison = compare(inside, graph, ("in-process", "ROS graph"))
     console.print(comparison.to_table())
-    metrics |= {"press": given.press, "comparison": comparison.to_json()}
+    metrics |= {"table_penetration_m": given.table_penetration_m, "comparison": comparison.to_json()}
     print(json.dumps({"benchmark": "graph_parity", **metrics}), flush=True)
     significant = any(row.p_value < 0.05 for row in comparison.metrics)
     return int(bool(metrics["wrong_tokens"]) or significant)

@@ -1,4 +1,4 @@
-"""A graph of real node processes around a benchmark, and a node of the benchmark's own in it."""
+"""Runs a graph of real node processes for a benchmark, with a node of the benchmark's own in it."""
 
 import contextlib
 import os
@@ -17,7 +17,7 @@ from rlvla_nodes.supervisor import Supervisor
 
 
 class Client:
-    """The benchmark's node; `spin` it until something has happened."""
+    """The benchmark's own node, which is spun by hand until something has happened."""
 
     def __init__(self, supervisor: Supervisor) -> None:
         import rclpy
@@ -37,7 +37,7 @@ class Client:
             self._rclpy.spin_once(self.node, timeout_sec=0.02)
 
     def pass_time(self, seconds: float) -> None:
-        """Spin for so long."""
+        """Spin for so many seconds."""
         end = time.monotonic() + seconds
         self.spin(lambda: time.monotonic() >= end, 2 * seconds + 1, "waiting")
 
@@ -48,7 +48,7 @@ class Client:
 
 @contextlib.contextmanager
 def running(settings: GraphSettings, console: Console) -> Iterator[Client]:
-    """The graph of these settings, in a ROS domain of its own, for as long as the block lasts."""
+    """Run the graph of these settings, in a ROS domain of its own, for as long as the block lasts."""
     specs = describe(settings)
     os.environ.setdefault("ROS_DOMAIN_ID", str(1 + os.getpid() % 100))
     os.environ.update(specs[0].environment)

@@ -1,25 +1,28 @@
-"""Random events and commands against the arbiter: no mode is left the wrong way, nobody moves the arm out of turn."""
+"""Fuzzes the arbiter with random events and commands, and counts wrong changes of mode and wrong admissions."""
 
 from collections import Counter
 
 import numpy as np
 
-from rlvla_core.control import Arbiter, ArbiterConfig, Command, Event, Mode
+from rlvla_core.control.arbiter import Arbiter, ArbiterConfig, Event, Mode
+from rlvla_core.control.command import MotionCommand
 
 
 def mode_storm(sequences: int, seed: int, length: int = 12) -> Counter[str]:
-    """Random events and commands; counts transitions and admissions, and those that are unsafe. The judge keeps its own
-    clocks and knows nothing of the arbiter's table."""
+    """Count transitions and admissions in random sequences of events and commands, and those of them that are unsafe.
+
+    The judge keeps its own clocks and knows nothing of the arbiter's table.
+    """
     rng = np.random.default_rng(seed)
-    events, tally = list(Event), Counter[str]()
+    events, counts = list(Event), Counter[str]()
     for _ in range(sequences):
         arbiter, now = Arbiter(ArbiterConfig(operator_required=bool(rng.integers(2)))), 0.0
         operator = held = entered = -1e9
         draws = rng.random((length, 8)).tolist()
-        for chance, which, pause, why, beat, grip, epoch, seen in draws:
+        for chance, which, pause, why, watches, grip, epoch, seen in draws:
             now += 0.3 * pause**2
             before, old_epoch = arbiter.mode, arbiter.epoch
-            if beat < 0.5:
+            if watches < 0.5:
                 arbiter.operator_seen(now)
                 operator = now
             event = events[int(which * len(events))]
@@ -40,24 +43,24 @@ def mode_storm(sequences: int, seed: int, length: int = 12) -> Counter[str]:
                 elif event is Event.TELEOP_RELEASED:
                     held = -1e9
             watched = not arbiter.config.operator_required or now - operator <= arbiter.config.operator_s
-            tally["transitions"] += before is not arbiter.mode
-            tally["unsafe"] += unsafe(before, event, arbiter.mode, reason, watched)
+            counts["transitions"] += before is not arbiter.mode
+            counts["unsafe"] += unsafe(before, event, arbiter.mode, reason, watched)
             if arbiter.mode is Mode.POLICY and before is not Mode.POLICY:
                 entered = now
-                tally["unsafe"] += arbiter.epoch <= old_epoch
+                counts["unsafe"] += arbiter.epoch <= old_epoch
             for source in ("policy", "teleop"):
-                command = Command(
+                command = MotionCommand(
                     source=source, step=0, delta=None, observed_at=now - seen, issued_at=now - 0.3 * epoch
                 )
                 claimed = arbiter.epoch - int(2 * epoch)
                 if arbiter.admit(command, now, claimed) is None:
-                    tally[f"{source} admitted"] += 1
+                    counts[f"{source} admitted"] += 1
                     fresh = (
                         arbiter.mode is Mode.POLICY and claimed == arbiter.epoch and now - seen >= entered and watched
                     )
                     live = arbiter.mode is Mode.TELEOP and now - held <= 0.15 and 0.3 * epoch <= 0.15 + 1e-9
-                    tally["unsafe"] += not (fresh if source == "policy" else live)
-    return tally
+                    counts["unsafe"] += not (fresh if source == "policy" else live)
+    return counts
 
 
 def unsafe(before: Mode, event: Event, after: Mode, reason: str, watched: bool) -> bool:

@@ -16,21 +16,22 @@ from launch_ros.actions import Node
 
 from launch import LaunchDescription
 from rlvla_core.errors import RlvlaError
-from rlvla_nodes.graph import PACKAGE, RESPAWN_DELAY_S, describe, write_parameters
+from rlvla_nodes.config_files import PACKAGE
+from rlvla_nodes.graph import RESPAWN_DELAY_S, describe, write_parameters
 from rlvla_nodes.launch_arguments import arguments, settings_from
 
 
 def end_with_errors(event, context):
-    """A node that ends by itself with an error was told something wrong: everything ends. A killed one comes back.
+    """End everything if a node has ended by itself with an error; a node that was killed comes back.
 
-    Raised, not emitted as an event: so `ros2 launch` ends with exit code 1.
+    The error is raised, not emitted as an event: so `ros2 launch` ends with exit code 1.
     """
     if event.returncode > 0 and not context.is_shutdown:
         raise RlvlaError(f"{event.process_name} ended with exit code {event.returncode}: stopping the others")
 
 
 def make_nodes(context):
-    """The processes of the graph as launch actions."""
+    """The processes of the graph, as launch actions."""
     given = {argument.name: LaunchConfiguration(argument.name).perform(context) for argument in arguments()}
     specs = describe(settings_from(given))
     folder = Path(tempfile.mkdtemp(prefix="rlvla-launch-"))
@@ -52,7 +53,7 @@ def make_nodes(context):
 
 
 def generate_launch_description():
-    """What `ros2 launch` asks for."""
+    """The launch description that `ros2 launch` asks for."""
     declared = [
         DeclareLaunchArgument(
             argument.name, default_value=argument.default, description=argument.description, choices=argument.choices

@@ -97,9 +97,9 @@ def test_module_keeps_the_import_rules(name: str, path: Path) -> None:
         if within(name, room):
             wrong = {i for i in imported for f in forbidden if within(i, f)}
             assert not wrong, f"{name} lies in {room}, which must not import {sorted(wrong)}"
-    if within(name, "rlvla_nodes") and name != "rlvla_nodes.sim_robot_node":
+    if within(name, "rlvla_nodes") and name != "rlvla_nodes.drivers.simulated":
         simulated = {i for i in imported if within(i, "rlvla_sim")}
-        assert not simulated, f"{name} imports {sorted(simulated)}: only sim_robot_node knows the simulator"
+        assert not simulated, f"{name} imports {sorted(simulated)}: only its driver knows the simulator"
     for library, owner in OWNED_IMPORTS.items():
         used = any(within(i, library) for i in imported)
         assert not used or within(name, owner), f"{name} imports {library}, which belongs to {owner}"

@@ -1,4 +1,4 @@
-"""`rlvla run`: the graph of `ros2 launch rlvla policy.launch.py`, started without launch."""
+"""`rlvla run`: starts the graph of `ros2 launch rlvla policy.launch.py` without launch."""
 
 import signal
 import tempfile
@@ -15,12 +15,12 @@ from rlvla_nodes.supervisor import Supervisor
 class Run(GraphSettings):
     """Run a policy bundle on an arm through ROS 2: camera, policy, arbiter, teleop.
 
-    The same nodes with the same parameters as `ros2 launch rlvla policy.launch.py`, for machines that have rclpy but
-    no `ros2` command. Ctrl-C ends them all; a node that is killed comes back.
+    Starts the same nodes with the same parameters as `ros2 launch rlvla policy.launch.py`, for machines that have rclpy
+    but no `ros2` command. Ctrl-C ends them all; a node that is killed comes back.
     """
 
     def run(self) -> int:
-        """Start, watch, end."""
+        """Start the nodes, watch them, end them; returns the exit code."""
         specs = describe(self)
         console = Console(highlight=False, soft_wrap=True)
         console.print(f"starting {', '.join(spec.name for spec in specs)}; Ctrl-C ends them", markup=False)

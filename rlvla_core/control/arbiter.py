@@ -1,20 +1,20 @@
-"""Who may move the arm now: modes, the events between them, and the deadman switches. A table and a few clocks.
+"""Decides who may move the arm now: a table of modes and events, and the clocks of the deadman switches.
 
     DISABLED -> READY -> POLICY, TELEOP -> HOLD -> POLICY, TELEOP        FAULT and ESTOP from anywhere, both latched
 
-Letting go of teleop, or its silence, leads to HOLD and never back to POLICY: that takes a press of `start`. Events
-that a mode does not know are refused and recorded, never raised: a person must be able to press anything.
+When the teleop deadman is released or falls silent, the mode becomes HOLD, never POLICY: that takes the event `start`.
+An event that the present mode does not allow is refused and recorded, never raised: a person may press anything.
 """
 
 from collections import deque
 from dataclasses import dataclass
 from enum import Enum, IntEnum
 
-from rlvla_core.control.command import Command
+from rlvla_core.control.command import MotionCommand
 
 
 class Mode(IntEnum):
-    """Numbers as in rlvla_msgs/ArbiterState."""
+    """What the arm is allowed to do now; the numbers are those of rlvla_msgs/ArbiterState."""
 
     DISABLED = 0
     READY = 1
@@ -26,7 +26,7 @@ class Mode(IntEnum):
 
 
 class Event(str, Enum):
-    """What may happen; the values are the words of rlvla_msgs/SetMode."""
+    """What may change the mode; the values are the words of rlvla_msgs/SetMode."""
 
     ENABLE = "enable"
     DISABLE = "disable"
@@ -41,14 +41,23 @@ class Event(str, Enum):
     STALE = "stale"
 
 
-PRIORITY = {Event.ESTOP: 255, Event.FAULT: 200, Event.TELEOP_PRESSED: 100, Event.START: 10}
-"""Who wins when several ask at once: sort events of one instant by this, highest first (twist_mux's convention)."""
+OPERATOR_EVENTS = (
+    Event.ENABLE,
+    Event.DISABLE,
+    Event.START,
+    Event.HOLD,
+    Event.ESTOP,
+    Event.RESET,
+    Event.CLEAR_FAULT,
+)
+"""Events that a person may cause, by a button or through SetMode; the others come from watchdogs and the deadman."""
 
-SOURCES = {Mode.POLICY: "policy", Mode.TELEOP: "teleop"}
-"""The modes in which the arm may move, and by whom."""
+SOURCE_OF_MODE = {Mode.POLICY: "policy", Mode.TELEOP: "teleop"}
+"""Mode in which the arm may move -> the only source of commands that may move it."""
 
+MOVING = tuple(SOURCE_OF_MODE)
+"""Modes in which commands move the arm."""
 _ENABLED = (Mode.READY, Mode.POLICY, Mode.TELEOP, Mode.HOLD)
-_MOVING = (Mode.POLICY, Mode.TELEOP)
 
 TRANSITIONS: dict[tuple[Mode, Event], Mode] = {
     **{(mode, Event.ESTOP): Mode.ESTOP for mode in Mode},
@@ -56,9 +65,9 @@ TRANSITIONS: dict[tuple[Mode, Event], Mode] = {
     **{(mode, Event.DISABLE): Mode.DISABLED for mode in (Mode.DISABLED, *_ENABLED)},
     **{(mode, Event.HOLD): Mode.HOLD for mode in _ENABLED},
     **{(mode, Event.TELEOP_PRESSED): Mode.TELEOP for mode in _ENABLED},
-    # Letting go and going silent ask for nothing, so no mode refuses them.
+    # A released deadman and a silent input ask for nothing, so no mode refuses these two events.
     **{(mode, event): mode for mode in Mode for event in (Event.TELEOP_RELEASED, Event.STALE)},
-    **{(mode, Event.STALE): Mode.HOLD for mode in _MOVING},
+    **{(mode, Event.STALE): Mode.HOLD for mode in MOVING},
     (Mode.TELEOP, Event.TELEOP_RELEASED): Mode.HOLD,
     (Mode.DISABLED, Event.ENABLE): Mode.READY,
     (Mode.READY, Event.START): Mode.POLICY,
@@ -69,7 +78,7 @@ TRANSITIONS: dict[tuple[Mode, Event], Mode] = {
 }
 """(mode, event) -> next mode; a pair that is not here is refused."""
 
-WAY_OUT = {
+HINTS = {
     Mode.DISABLED: "`enable` first",
     Mode.READY: "`start` for the policy, or hold the deadman for teleop",
     Mode.POLICY: "`hold` first",
@@ -78,64 +87,64 @@ WAY_OUT = {
     Mode.FAULT: "mend the cause, then `clear_fault`",
     Mode.ESTOP: "mend the cause, then `reset` with a reason",
 }
-"""What a person can do in a mode, for refusals."""
+"""What a person can do next in each mode; ends the text of a refusal."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Record:
-    """One event and what came of it."""
+    """One event, and the modes before and after it."""
 
     at: float
-    """Seconds, the caller's clock."""
+    """When it happened, in seconds of the caller's clock."""
     event: Event
     before: Mode
     after: Mode
     reason: str
-    """Given by the caller."""
+    """Why it happened, as the caller said."""
     refusal: str
-    """Why nothing was done; empty where it was."""
+    """Why the event was refused; empty if it was followed."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ArbiterConfig:
-    """The deadman switches."""
+    """Limits of the two deadman switches: the operator's heartbeat and the teleop deadman."""
 
     operator_required: bool = True
-    """Whether the policy needs a person's heartbeat; off in simulation only."""
+    """Whether the policy may move the arm only while the operator's heartbeat comes; False in simulation only."""
     operator_s: float = 1.0
-    """Longest silence of that heartbeat, seconds."""
+    """Longest silence of the operator's heartbeat in POLICY, seconds."""
     teleop_s: float = 0.15
-    """Longest silence of the held deadman, and greatest age of a teleop command, seconds."""
+    """Longest silence of the held teleop deadman, and greatest age of a teleop command, seconds."""
 
 
 class Arbiter:
-    """The mode and who may move the arm. `now` is one monotonic clock in seconds."""
+    """Holds the mode, and says which commands may move the arm. `now` is one monotonic clock in seconds."""
 
     def __init__(self, config: ArbiterConfig | None = None) -> None:
         self.config = config or ArbiterConfig()
         self.mode = Mode.DISABLED
         self.epoch = 0
-        """Grows whenever POLICY is entered: answers to what was seen before are thrown away."""
+        """Counts the entries into POLICY: a policy command that was begun in an older epoch is refused."""
         self.reasons: deque[str] = deque(maxlen=8)
-        """Why the mode is what it is, newest last."""
+        """Why the mode is what it is: the last events that changed it, newest last."""
         self.history: deque[Record] = deque(maxlen=256)
-        """Events, newest last, refused ones too. A refusal is the newest record's `refusal`."""
+        """The last events, newest last, refused ones included."""
         self._entered = float("-inf")
         self._operator_at = self._teleop_at = float("-inf")
         self._faulted_from = Mode.DISABLED
 
     @property
     def active_source(self) -> str:
-        """`policy`, `teleop`, or empty where nothing may move the arm."""
-        return SOURCES.get(self.mode, "")
+        """Source that may move the arm now: `policy`, `teleop`, or empty if none may."""
+        return SOURCE_OF_MODE.get(self.mode, "")
 
     @property
     def refusal(self) -> str:
-        """Why the last event was not followed; empty where it was."""
+        """Why the last event was refused; empty if it was followed."""
         return self.history[-1].refusal if self.history else ""
 
     def handle(self, event: Event, now: float, reason: str = "") -> Mode:
-        """Follow an event, or record why not; returns the mode."""
+        """Follow an event, or record why it is refused; returns the mode afterwards."""
         before = self.mode
         refusal = self._refusal(event, now, reason)
         if not refusal:
@@ -153,25 +162,28 @@ class Arbiter:
         return self.mode
 
     def operator_seen(self, now: float) -> None:
-        """The operator's heartbeat: somebody watches and lets the policy run."""
+        """Take note of the operator's heartbeat: somebody watches the arm and lets the policy run."""
         self._operator_at = now
 
     def teleop_seen(self, now: float, held: bool) -> None:
-        """A message of the teleop device. Only `handle(TELEOP_PRESSED)` starts teleop; this keeps it, or ends it."""
+        """Take note of whether the teleop deadman is held: that keeps TELEOP or ends it.
+
+        Only `handle(TELEOP_PRESSED)` starts TELEOP.
+        """
         if held:
             self._teleop_at = now
         elif self.mode is Mode.TELEOP:
             self.handle(Event.TELEOP_RELEASED, now)
 
     def check(self, now: float) -> Mode:
-        """Call at every tick: HOLD where a deadman has gone silent."""
+        """Go to HOLD if the deadman of the present mode is silent; to be called at every tick. Returns the mode."""
         silence = self._silence(now)
         return self.handle(Event.STALE, now, silence) if silence else self.mode
 
-    def admit(self, command: Command, now: float, epoch: int) -> str | None:
-        """None where this command may move the arm, else why not. `epoch` is the one its source had seen."""
+    def admit(self, command: MotionCommand, now: float, epoch: int) -> str | None:
+        """Why this command may not move the arm, or None if it may. `epoch` is the newest that its source had seen."""
         if command.source != self.active_source:
-            return f"{command.source} may not move the arm in {self.mode.name}: {WAY_OUT[self.mode]}"
+            return f"{command.source} may not move the arm in {self.mode.name}: {HINTS[self.mode]}"
         silence = self._silence(now)
         if silence:
             return silence
@@ -191,7 +203,7 @@ class Arbiter:
 
     def _refusal(self, event: Event, now: float, reason: str) -> str:
         if (self.mode, event) not in TRANSITIONS:
-            return f"`{event.value}` is not possible in {self.mode.name}: {WAY_OUT[self.mode]}"
+            return f"`{event.value}` is not possible in {self.mode.name}: {HINTS[self.mode]}"
         if event is Event.RESET and not reason.strip():
             return "`reset` needs a reason: say what caused the stop and that it is mended"
         if event is Event.START and not self._operator_present(now):
@@ -202,7 +214,7 @@ class Arbiter:
         return not self.config.operator_required or 0.0 <= now - self._operator_at <= self.config.operator_s
 
     def _silence(self, now: float) -> str:
-        """What a person has let go of, for the present mode; empty where nothing."""
+        """Which deadman of the present mode is silent, as a sentence; empty if none is."""
         if self.mode is Mode.TELEOP and not 0.0 <= now - self._teleop_at <= self.config.teleop_s:
             return f"the teleop deadman has been silent for more than {self.config.teleop_s} s"
         if self.mode is Mode.POLICY and not self._operator_present(now):

@@ -1,4 +1,4 @@
-"""What the safety filter must know about one arm: names, shape of the hand, and every limit. Read from YAML."""
+"""What the safety filter must know about one arm, read from config/arms/*.yaml: names, shape of the hand, limits."""
 
 import math
 from dataclasses import dataclass, fields, replace
@@ -8,8 +8,9 @@ from rlvla_core.errors import RlvlaError
 from rlvla_core.storage.strict import load_yaml
 
 SIMULATED_SILENCE_S = 0.5
-"""Oldest joint states of a simulated arm, seconds."""
+"""Greatest age of the joint states of a simulated arm, seconds."""
 Point = tuple[float, float, float]
+"""x, y, z in metres."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -21,49 +22,49 @@ class HandConfig:
     palm: tuple[Point, ...]
     """Further corners of the hand, tcp frame, metres. They stay above the table and the extra walls."""
     closed: float
-    """Opening of each finger [m] at gripper command -1, as the arm's driver counts it."""
+    """Opening of each finger at gripper command -1, metres, as the arm's driver counts it."""
     open: float
-    """Opening of each finger [m] at gripper command +1."""
+    """Opening of each finger at gripper command +1, metres."""
     speed: float
-    """Metres per second of each finger."""
+    """Speed of each finger, metres per second."""
     dwell_s: float
-    """Seconds that a finger keeps its direction before it may turn back."""
+    """How long the fingers keep their direction before they may turn back, seconds."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Wall:
-    """A half-space to stay in: normal . x >= offset, base frame."""
+    """A half-space in which the hand stays: normal . x >= offset, base frame."""
 
     name: str
-    """As it appears in messages, such as `camera post`."""
+    """The wall's name in messages, such as `camera post`."""
     normal: Point
-    """Points into the free side; need not be of unit length."""
+    """Vector that points into the free side; need not be of unit length."""
     offset: float
-    """Metres along the unit normal."""
+    """Distance of the wall from the base's origin along the unit normal, metres."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WorkspaceConfig:
-    """Where tcp and hand may be, base frame. Plans stay inside the walls; goals keep the clearance as well, because
-    between two poses a joint-space path bows a little."""
+    """Where the hand may be, base frame. Plans stay inside the walls; goals keep a clearance as well, because a
+    joint-space path between two poses bows a little."""
 
     box_min: Point
-    """Lowest corner of the box, metres."""
+    """Lowest corner of the box that tcp and fingertips stay in, metres."""
     box_max: Point
-    """Highest corner, metres."""
+    """Highest corner of that box, metres."""
     table_z: float
     """Height of the table's surface, metres."""
     clearance: float
-    """Metres that goals keep from the sides of the box and from extra walls."""
+    """Distance that goals keep from the sides of the box and from extra walls, metres."""
     table_clearance: float
-    """Metres that goals keep above the table."""
+    """Distance that goals keep above the table, metres."""
     walls: tuple[Wall, ...]
-    """Distractor half-spaces, such as a camera's post; may be empty."""
+    """Extra half-spaces, such as a camera's post; may be empty."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MotionConfig:
-    """How far and how fast."""
+    """How far and how fast one command may move the arm."""
 
     step_length: float
     """Longest translation of one command, metres."""
@@ -72,65 +73,65 @@ class MotionConfig:
     joint_step: float
     """Largest change of one joint that one command may ask for, radians."""
     joint_margin: float
-    """Radians kept from the joint limits of the description."""
+    """Distance kept from the joint limits of the arm's URDF, radians."""
     joint_speed: tuple[float, ...]
-    """Radians per second."""
+    """Highest speed of each joint, radians per second."""
     joint_acceleration: tuple[float, ...]
-    """Radians per second squared."""
+    """Highest acceleration of each joint, radians per second squared."""
     joint_jerk: tuple[float, ...]
-    """Radians per second cubed."""
+    """Highest jerk of each joint, radians per second cubed."""
     tcp_speed: float
-    """Metres per second."""
+    """Highest speed of the tool point, metres per second."""
     tcp_turn_speed: float
-    """Radians per second."""
+    """Highest turning speed of the tool, radians per second."""
     plan_s: float
     """Longest plan of one command, seconds."""
     singularity_length: float
-    """Metres that weigh like one radian in the Jacobian's condition number."""
+    """Length that counts as much as one radian in the Jacobian's condition number, metres."""
     singularity_slow: float
-    """Condition number from which motion towards the singularity gets shorter."""
+    """Condition number above which steps towards the singularity are shortened."""
     singularity_stop: float
-    """Condition number from which there is no motion towards the singularity."""
+    """Condition number above which no step towards the singularity is taken."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FreshnessConfig:
-    """How old things may be, and how far the arm may lag."""
+    """How old observations, commands and joint states may be, and how far the arm may lag behind its command."""
 
     observation_s: float
-    """Oldest observation that a command may answer, seconds."""
+    """Greatest age of the observation that a command answers, seconds."""
     command_s: float
-    """Oldest command, seconds: one control period and a little."""
+    """Greatest age of a command, seconds: one control period and a little."""
     joint_states_s: float
-    """Oldest measured joint angles, seconds."""
+    """Greatest age of the measured joint angles, seconds."""
     tracking_tcp: float
-    """Metres between measured and commanded tcp ..."""
+    """Greatest distance between measured and commanded tcp, metres; more, for `tracking_s`, is a fault."""
     tracking_joint: float
-    """... or radians of one joint ..."""
+    """Greatest difference between measured and commanded joint angle, radians; more, for `tracking_s`, is a fault."""
     tracking_s: float
-    """... that are a failure when they last for so many seconds."""
+    """How long the arm may be further away than `tracking_tcp` or `tracking_joint`, seconds."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ArmConfig:
-    """One arm. Metres, radians, seconds; base frame unless a name says otherwise."""
+    """Everything about one arm. Metres, radians, seconds; base frame unless a name says otherwise."""
 
     name: str
-    """As in `rlvla_sim.robots`."""
+    """The arm's name, such as `widowx250s`."""
     base_link: str
-    """Link whose frame is the base frame."""
+    """Link of the URDF whose frame is the base frame."""
     tcp_link: str
-    """Link whose frame is the tool point."""
+    """Link of the URDF whose frame is the tool frame (tcp)."""
     joints: tuple[str, ...]
-    """Moving joints from base to tool."""
+    """Names of the moving joints in the URDF, from base to tool."""
     hand: HandConfig
-    """Outline and fingers."""
+    """The hand's outline and its fingers."""
     workspace: WorkspaceConfig
-    """Walls."""
+    """The walls that the hand stays inside."""
     motion: MotionConfig
-    """Steps, speeds, singularities."""
+    """Limits of steps and speeds, and of the nearness to singularities."""
     freshness: FreshnessConfig
-    """Ages and lags."""
+    """Greatest ages and lags."""
 
     def __post_init__(self) -> None:
         motion, workspace, hand = self.motion, self.workspace, self.hand
@@ -161,13 +162,17 @@ class ArmConfig:
                 f"`singularity_stop` {motion.singularity_stop}"
             )
 
-    def simulated(self, tracking_slack: float, press: float) -> "ArmConfig":
-        """The same arm where nothing can break: it may lag `tracking_slack` times as far behind its command, and be
-        commanded `press` metres into the table, which in training only the table itself forbids. Its joint states may
-        be late, as a busy machine stops a simulator for longer than a driver."""
+    def simulated(self, tracking_slack: float, table_penetration_m: float) -> "ArmConfig":
+        """The same arm in simulation, where nothing can break.
+
+        It may lag `tracking_slack` times as far behind its command, and the hand may be commanded `table_penetration_m`
+        metres into the table, which in training only the table itself forbids. Its joint states may be late, as a busy
+        machine stops a simulator for longer than a driver.
+        """
         limits, space = self.freshness, self.workspace
         tcp, joint = tracking_slack * limits.tracking_tcp, tracking_slack * limits.tracking_joint
         x, y, z = space.box_min
+        table_z = space.table_z - table_penetration_m
         return replace(
             self,
             freshness=replace(
@@ -176,7 +181,7 @@ class ArmConfig:
                 tracking_joint=joint,
                 joint_states_s=max(limits.joint_states_s, SIMULATED_SILENCE_S),
             ),
-            workspace=replace(space, table_z=space.table_z - press, box_min=(x, y, min(z, space.table_z - press))),
+            workspace=replace(space, table_z=table_z, box_min=(x, y, min(z, table_z))),
         )
 
     @classmethod

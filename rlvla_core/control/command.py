@@ -1,4 +1,4 @@
-"""What goes into the safety filter and what comes out."""
+"""The data that go into the safety filter (proposed motions) and come out of it (setpoints, and what was changed)."""
 
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -6,36 +6,38 @@ from typing import Any, Literal
 import numpy as np
 
 SOURCES = ("policy", "teleop")
+"""Who may propose motions."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class Command:
-    """A proposal of a policy or a teleop device. All times are of one monotonic clock, seconds."""
+class MotionCommand:
+    """A motion that a policy or a teleop device proposes. All times are seconds of one monotonic clock."""
 
     source: str
-    """`policy` or `teleop`."""
+    """Who proposes it: `policy` or `teleop`."""
     step: int
-    """Counts up; a number not above the last accepted one of the same source is a replay."""
+    """Number that counts up; one that is not above the last accepted one of the same source is refused as a replay."""
     delta: Any
     """float [7]: Δxyz [m], Δrotation [rad] (XYZ Euler), base frame, on the previous commanded pose; gripper +1 open ..
-    -1 closed. What comes from outside may be anything: the filter looks before it believes."""
+    -1 closed. It comes from outside and may be anything: the filter checks type, shape and values."""
     observed_at: float
-    """When the image was taken, or the device read, that this answers."""
+    """When the image was taken, or the device was read, that this command answers."""
     issued_at: float
-    """When the source sent it."""
+    """When the source sent this command."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Intervention:
-    """What one stage changed, or why it refused."""
+    """What one stage of the filter changed in a command, or why it refused the command."""
 
     code: str
     """Stable reason code; docs/control.md lists them."""
     verdict: Literal["clamp", "veto"]
+    """clamp: less of the command was taken. veto: the command was refused."""
     before: tuple[float, ...]
-    """What the stage was given."""
+    """Values that the stage was given."""
     after: tuple[float, ...]
-    """What it made of it; empty after a veto."""
+    """Values that the stage passed on; empty after a veto."""
     text: str
     """One line for a person."""
 
@@ -47,18 +49,18 @@ class Verdict:
     accepted: bool
     """Whether the running plan was replaced."""
     interventions: tuple[Intervention, ...] = field(default=())
-    """In the order of the stages; a veto is the last."""
+    """Everything that was changed or refused, in the order of the stages; a veto comes last."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Setpoint:
-    """What the arm is to do now."""
+    """Where the arm and its fingers are commanded to be at one tick."""
 
     joints: np.ndarray
-    """Radians, [d]."""
+    """Joint angles [d], radians."""
     velocities: np.ndarray
-    """Radians per second, [d]."""
+    """Joint speeds [d], radians per second."""
     opening: float
-    """Metres that each finger is open."""
+    """How far each finger is open, metres."""
     moving: bool
-    """Whether the plan goes on after this point."""
+    """Whether arm or fingers go on moving after this setpoint."""

@@ -1,4 +1,4 @@
-"""The filter's first stages: is it a command at all, is it fresh, is it new, and is it small enough."""
+"""The filter's first stages: a command must be well-formed, fresh and new; its step is cut to the allowed length."""
 
 import math
 from collections.abc import Iterable
@@ -6,7 +6,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from rlvla_core.control.arm import FreshnessConfig, MotionConfig
-from rlvla_core.control.command import SOURCES, Command, Intervention
+from rlvla_core.control.command import SOURCES, Intervention, MotionCommand
 from rlvla_core.geometry.rotations import (
     euler_xyz_of_matrix,
     matrix_of_euler_xyz,
@@ -15,20 +15,20 @@ from rlvla_core.geometry.rotations import (
 )
 
 CLOCK_SLACK = 0.005
-"""Seconds that a stamp may lie ahead of the filter's own clock."""
+"""How far a stamp may lie ahead of the filter's own clock, seconds."""
 LARGEST_ANGLE = 0.5 * math.pi
-"""Radians: Euler angles longer than this are shortened to it, which is still far beyond any step's limit."""
+"""Euler angles [3] of a greater norm are shortened to it, radians; it is far beyond the limit of any step."""
 ROUNDING = 1e-6
-"""Relative: a step that is at its limit has not been clamped."""
+"""Relative excess over a limit that is not reported as a clamp."""
 
 
 def clamped(code: str, before: Iterable[float], after: Iterable[float], text: str) -> Intervention:
-    """A stage that made less of a command."""
+    """The record of a stage that took less of a command."""
     return Intervention(code=code, verdict="clamp", before=_floats(before), after=_floats(after), text=text)
 
 
 def vetoed(code: str, before: Iterable[float], text: str) -> Intervention:
-    """A stage that refused."""
+    """The record of a stage that refused a command."""
     return Intervention(code=code, verdict="veto", before=_floats(before), after=(), text=text)
 
 
@@ -36,8 +36,8 @@ def _floats(values: Iterable[float]) -> tuple[float, ...]:
     return tuple(float(v) for v in values)
 
 
-class Intake:
-    """Refuses what is malformed, not finite, too old, or not new. Remembers the last accepted step of each source."""
+class CommandSequence:
+    """Refuses commands that are malformed, not finite, too old, or no newer than the last accepted one."""
 
     def __init__(self, limits: FreshnessConfig) -> None:
         self._limits = limits
@@ -50,12 +50,12 @@ class Intake:
         else:
             self._last.pop(source, None)
 
-    def accept(self, command: Command) -> None:
-        """The command moved the arm: its number and all below are used up."""
+    def accept(self, command: MotionCommand) -> None:
+        """Take note that this command moved the arm: its step number and all below it are used up."""
         self._last[command.source] = int(command.step)
 
-    def refusal(self, command: Command, now: float) -> Intervention | None:
-        """The first reason to refuse, or None."""
+    def refusal(self, command: MotionCommand, now: float) -> Intervention | None:
+        """The first reason to refuse this command, or None if there is none. `now` in seconds of the stamps' clock."""
         problem = _malformed(command)
         if problem:
             return vetoed("malformed", (), problem)
@@ -76,7 +76,7 @@ class Intake:
         return None
 
 
-def _malformed(command: Command) -> str | None:
+def _malformed(command: MotionCommand) -> str | None:
     if command.source not in SOURCES:
         return f"source {command.source!r}: use one of {', '.join(SOURCES)}"
     if isinstance(command.step, bool) or not isinstance(command.step, (int, np.integer)):
@@ -93,7 +93,10 @@ def _malformed(command: Command) -> str | None:
 
 
 def clamp_delta(delta: np.ndarray, limits: MotionConfig) -> tuple[np.ndarray, list[Intervention]]:
-    """A finite delta [7] within the limits of one step, direction and axis kept, and what had to be changed."""
+    """Shorten a finite delta [7] to the limits of one step; returns it with the record of every change.
+
+    The direction of the translation and the axis of the rotation are kept.
+    """
     given = delta.astype(np.float64)
     out, notes = given.copy(), []
     length = _length(given[:3])

@@ -1,30 +1,29 @@
-"""Arbiter, safety filter and watchdogs of one arm, put together: events and proposals in, setpoints out.
+"""Arbiter, safety filter and watchdogs of one arm put together: events and proposed motions in, setpoints out.
 
-It has no clock: `now` is one monotonic clock in seconds, the caller's.
+The controller has no clock of its own: `now` is always the caller's monotonic clock, in seconds.
 """
 
 from collections.abc import Callable
 
 import numpy as np
 
-from rlvla_core.control.arbiter import Arbiter, ArbiterConfig, Event, Mode
+from rlvla_core.control.arbiter import MOVING, Arbiter, ArbiterConfig, Event, Mode
 from rlvla_core.control.arm import ArmConfig
-from rlvla_core.control.command import Command, Setpoint, Verdict
+from rlvla_core.control.command import MotionCommand, Setpoint, Verdict
 from rlvla_core.control.kinematics import ArmModel
 from rlvla_core.control.safety_filter import SafetyFilter
 from rlvla_core.control.watchdog import ClockGuard, TrackingMonitor, Watchdogs
 from rlvla_core.errors import RlvlaError
 
 LEAP_S = 1.0
-"""A tick that comes this late means that the process was stopped or the machine slept."""
-MOVING = (Mode.POLICY, Mode.TELEOP)
+"""A tick that comes this many seconds late means that the process was stopped or the machine slept."""
 
 Changed = Callable[[Mode, Mode, str], None]
-"""Called with the old mode, the new one and why."""
+"""Function that is called with the old mode, the new mode and the reason of the change."""
 
 
 class ArmController:
-    """What commands one arm. Nothing is commanded before `describe`, `measured` and `enable`."""
+    """Commands one arm. Nothing is commanded before `describe`, `measured` and the event ENABLE."""
 
     def __init__(
         self,
@@ -42,33 +41,35 @@ class ArmController:
             {"joint_states": config.freshness.joint_states_s, "camera": camera_silence_s, "policy": policy_silence_s}
         )
         self.setpoint: Setpoint | None = None
-        """The last one; None while nothing is commanded."""
+        """The last setpoint; None while nothing is commanded."""
         self._tick_s, self._changed = tick_s, changed
         self._arm: ArmModel | None = None
         self._filter: SafetyFilter | None = None
         self._measured: tuple[np.ndarray, float] | None = None
         self._tracking = TrackingMonitor(config.freshness)
         self._clock = ClockGuard(LEAP_S)
-        # As the device last said. Only a new press takes over: one that is still held after a silence must be let go.
+        # Whether the device last said that its deadman is held. Only a new press takes over: a deadman that is still
+        # held after a silence must be released first.
         self._deadman = False
 
     @property
     def mode(self) -> Mode:
+        """The arbiter's present mode."""
         return self.arbiter.mode
 
     def describe(self, urdf_xml: str) -> None:
-        """The arm's description, once; later ones are ignored. Raises RlvlaError for one that is of another arm."""
+        """Take the arm's URDF; only the first one counts. Raises RlvlaError if it does not fit the configuration."""
         if self._arm is None:
             self._arm = ArmModel(urdf_xml, self.config)
             self._filter = SafetyFilter(self._arm, self._tick_s)
 
     def measured(self, joints: np.ndarray, opening: float, now: float) -> None:
-        """Where the arm is: angles [d], opening of a finger [m]."""
+        """Take what was measured: joint angles [d] in radians, opening of one finger in metres."""
         self._measured = (joints, opening)
-        self.watchdogs.beat("joint_states", now)
+        self.watchdogs.feed("joint_states", now)
 
     def cause(self, event: Event, now: float, reason: str = "") -> str:
-        """Follow an event; why not, or empty."""
+        """Follow an event; returns why it is refused, or an empty string."""
         before = self.mode
         refusal = self._cannot(event, now)
         if not refusal:
@@ -77,16 +78,20 @@ class ArmController:
             self._follow(before, now)
         return refusal
 
-    def policy(self, command: Command, epoch: int, now: float) -> Verdict | str:
-        """The filter's verdict on a policy's proposal, or why it may not move the arm."""
+    def policy(self, command: MotionCommand, epoch: int, now: float) -> Verdict | str:
+        """The filter's verdict on a motion that the policy proposes, or why the policy may not move the arm."""
         reason = self.arbiter.admit(command, now, epoch)
         if reason or self._filter is None:
             return reason or "no arm"
-        self.watchdogs.beat("policy", now)
+        self.watchdogs.feed("policy", now)
         return self._filter.propose(command, now)
 
-    def teleop(self, command: Command, epoch: int, now: float, *, deadman: bool, operator: bool) -> Verdict | str:
-        """The same for a device. Holding its deadman takes over; letting go holds the arm."""
+    def teleop(self, command: MotionCommand, epoch: int, now: float, *, deadman: bool, operator: bool) -> Verdict | str:
+        """The filter's verdict on a motion that a teleop device proposes, or why the device may not move the arm.
+
+        `deadman`: the hold-to-run switch is held. Pressing it takes over, releasing it leads to HOLD. `operator`: the
+        operator's heartbeat, which lets the policy run.
+        """
         if operator:
             self.arbiter.operator_seen(now)
         pressed, self._deadman = deadman and not self._deadman, deadman
@@ -105,7 +110,10 @@ class ArmController:
         return self._filter.propose(command, now)
 
     def tick(self, now: float) -> Setpoint | None:
-        """Real time: look after everybody, then the next setpoint; None where nothing is commanded."""
+        """One tick of real time: check clock, deadmen, watchdogs and tracking, then give the next setpoint.
+
+        None while nothing is commanded (DISABLED, ESTOP, or no description yet).
+        """
         before = self.mode
         leap = self._clock.check(now)
         if leap and before in MOVING:
@@ -119,13 +127,13 @@ class ArmController:
         return self.advance()
 
     def advance(self) -> Setpoint:
-        """The next setpoint of the plan, whatever the time is."""
+        """The next setpoint of the plan without any check of time; lock-step plays a whole control period with it."""
         assert self._filter is not None
         self.setpoint = self._filter.tick()
         return self.setpoint
 
     def _cannot(self, event: Event, now: float) -> str:
-        """What the mode table does not know: enabling, and going on after a fault, begin where the arm really is."""
+        """Why ENABLE or CLEAR_FAULT is impossible now, or empty. Both synchronise the filter to the measured arm."""
         if (event, self.mode) not in ((Event.ENABLE, Mode.DISABLED), (Event.CLEAR_FAULT, Mode.FAULT)):
             return ""
         if self._filter is None:
@@ -140,7 +148,7 @@ class ArmController:
         return ""
 
     def _follow(self, before: Mode, now: float) -> None:
-        """Let the filter do what a new mode means, and say it."""
+        """After a change of mode: stop, hold or restart the filter as the new mode demands, and report the change."""
         mode = self.mode
         if mode is before:
             return
@@ -152,18 +160,18 @@ class ArmController:
                 self._filter.hold(now)
             if mode in MOVING:
                 self._filter.restart(self.arbiter.active_source)
-                self.watchdogs.beat("policy", now)
+                self.watchdogs.feed("policy", now)
         if mode is Mode.DISABLED:
             self.setpoint = None
         self._changed(before, mode, self.arbiter.reasons[-1] if self.arbiter.reasons else "")
 
     def _watch(self, now: float) -> None:
         if self.mode not in MOVING:
-            return  # nothing moves; what is silent stands in the state, and `start` or the deadman will tell
+            return  # nothing moves; the published state names what is silent
         names = ("joint_states", "camera", "policy") if self.mode is Mode.POLICY else ("joint_states",)
         stale = self.watchdogs.stale(now, names)
         if stale:
-            # Without joint states nobody knows where the arm is: that needs a person. The others may come back.
+            # Without joint states nobody knows where the arm is: that needs a person. Camera and policy may come back.
             self.cause(Event.FAULT if stale[0].name == "joint_states" else Event.STALE, now, str(stale[0]))
         if self.setpoint is None or self._measured is None or self._arm is None:
             return

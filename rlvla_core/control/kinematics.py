@@ -15,17 +15,18 @@ from rlvla_core.geometry.transforms import pose_error
 POSITION_TOLERANCE = 1e-4
 """Metres: inverse kinematics has converged below this and ROTATION_TOLERANCE."""
 ROTATION_TOLERANCE = 1e-3
-"""Radians."""
+"""Radians: see POSITION_TOLERANCE."""
 MAX_ITERATIONS = 24
+"""Most iterations of inverse kinematics."""
 STALLED = 4
-"""Iterations in a row that bring less than a hundredth: what is out of reach is not searched to the last."""
+"""The search ends after so many iterations in a row that lower the error by less than 1 %: it is out of reach."""
 
 
 class ArmModel:
-    """A serial arm of d revolute joints, between the base link and the tcp link of its configuration."""
+    """Kinematics of a serial arm of d revolute joints, from the base link to the tcp link of its configuration."""
 
     def __init__(self, urdf_xml: str, config: ArmConfig) -> None:
-        """Raises RlvlaError where the description's joints, links or limits do not fit the configuration."""
+        """Read the URDF. Raises RlvlaError if its joints, links or limits do not fit the configuration."""
         self.config = config
         self._model = model = _reduced(urdf_xml, config)
         self._data = model.createData()
@@ -68,16 +69,16 @@ class ArmModel:
         return self._base_from_root @ placement.homogeneous
 
     def forward_each(self, joints: np.ndarray) -> np.ndarray:
-        """Tool poses [T, 4, 4] at joint angles [T, d]."""
+        """Tool poses [T, 4, 4] in the base frame at joint angles [T, d]."""
         return np.array([self.forward(row) for row in joints])
 
     def jacobian(self, joints: np.ndarray) -> np.ndarray:
-        """Geometric Jacobian [6, d] (linear above angular) of the tool in the base frame."""
+        """Geometric Jacobian [6, d] of the tool in the base frame: linear rows above angular ones."""
         frame = pin.LOCAL_WORLD_ALIGNED
         return self._turn @ pin.computeFrameJacobian(self._model, self._data, joints, self._tcp, frame)
 
     def condition(self, joints: np.ndarray) -> float:
-        """Condition number of the Jacobian with lengths in units of `singularity_length`: inf at a singularity."""
+        """Condition number of the Jacobian, lengths counted in units of `singularity_length`; inf at a singularity."""
         values = np.linalg.svd(self._weights * self.jacobian(joints), compute_uv=False)
         return float(values[0] / values[-1]) if values[-1] > 1e-12 else float("inf")
 

@@ -1,7 +1,7 @@
 """Checked plans: jerk-limited joint trajectories that end at rest, sampled at the ticks, inside every limit.
 
-The samples are what the arm will be given, so checking the samples is checking the motion. Third finite differences of
-a trajectory with bounded jerk are bounded by the same number, so the limits hold for what is sent, not only for Ruckig.
+The arm is given exactly these samples, so every limit is checked on them. The third finite differences of a trajectory
+with bounded jerk keep the same bound, so the jerk limit holds for what is sent, not only for Ruckig's own curve.
 """
 
 import math
@@ -15,34 +15,38 @@ from rlvla_core.control.workspace import Workspace
 from rlvla_core.errors import RlvlaError
 
 ROUNDING = 1e-6
-"""Radians, metres and relative speed by which a sample may miss a limit."""
+"""By how much a sample may exceed a limit: radians, metres, or a fraction of a speed."""
 REPLANS = 3
-"""Times that joint speeds are lowered for the sake of the tool's speed."""
+"""How often a plan is made again with lower joint speeds because the tool would be too fast."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class JointState:
-    """Where the commanded arm is: angles, speeds, accelerations, each [d]."""
+    """The commanded motion at one instant."""
 
     joints: np.ndarray
+    """Joint angles [d], radians."""
     velocities: np.ndarray
+    """Joint speeds [d], radians per second."""
     accelerations: np.ndarray
+    """Joint accelerations [d], radians per second squared."""
 
     @classmethod
     def at_rest(cls, joints: np.ndarray) -> "JointState":
+        """No motion, at joint angles [d]."""
         return cls(joints, np.zeros_like(joints), np.zeros_like(joints))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Plan:
-    """Samples after 1, 2, .. T ticks; the last one is at rest."""
+    """A motion as samples after 1, 2, .. T ticks; the last sample is at rest."""
 
     joints: np.ndarray
-    """Radians, [T, d]."""
+    """Joint angles [T, d], radians."""
     velocities: np.ndarray
-    """Radians per second, [T, d]."""
+    """Joint speeds [T, d], radians per second."""
     accelerations: np.ndarray
-    """Radians per second squared, [T, d]."""
+    """Joint accelerations [T, d], radians per second squared."""
     duration: float
     """Seconds until the arm rests; the last sample is at most one tick later."""
 
@@ -51,29 +55,29 @@ class Plan:
 
     @classmethod
     def stay(cls, joints: np.ndarray) -> "Plan":
-        """Rest at joint angles [d]."""
+        """The plan that rests at joint angles [d]."""
         rest = np.zeros((1, len(joints)))
         return cls(joints[None].copy(), rest, rest, 0.0)
 
     def state(self, row: int) -> JointState:
-        """The sample after `row` + 1 ticks."""
+        """The motion after `row` + 1 ticks."""
         return JointState(self.joints[row], self.velocities[row], self.accelerations[row])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Refused:
-    """Why there is no such plan."""
+    """Why a plan could not be made or breaks a limit."""
 
     code: str
     """`joint_limits`, `joint_speed`, `workspace`, `tcp_speed`, `too_long` or `no_plan`."""
     text: str
-    """One line with the values."""
+    """One line for a person, with the values."""
     speeds: np.ndarray | None = None
     """Joint speeds [d] at which the tool would be slow enough (`tcp_speed` only)."""
 
 
 class Planner:
-    """Makes and checks the plans of one arm."""
+    """Makes the plans of one arm and checks them against every limit."""
 
     def __init__(self, arm: ArmModel, workspace: Workspace, tick_s: float) -> None:
         if not 0.0005 <= tick_s <= 0.05:
@@ -131,12 +135,12 @@ class Planner:
         return self._refusal(start, plan) or plan
 
     def _refusal(self, start: JointState, plan: Plan) -> Refused | None:
-        """The first limit that a plan breaks. Where the start is beyond a limit of place already (a measured arm may
-        be, a little), the plan must not go further."""
+        """The first limit that a plan breaks, or None. If the start lies beyond a joint limit or a wall already (a
+        measured arm may, by a little), the plan must not go further beyond."""
         joints, config = plan.joints, self._arm.config
         if not np.isfinite(joints).all():
             return Refused("no_plan", "the trajectory is not finite")
-        # Rounding is allowed at the limit only, never from where a plan starts: else many plans would creep on.
+        # Rounding is allowed at the limit only, never at the start of a plan: else many plans would creep further out.
         under = np.minimum(self._arm.lower - ROUNDING, start.joints) - joints
         over = joints - np.maximum(self._arm.upper + ROUNDING, start.joints)
         worst = np.maximum(under, over).max(axis=0)
@@ -144,10 +148,10 @@ class Planner:
             name = config.joints[int(worst.argmax())]
             return Refused("joint_limits", f"joint {name} would pass its limit by {worst.max():.4f} rad")
         speeds = np.abs(plan.velocities).max(axis=0)
-        share = np.maximum(speeds / self._speed, np.abs(plan.accelerations).max(axis=0) / self._acceleration)
-        if share.max() > 1 + ROUNDING:
-            name = config.joints[int(share.argmax())]
-            return Refused("joint_speed", f"joint {name} would be at {share.max():.0%} of its speed or acceleration")
+        fraction = np.maximum(speeds / self._speed, np.abs(plan.accelerations).max(axis=0) / self._acceleration)
+        if fraction.max() > 1 + ROUNDING:
+            name = config.joints[int(fraction.argmax())]
+            return Refused("joint_speed", f"joint {name} would be at {fraction.max():.0%} of its speed or acceleration")
         poses = self._arm.forward_each(np.concatenate([start.joints[None], joints]))
         distances = self._workspace.distances(poses)
         beyond = (np.minimum(distances[0], -ROUNDING) - distances[1:]).max(axis=0)

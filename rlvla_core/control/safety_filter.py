@@ -1,13 +1,13 @@
-"""The safety filter: proposals in, setpoints out, and always a checked plan that ends at rest.
+"""The safety filter: proposed motions in, setpoints out; the arm always follows a checked plan that ends at rest.
 
-A command becomes a goal, the goal a plan, and only a plan that keeps every limit replaces the running one. A command
-that cannot be made safe leaves the old plan, which was checked and ends at rest; so does doing nothing at all.
+A command becomes a goal, the goal becomes a plan, and only a plan that keeps every limit replaces the running one.
+After a refused command, or without any, the arm finishes the running plan and comes to rest.
 """
 
 import numpy as np
 
-from rlvla_core.control.command import Command, Intervention, Setpoint, Verdict
-from rlvla_core.control.command_sequence import Intake, clamp_delta, clamped, vetoed
+from rlvla_core.control.command import Intervention, MotionCommand, Setpoint, Verdict
+from rlvla_core.control.command_sequence import CommandSequence, clamp_delta, clamped, vetoed
 from rlvla_core.control.gripper import Gripper
 from rlvla_core.control.kinematics import ArmModel
 from rlvla_core.control.plan import JointState, Plan, Planner, Refused
@@ -17,31 +17,32 @@ from rlvla_core.geometry.rotations import matrix_of_euler_xyz, matrix_of_rotatio
 from rlvla_core.geometry.transforms import pose_error
 
 SYNC_BEYOND_MARGIN = 0.05
-"""Radians: how far beyond the limits with margin a measured joint may be."""
+"""How far a measured joint may be beyond its limit with margin when the filter is synchronised, radians."""
 SYNC_BEYOND_WALL = 0.01
-"""Metres: how far beyond a wall the measured hand may be."""
-WAY_BACK = "move the arm back by hand or with its own tool, then enable again"
+"""How far the measured hand may be beyond a wall when the filter is synchronised, metres."""
+MOVE_BACK_HINT = "move the arm back by hand or with its own tool, then enable again"
 ROUNDING = 1e-6
-"""Metres and radians."""
+"""Excess over the limits of one step that is allowed, metres and radians."""
 ATTEMPTS = 3
-"""A step that cannot be planned is tried again at half its length, so often in all."""
+"""How often a step is tried in all; each time at half the length of the time before."""
 
 
 class SafetyFilter:
-    """One arm and its gripper. Not for several threads at once."""
+    """Plans and checks the motions of one arm and its gripper. Not for several threads at once."""
 
     def __init__(self, arm: ArmModel, tick_s: float) -> None:
         self._arm = arm
         self._workspace = Workspace(arm)
         self._planner = Planner(arm, self._workspace, tick_s)
         self._gripper = Gripper(arm.config.hand, tick_s)
-        self._intake = Intake(arm.config.freshness)
+        self._sequence = CommandSequence(arm.config.freshness)
         self._plan: Plan | None = None
 
     def sync(self, joints: np.ndarray, opening: float, now: float) -> None:
-        """Command what is measured (angles [d], finger opening [m]), at rest; forget the sources' step numbers.
+        """Command the measured joint angles [d] and finger opening [m] at rest, and forget the sources' step numbers.
 
-        Raises RlvlaError for an arm that is clearly outside its limits: nothing that this filter may plan leads back.
+        Raises RlvlaError for values that are not finite, and for an arm that is clearly outside its limits: no plan of
+        this filter could lead back.
         """
         joints = np.array(joints, dtype=np.float64)
         if joints.shape != (self._arm.dof,) or not np.isfinite([*joints, opening, now]).all():
@@ -53,27 +54,27 @@ class SafetyFilter:
             row = int(beyond.argmax())
             raise RlvlaError(
                 f"joint `{self._arm.config.joints[row]}` is at {joints[row]:.3f} rad, outside "
-                f"{self._arm.lower[row]:.3f} .. {self._arm.upper[row]:.3f}: {WAY_BACK}"
+                f"{self._arm.lower[row]:.3f} .. {self._arm.upper[row]:.3f}: {MOVE_BACK_HINT}"
             )
         distances = self._workspace.distances(self._arm.forward(joints))
         if distances.min() < -SYNC_BEYOND_WALL:
             wall = self._workspace.names[int(distances.argmin())]
-            raise RlvlaError(f"the hand is {-1000 * distances.min():.0f} mm beyond {wall}: {WAY_BACK}")
+            raise RlvlaError(f"the hand is {-1000 * distances.min():.0f} mm beyond {wall}: {MOVE_BACK_HINT}")
         self._gripper.sync(float(opening))
-        self._intake.restart()
+        self._sequence.restart()
         self._follow(Plan.stay(joints))
         self._state, self._row = JointState.at_rest(joints), 1
         self._target = self._arm.forward(joints)
 
     def restart(self, source: str) -> None:
-        """A source starts to count its steps anew."""
-        self._intake.restart(source)
+        """Forget the step numbers of one source: it counts anew."""
+        self._sequence.restart(source)
 
-    def propose(self, command: Command, now: float) -> Verdict:
-        """Take a command over as far as it is safe; says what was changed, or why it was refused."""
+    def propose(self, command: MotionCommand, now: float) -> Verdict:
+        """Follow a command as far as it is safe; the verdict says what was changed, or why it was refused."""
         if self._plan is None:
             return Verdict(accepted=False, interventions=(vetoed("not_synced", (), "no measured joint angles yet"),))
-        refusal = self._intake.refusal(command, now)
+        refusal = self._sequence.refusal(command, now)
         if refusal:
             return Verdict(accepted=False, interventions=(refusal,))
         delta, notes = clamp_delta(command.delta, self._arm.config.motion)
@@ -88,10 +89,10 @@ class SafetyFilter:
             notes.append(clamped("workspace", wanted[:3, 3], slid[:3, 3], text))
         if not self._go(pose_error(self._target, slid), notes):
             return Verdict(accepted=False, interventions=tuple(notes))
-        self._intake.accept(command)
+        self._sequence.accept(command)
         if not self._gripper.go(float(delta[6])):
             text = f"the fingers keep their direction for {self._arm.config.hand.dwell_s} s"
-            notes.append(clamped("gripper_dwell", delta[6:], (self._gripper.share,), text))
+            notes.append(clamped("gripper_dwell", delta[6:], (self._gripper.command,), text))
         return Verdict(accepted=True, interventions=tuple(notes))
 
     def hold(self, now: float) -> None:
@@ -105,7 +106,7 @@ class SafetyFilter:
             self._target = self._arm.forward(stop.joints[-1])
 
     def tick(self) -> Setpoint:
-        """Go on by one tick along the plan."""
+        """Go on by one tick along the plan; returns the setpoint. Raises RlvlaError before the first `sync`."""
         if self._plan is None:
             raise RlvlaError("tick before sync: give the filter the measured joint angles first")
         if self._row < len(self._plan):
@@ -120,7 +121,7 @@ class SafetyFilter:
 
     @property
     def target(self) -> np.ndarray:
-        """Commanded tool pose [4, 4], base frame: where the plan ends, and what the next delta is applied to."""
+        """Commanded tool pose [4, 4] in the base frame: where the plan ends, and what the next delta is applied to."""
         return self._target.copy()
 
     @property
@@ -135,11 +136,11 @@ class SafetyFilter:
 
     @property
     def moving(self) -> bool:
-        """Whether arm or fingers have not arrived."""
+        """Whether arm or fingers are still on their way."""
         return self._gripper.moving or (self._plan is not None and self._row < len(self._plan))
 
     def _follow(self, plan: Plan) -> None:
-        # Setpoints are rows of these arrays: whoever keeps one must not be able to bend the plan.
+        # Setpoints are rows of these arrays: who keeps a setpoint must not be able to change the plan.
         for array in (plan.joints, plan.velocities, plan.accelerations):
             array.flags.writeable = False
         self._plan, self._row = plan, 0
@@ -155,35 +156,37 @@ class SafetyFilter:
         """Follow the plan to the commanded pose moved by `twist` [6], or by as much of it as can be planned."""
         assert self._plan is not None
         seed = self._plan.joints[-1]
-        share = 1.0
+        fraction = 1.0
         reason = Refused("no_plan", "")
         for _ in range(ATTEMPTS):
-            pose = self._moved(share * twist[:3], share * twist[3:])
+            pose = self._moved(fraction * twist[:3], fraction * twist[3:])
             goal, reached = self._arm.solve(pose, seed)
-            slower = self._singularity_share(seed, goal)
+            slower = self._singularity_fraction(seed, goal)
             if 0.0 < slower < 1.0 and reason.code != "singularity":
-                reason, share = Refused("singularity", "the arm comes near a singularity"), share * slower
-                pose = self._moved(share * twist[:3], share * twist[3:])
+                reason, fraction = Refused("singularity", "the arm comes near a singularity"), fraction * slower
+                pose = self._moved(fraction * twist[:3], fraction * twist[3:])
                 goal, reached = self._arm.solve(pose, seed)
             end = pose if reached else self._arm.forward(goal)
             taken = pose_error(self._target, end)
             plan = self._checked(goal, seed, slower, taken)
             if isinstance(plan, Plan):
-                if share < 1.0:
-                    notes.append(clamped(reason.code, twist, share * twist, f"{reason.text}: {share:.0%} of the step"))
+                if fraction < 1.0:
+                    notes.append(
+                        clamped(reason.code, twist, fraction * twist, f"{reason.text}: {fraction:.0%} of the step")
+                    )
                 if not reached:
-                    notes.append(clamped("reach", share * twist, taken, "the arm cannot reach the goal"))
+                    notes.append(clamped("reach", fraction * twist, taken, "the arm cannot reach the goal"))
                 self._follow(plan)
                 self._target = end
                 return True
-            reason, share = plan, 0.5 * share
+            reason, fraction = plan, 0.5 * fraction
         notes.append(vetoed(reason.code, tuple(twist), reason.text))
         return False
 
-    def _checked(self, goal: np.ndarray, seed: np.ndarray, share: float, taken: np.ndarray) -> Plan | Refused:
-        """The plan to joint angles [d] that move the commanded pose by `taken` [6]; `share` 0 stands for singular."""
+    def _checked(self, goal: np.ndarray, seed: np.ndarray, fraction: float, taken: np.ndarray) -> Plan | Refused:
+        """The plan to joint angles [d] that move the commanded pose by `taken` [6]; `fraction` 0 means singular."""
         motion = self._arm.config.motion
-        if share <= 0.0:
+        if fraction <= 0.0:
             return Refused("singularity", "the arm would come too near a singularity")
         # Sliding makes room for a turn, and the nearest reachable pose may lie aside: both count as part of the step.
         if np.linalg.norm(taken[:3]) > motion.step_length + ROUNDING:
@@ -195,8 +198,8 @@ class SafetyFilter:
             return Refused("joint_step", f"a joint would turn by {most:.2f} rad for one step of the hand")
         return self._planner.move(self._state, goal)
 
-    def _singularity_share(self, seed: np.ndarray, goal: np.ndarray) -> float:
-        """Part of a step that may be taken: 1 away from singularities and on the way out, 0 at the limit."""
+    def _singularity_fraction(self, seed: np.ndarray, goal: np.ndarray) -> float:
+        """Fraction of a step that may be taken: 1 far from singularities and on the way out of one, 0 at the limit."""
         motion = self._arm.config.motion
         condition = self._arm.condition(goal)
         if condition <= motion.singularity_slow or condition <= self._arm.condition(seed):

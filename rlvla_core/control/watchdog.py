@@ -1,4 +1,4 @@
-"""Watchdogs: inputs that fall silent, a clock that jumps, an arm that does not follow."""
+"""Watchdogs: they notice inputs that fall silent, a clock that jumps, and an arm that does not follow."""
 
 from dataclasses import dataclass
 
@@ -7,26 +7,24 @@ import numpy as np
 from rlvla_core.control.arm import FreshnessConfig
 from rlvla_core.errors import RlvlaError
 
-LIMITS = {"observation": 0.4, "joint_states": 0.2, "policy": 0.45, "teleop": 0.15, "operator": 1.0}
-"""Seconds of silence that are allowed; the policy's is two periods and 50 ms."""
-
 
 @dataclass(frozen=True, slots=True)
 class Stale:
-    """An input over its limit."""
+    """An input that has been silent for longer than its limit."""
 
     name: str
+    """The input, such as `camera`."""
     age: float
-    """Seconds since its last sign, inf where there was none."""
+    """Seconds since its last sign of life; inf if there was none."""
     limit: float
-    """Seconds."""
+    """Longest silence that is allowed, seconds."""
 
     def __str__(self) -> str:
         return f"{self.name}: {self.age:.3f} s > {self.limit} s"
 
 
 class Watchdogs:
-    """Named inputs, each with the longest silence [s] that it may keep."""
+    """Watches named inputs, each with the longest silence [s] that it may keep."""
 
     def __init__(self, limits: dict[str, float]) -> None:
         bad = {name: limit for name, limit in limits.items() if not 0 < limit < float("inf")}
@@ -35,32 +33,32 @@ class Watchdogs:
         self.limits = dict(limits)
         self._seen = dict.fromkeys(limits, float("-inf"))
 
-    def beat(self, name: str, now: float) -> None:
-        """A sign of life; raises RlvlaError for an input that nobody watches."""
+    def feed(self, name: str, now: float) -> None:
+        """Take note of a sign of life of an input. Raises RlvlaError for an input that is not watched."""
         if name not in self._seen:
             raise RlvlaError(f"no watchdog `{name}`: use {', '.join(self._seen)}")
         self._seen[name] = now
 
     def ages(self, now: float) -> dict[str, float]:
-        """Seconds since each input's last sign, inf where there was none."""
+        """Seconds since the last sign of life of each input; inf if there was none."""
         return {name: now - seen for name, seen in self._seen.items()}
 
     def stale(self, now: float, names: tuple[str, ...] | None = None) -> tuple[Stale, ...]:
-        """Inputs over their limit, of these names or of all. A sign from the future counts as none."""
+        """The inputs over their limit, among `names` or among all. A sign of life from the future counts as none."""
         ages = self.ages(now)
         chosen = self.limits if names is None else names
         return tuple(Stale(n, ages[n], self.limits[n]) for n in chosen if not 0.0 <= ages[n] <= self.limits[n])
 
 
 class ClockGuard:
-    """Notices a clock that goes backwards or leaps: ages mean nothing after that."""
+    """Notices a clock that goes backwards or leaps: after that, no age can be trusted."""
 
     def __init__(self, leap_s: float) -> None:
         self._leap_s = leap_s
         self._last: float | None = None
 
     def check(self, now: float) -> str | None:
-        """Call regularly; why the clock is not to be trusted, or None."""
+        """Why the clock cannot be trusted, or None; to be called at every tick."""
         last, self._last = self._last, now
         if last is None or 0.0 <= now - last <= self._leap_s:
             return None
@@ -70,14 +68,14 @@ class ClockGuard:
 
 
 class TrackingMonitor:
-    """Notices an arm that stays away from what is commanded: a collision, a weak motor, a lost driver."""
+    """Notices an arm that stays away from its command: after a collision, with a weak motor, without its driver."""
 
     def __init__(self, limits: FreshnessConfig) -> None:
         self._limits = limits
         self._since: float | None = None
 
     def reset(self) -> None:
-        """Forget, after a new start from the measured angles."""
+        """Forget earlier errors; to be called when the command starts anew at the measured angles."""
         self._since = None
 
     def check(
@@ -88,7 +86,10 @@ class TrackingMonitor:
         commanded_tcp: np.ndarray,
         now: float,
     ) -> str | None:
-        """Why the arm does not follow, once it has not for `tracking_s`; joints [d], tool poses [4, 4]."""
+        """Why the arm does not follow, once that has lasted for `tracking_s` seconds, else None.
+
+        Joint angles [d] in radians, tool poses [4, 4] in the base frame.
+        """
         limits = self._limits
         joint = float(np.abs(measured - commanded).max())
         tcp = float(np.linalg.norm(measured_tcp[:3, 3] - commanded_tcp[:3, 3]))

@@ -1,26 +1,26 @@
-"""Walls around the hand: how far it is from each, and how a goal slides along those it would pass."""
+"""The walls around the hand: its distance to each of them, and goals that are pushed back inside along them."""
 
 import numpy as np
 
 from rlvla_core.control.kinematics import ArmModel
 
 SWEEPS = 32
-"""Rounds of projection: one is enough for walls at right angles."""
+"""Most rounds of projection onto the walls; walls at right angles to one another need one."""
 ROUNDING = 1e-9
-"""Metres."""
+"""By how much a goal may miss its distance to a wall, metres."""
 
 
 class Workspace:
-    """m half-spaces normal . x >= offset in the base frame: box, table, extra walls.
+    """The m half-spaces normal . x >= offset (base frame) in which the hand stays: box, table, extra walls.
 
-    The box holds tcp and fingertips; the table and the extra walls hold the corners of the palm too.
+    Tcp and fingertips stay inside all of them; the corners of the palm inside table and extra walls only.
     """
 
     def __init__(self, arm: ArmModel) -> None:
         config = arm.config.workspace
         self._arm = arm
         self.names = [f"box {axis} {side}" for side in ("min", "max") for axis in "xyz"]
-        """Of the walls, for messages, [m]."""
+        """Names of the walls [m], for messages."""
         normals = [*np.eye(3), *-np.eye(3), np.array([0.0, 0.0, 1.0])]
         offsets = [*config.box_min, *(-v for v in config.box_max), config.table_z]
         clearances = [config.clearance] * 6 + [config.table_clearance]
@@ -33,26 +33,26 @@ class Workspace:
             offsets.append(wall.offset)
             clearances.append(config.clearance)
         self.normals = np.array(normals)
-        """Unit normals into the free side, [m, 3]."""
+        """Unit normals [m, 3] that point into the free side."""
         self.offsets = np.array(offsets)
-        """Metres, [m]."""
+        """Offsets of the walls along their normals [m], metres."""
         self.clearances = np.array(clearances)
-        """Metres that goals keep, [m]."""
+        """Distances that goals keep from the walls [m], metres."""
         self._not_held = np.zeros((len(arm.hand_points), len(self.names)))
         self._not_held[arm.tips.stop :, :6] = np.inf
 
     def distances(self, poses: np.ndarray) -> np.ndarray:
-        """Metres [..., m] from each wall to the nearest held point of the hand at tool poses [..., 4, 4]; negative
-        beyond the wall."""
+        """Distances [..., m] in metres from each wall to the nearest point of the hand that must stay inside it;
+        negative beyond the wall. Tool poses [..., 4, 4]."""
         depth = self._arm.points(poses) @ self.normals.T - self.offsets + self._not_held
         return depth.min(axis=-2)
 
     def slide(self, pose: np.ndarray, start: np.ndarray) -> np.ndarray | None:
-        """The tool pose [4, 4] pushed out of the walls along their normals, rotation unchanged; None where no place
-        is left between them.
+        """The tool pose [4, 4] pushed back inside the walls along their normals, rotation unchanged; None if there
+        is no room between the walls.
 
-        A hand that starts nearer to a wall than the clearance (`start` [4, 4]) may stay so: a wall never moves the arm
-        by itself.
+        A hand that starts (`start` [4, 4]) nearer to a wall than the clearance may stay there: a wall never moves the
+        arm by itself.
         """
         wanted = np.minimum(self.clearances, self.distances(start))
         slid = pose.copy()

@@ -5,13 +5,17 @@ from pathlib import Path
 
 import numpy as np
 
-from rlvla_core.control import ArmConfig, ArmModel, Command, SafetyFilter
+from rlvla_core.control.arm import ArmConfig
+from rlvla_core.control.command import MotionCommand
+from rlvla_core.control.kinematics import ArmModel
+from rlvla_core.control.safety_filter import SafetyFilter
 from rlvla_sim.kinematics import KinematicChain
 from rlvla_sim.robots import robot
 
 ROOT = Path(__file__).resolve().parents[2]
 ARMS = ROOT / "config" / "arms"
-NAMES = ("widowx250s", "panda")
+NAMES = tuple(sorted(path.stem for path in ARMS.glob("*.yaml")))
+"""Arms that every test of the filter runs over: each file in config/arms."""
 TICK = 0.01
 
 
@@ -38,12 +42,12 @@ def filter_of(name: str) -> SafetyFilter:
     return safety
 
 
-def command(delta, step: int = 1, now: float = 0.0, **changes) -> Command:
+def command(delta, step: int = 1, now: float = 0.0, **changes) -> MotionCommand:
     """A fresh policy command; six numbers leave the fingers open."""
     if isinstance(delta, (list, tuple)):
         delta = np.array([*delta, 1.0][:7], dtype=np.float64)
     values = {"source": "policy", "step": step, "delta": delta, "observed_at": now, "issued_at": now}
-    return Command(**{**values, **changes})
+    return MotionCommand(**{**values, **changes})
 
 
 def settle(safety: SafetyFilter) -> np.ndarray:

@@ -8,7 +8,8 @@ import pytest
 import yaml
 from control_arms import ARMS, NAMES, arm_of, chain_of, start_of
 
-from rlvla_core.control import ArmConfig, ArmModel
+from rlvla_core.control.arm import ArmConfig
+from rlvla_core.control.kinematics import ArmModel
 from rlvla_core.errors import RlvlaError
 from rlvla_sim.robots import robot
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from control_arms import NAMES, arm_of, chain_of, start_of
 
-from rlvla_core.control import ArmModel
+from rlvla_core.control.kinematics import ArmModel
 from rlvla_core.geometry.transforms import pose_error
 from rlvla_sim.robots import robot
 

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 from control_arms import ARMS, command, start_of
 
-from rlvla_core.control import ArmConfig, ArmController, Event, Mode, Verdict
-from rlvla_core.control.arbiter import ArbiterConfig
+from rlvla_core.control.arbiter import ArbiterConfig, Event, Mode
+from rlvla_core.control.arm import ArmConfig
+from rlvla_core.control.command import Verdict
+from rlvla_core.control.controller import ArmController
 from rlvla_sim.robots import robot
 
 TICK = 0.01
@@ -37,7 +39,7 @@ class Cell:
             if self.driver:
                 self.controller.measured(self.joints, 0.037, self.now)
             if self.camera:
-                self.controller.watchdogs.beat("camera", self.now)
+                self.controller.watchdogs.feed("camera", self.now)
             setpoint = self.controller.tick(self.now)
             if setpoint is not None:
                 points.append(setpoint.joints)

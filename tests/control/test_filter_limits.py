@@ -9,10 +9,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from control_arms import NAMES, TICK, arm_of, chain_of, command, filter_of, start_of
-from safety import Judge, Stream, Tally
+from safety import Judge, SafetyCounts, Stream
 
-from rlvla_core.control import ArmModel, SafetyFilter, plan
+from rlvla_core.control import plan
 from rlvla_core.control.arm import Wall
+from rlvla_core.control.kinematics import ArmModel
+from rlvla_core.control.safety_filter import SafetyFilter
 from rlvla_core.control.workspace import Workspace
 from rlvla_sim.robots import robot
 
@@ -22,18 +24,18 @@ from rlvla_sim.robots import robot
 def test_no_output_is_beyond_a_limit(name, seed):
     """2,000 commands a stream, 20,000 in all; see KINDS for what they are."""
     judge = Judge(arm_of(name).config)
-    tally = Stream(arm_of(name), judge, 1000 + seed).run(2000)
-    assert tally.counts["commands"] >= 2000
-    assert tally.counts["accepted"] > 1000
-    assert tally.counts["ticks"] > 20_000
-    assert not +tally.beyond, tally.beyond
-    assert tally.counts["wrongly accepted"] == 0
-    assert tally.counts["changed by a veto"] == 0
+    counts = Stream(arm_of(name), judge, 1000 + seed).run(2000)
+    assert counts.totals["commands"] >= 2000
+    assert counts.totals["accepted"] > 1000
+    assert counts.totals["ticks"] > 20_000
+    assert not +counts.beyond, counts.beyond
+    assert counts.totals["wrongly accepted"] == 0
+    assert counts.totals["changed by a veto"] == 0
     # The streams reach what they are meant to try.
-    assert {"malformed", "not_finite", "stale_observation", "stale_command", "future", "replay"} <= set(tally.vetoes)
-    assert {"step_length", "step_turn", "workspace", "gripper_dwell", "singularity"} <= set(tally.clamps)
-    assert tally.share["joint acceleration"] > 0.99
-    assert tally.share["tcp speed"] > 0.8
+    assert {"malformed", "not_finite", "stale_observation", "stale_command", "future", "replay"} <= set(counts.vetoes)
+    assert {"step_length", "step_turn", "workspace", "gripper_dwell", "singularity"} <= set(counts.clamps)
+    assert counts.fraction["joint acceleration"] > 0.99
+    assert counts.fraction["tcp speed"] > 0.8
 
 
 def broken(monkeypatch, seed, name="widowx250s"):
@@ -54,9 +56,9 @@ def test_the_judge_notices_each_limit():
     judge = Judge(arm.config)
 
     def judged(joints, openings=None):
-        tally = Tally()
-        judge.judge(np.array(joints), np.full(len(joints), 0.03) if openings is None else np.array(openings), tally)
-        return set(+tally.beyond)
+        counts = SafetyCounts()
+        judge.judge(np.array(joints), np.full(len(joints), 0.03) if openings is None else np.array(openings), counts)
+        return set(+counts.beyond)
 
     rest = [start] * 80
     assert judged(rest) == set()
@@ -174,9 +176,9 @@ def test_a_leaning_wall_is_kept_like_the_others():
     post = Wall(name="camera post", normal=(-2.0, 1.0, 0.5), offset=-0.32)
     walled = replace(config, workspace=replace(config.workspace, walls=(post,)))
     arm = ArmModel(robot("widowx250s").urdf().read_text(), walled)
-    tally = Stream(arm, Judge(walled), 5).run(1500)
-    assert tally.counts["accepted"] > 700
-    assert not +tally.beyond, tally.beyond
+    counts = Stream(arm, Judge(walled), 5).run(1500)
+    assert counts.totals["accepted"] > 700
+    assert not +counts.beyond, counts.beyond
     safety = SafetyFilter(arm, TICK)
     safety.sync(start_of("widowx250s"), 0.03, 0.0)
     normal, moved = np.array(post.normal) / np.linalg.norm(post.normal), np.zeros(3)

@@ -9,8 +9,9 @@ from control_arms import NAMES, TICK, arm_of, chain_of, command, filter_of, lowe
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rlvla_core.control import ArmModel, SafetyFilter
+from rlvla_core.control.kinematics import ArmModel
 from rlvla_core.control.plan import Plan
+from rlvla_core.control.safety_filter import SafetyFilter
 from rlvla_core.errors import RlvlaError
 from rlvla_sim.kinematics import DeltaPoseController
 from rlvla_sim.robots import robot

@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 from control_arms import arm_of, start_of
 
-from rlvla_core.control import ClockGuard, TrackingMonitor, Watchdogs
-from rlvla_core.control.watchdog import LIMITS
+from rlvla_core.control.watchdog import ClockGuard, TrackingMonitor, Watchdogs
 from rlvla_core.errors import RlvlaError
 
 LAGS = replace(arm_of("widowx250s").config.freshness, tracking_tcp=0.03, tracking_joint=0.3, tracking_s=0.5)
@@ -18,8 +17,8 @@ def test_silence_is_noticed_at_the_limit_and_not_before():
     dogs = Watchdogs({"observation": 0.4, "teleop": 0.15})
     assert [s.name for s in dogs.stale(5.0)] == ["observation", "teleop"]
     assert dogs.ages(5.0) == {"observation": math.inf, "teleop": math.inf}
-    dogs.beat("observation", 5.0)
-    dogs.beat("teleop", 5.0)
+    dogs.feed("observation", 5.0)
+    dogs.feed("teleop", 5.0)
     assert dogs.stale(5.14) == ()
     (stale,) = dogs.stale(5.25)
     assert (stale.name, stale.limit) == ("teleop", 0.15)
@@ -30,15 +29,16 @@ def test_silence_is_noticed_at_the_limit_and_not_before():
 
 
 def test_a_sign_from_the_future_counts_as_none():
-    dogs = Watchdogs(LIMITS)
-    for name in LIMITS:
-        dogs.beat(name, 100.0)
-    assert len(dogs.stale(50.0)) == len(LIMITS)
+    limits = {"joint_states": arm_of("widowx250s").config.freshness.joint_states_s, "camera": 0.4, "policy": 0.45}
+    dogs = Watchdogs(limits)
+    for name in limits:
+        dogs.feed(name, 100.0)
+    assert len(dogs.stale(50.0)) == len(limits)
 
 
 def test_mistakes_are_refused():
     with pytest.raises(RlvlaError, match="no watchdog `camera`: use observation"):
-        Watchdogs({"observation": 0.4}).beat("camera", 0.0)
+        Watchdogs({"observation": 0.4}).feed("camera", 0.0)
     for limit in (0.0, -1.0, math.nan, math.inf):
         with pytest.raises(RlvlaError, match="positive seconds"):
             Watchdogs({"observation": limit})

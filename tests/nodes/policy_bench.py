@@ -1,4 +1,4 @@
-"""Everything around policy_node: a camera, an arbiter, a person with an instruction, and ears for what it says."""
+"""The neighbours of policy_node for its tests: camera, arbiter, a person with an instruction, and listeners."""
 
 import time
 from typing import Any
@@ -49,7 +49,7 @@ class PolicyBench:
         node.create_subscription(ArmCommand, topics.POLICY_COMMAND, self._on_command, topics.EVENTS)
         node.create_subscription(PolicyStep, topics.POLICY_STEP, self.steps.append, topics.EVENTS)
         node.create_subscription(DiagnosticArray, topics.DIAGNOSTICS, self._on_status, topics.EVENTS)
-        self.beat = node.create_timer(0.5, lambda: self._states.publish(self.state))
+        self.state_timer = node.create_timer(0.5, lambda: self._states.publish(self.state))
 
     def _on_command(self, message: ArmCommand) -> None:
         self.commands.append(message)

@@ -18,7 +18,7 @@ ROBOT, SIDE = "widowx250s", 64
 
 
 def save_small_bundle(path: Path, **changes: object) -> VLAPolicy:
-    """Write the bundle, with changes to what it expects of a rig; the policy in it."""
+    """Write the bundle, with changes to what it expects of robot and camera; returns the policy in it."""
     policy = VLAPolicy.from_preset("tiny", STATS).eval()
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():

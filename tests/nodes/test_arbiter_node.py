@@ -10,11 +10,13 @@ from sensor_msgs.msg import CameraInfo, JointState
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
-from rlvla_core.control import ArmConfig
+from rlvla_core.control.arbiter import OPERATOR_EVENTS, ArbiterConfig, Mode
+from rlvla_core.control.arm import ArmConfig
 from rlvla_msgs.msg import ArbiterState, ArmCommand, Intervention, JointTarget
 from rlvla_msgs.srv import SetMode
 from rlvla_nodes import topics
-from rlvla_nodes.graph import config_folder
+from rlvla_nodes.arbiter_node import ArbiterNode
+from rlvla_nodes.config_files import config_folder
 from rlvla_sim.robots import robot
 
 ARM_FILE = config_folder("") / "arms" / "widowx250s.yaml"
@@ -132,6 +134,16 @@ def reaches(graph: Graph, bench: Bench, mode: int, timeout: float) -> float:
     began = time.monotonic()
     assert graph.until(lambda: bench.state.mode == mode, timeout), bench.process.output
     return time.monotonic() - began
+
+
+def test_limits_modes_and_events_are_those_of_the_documents(graph):
+    """docs/control.md and docs/graph.md: silence in seconds; a real arm needs an operator, and its file's limits."""
+    controller = graph.make(ArbiterNode, arm=str(ARM_FILE)).controller
+    assert controller.watchdogs.limits == {"joint_states": 0.2, "camera": 0.4, "policy": 0.45}
+    assert controller.arbiter.config == ArbiterConfig(operator_required=True, operator_s=1.0, teleop_s=0.15)
+    assert controller.config == ARM
+    assert {mode.name: int(mode) for mode in Mode} == {mode.name: getattr(ArbiterState, mode.name) for mode in Mode}
+    assert set(OPERATOR_EVENTS) == {"enable", "disable", "start", "hold", "estop", "reset", "clear_fault"}
 
 
 def test_nothing_is_commanded_before_it_is_enabled_and_started(graph, bench):

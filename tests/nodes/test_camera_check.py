@@ -70,7 +70,7 @@ def test_a_smaller_image_does_not_fit(size):
         training_view(replace(DEPLOY, camera=robot(ROBOT).seen("workspace", SIDE, SIDE)), lens(64, 64))
 
 
-def test_a_image_must_have_the_size_of_its_lens():
+def test_an_image_must_have_the_size_of_its_lens():
     check_image(Image(width=640, height=480), lens(640, 480))
     for size in ((480, 640), (640, 479), (0, 0)):
         with pytest.raises(RlvlaError, match=f"image of {size[0]}x{size[1]}, but its camera_info says 640x480"):

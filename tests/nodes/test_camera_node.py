@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
+from camera_files import save_images, save_lens
 from diagnostic_msgs.msg import DiagnosticArray
 from PIL import Image as PilImage
 from rclpy.node import Node
@@ -25,21 +25,8 @@ RATE_HZ = 20.0
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Four images of 64x48 without loss, each with its number as the first value."""
-    rng = np.random.default_rng(5)
-    (tmp_path / "images").mkdir()
-    for number in range(4):
-        pixels = rng.integers(0, 256, (48, 64, 3), dtype=np.uint8)
-        pixels[0, 0, 0] = number
-        PilImage.fromarray(pixels).save(tmp_path / "images" / f"{number}.png")
+    save_images(tmp_path / "images", 4)
     return tmp_path / "images"
-
-
-def lens(tmp_path: Path, width: int = 64, height: int = 48) -> str:
-    path = tmp_path / "lens.yaml"
-    matrix = {"data": [60.0, 0, 32, 0, 61, 24, 0, 0, 1]}
-    data = {"image_width": width, "image_height": height, "camera_matrix": matrix, "distortion_model": "plumb_bob"}
-    path.write_text(yaml.safe_dump({**data, "distortion_coefficients": {"data": [0.0] * 5}}))
-    return str(path)
 
 
 class Viewer:
@@ -61,7 +48,7 @@ class Viewer:
 
 def test_images_arrive_unchanged_in_step_with_their_lens(graph: Graph, folder: Path) -> None:
     viewer = Viewer(graph)
-    camera = graph.make(CameraNode, path=str(folder), camera_info=lens(folder.parent), rate_hz=RATE_HZ)
+    camera = graph.make(CameraNode, path=str(folder), camera_info=str(save_lens(folder.parent)), rate_hz=RATE_HZ)
     assert graph.until(lambda: len(viewer.images) >= 60 and len(viewer.infos) >= 60)
     stamps = [to_seconds(image.header.stamp) for image in viewer.images]
     rate = (len(stamps) - 1) / (stamps[-1] - stamps[0])
@@ -70,7 +57,7 @@ def test_images_arrive_unchanged_in_step_with_their_lens(graph: Graph, folder: P
     print(f"rate {rate:.2f} Hz, stamps' gaps {1e3 * gaps.min():.3f}..{1e3 * gaps.max():.3f} ms")
     assert rate == pytest.approx(RATE_HZ, rel=0.1)
     assert gaps.min() > 0
-    assert np.abs(gaps * RATE_HZ - np.round(gaps * RATE_HZ)).max() < 0.05, "stamps are the moments of the beat"
+    assert np.abs(gaps * RATE_HZ - np.round(gaps * RATE_HZ)).max() < 0.05, "stamps say when images were due"
     assert (stamps[-1] - stamps[0]) * RATE_HZ == pytest.approx(round((stamps[-1] - stamps[0]) * RATE_HZ), abs=0.05)
     assert -0.001 < delay < 0.2
     by_stamp = {to_seconds(info.header.stamp): info for info in viewer.infos}
@@ -82,7 +69,7 @@ def test_images_arrive_unchanged_in_step_with_their_lens(graph: Graph, folder: P
         assert (info.width, info.height, info.k[0], image.encoding) == (64, 48, 60.0, "rgb8")
     for image in viewer.images[:8]:
         pixels = image_of(image)
-        made = np.asarray(PilImage.open(folder / f"{pixels[0, 0, 0]}.png"))
+        made = np.asarray(PilImage.open(folder / f"{pixels[0, 0, 0]:03}.png"))
         assert np.array_equal(pixels, made)
     numbers = [int(image_of(image)[0, 0, 0]) for image in viewer.images]
     assert sum((b - a) % 4 != 1 for a, b in pairwise(numbers)) <= 3, "none left out, none twice, but for a busy machine"
@@ -97,14 +84,14 @@ def graph_now(node: Node) -> float:
 
 def test_played_once_it_says_that_it_has_ended(graph: Graph, folder: Path) -> None:
     viewer = Viewer(graph)
-    graph.make(CameraNode, path=str(folder), camera_info=lens(folder.parent), rate_hz=50.0, loop=False)
+    graph.make(CameraNode, path=str(folder), camera_info=str(save_lens(folder.parent)), rate_hz=50.0, loop=False)
     assert graph.until(lambda: "has ended after 4 images" in viewer.status.get("line", ""), 5.0)
     assert len(viewer.images) <= 4
 
 
-def test_a_image_of_another_size_ends_the_node(graph: Graph, folder: Path) -> None:
+def test_an_image_of_another_size_ends_the_node(graph: Graph, folder: Path) -> None:
     PilImage.fromarray(np.zeros((24, 32, 3), np.uint8)).save(folder / "9.png")
-    graph.make(CameraNode, path=str(folder), camera_info=lens(folder.parent), rate_hz=50.0)
+    graph.make(CameraNode, path=str(folder), camera_info=str(save_lens(folder.parent)), rate_hz=50.0)
     with pytest.raises(RlvlaError, match=r"32x24 pixels, .* describes 64x48"):
         graph.spin(5.0)
 
@@ -122,12 +109,12 @@ REFUSED = [
 def test_what_it_refuses(graph: Graph, folder: Path) -> None:
     for changes, word in REFUSED:
         with pytest.raises(RlvlaError, match=word) as raised:
-            graph.make(CameraNode, **{"path": str(folder), "camera_info": lens(folder.parent)} | changes)
+            graph.make(CameraNode, **{"path": str(folder), "camera_info": str(save_lens(folder.parent))} | changes)
         assert "\n" not in str(raised.value)
 
 
 def arguments(folder: Path, width: int = 64, height: int = 48) -> list[str]:
-    parameters = {"path": folder, "camera_info": lens(folder.parent, width, height)}
+    parameters = {"path": folder, "camera_info": save_lens(folder.parent, (width, height))}
     return ["--ros-args", *[word for key, value in parameters.items() for word in ("-p", f"{key}:={value}")]]
 
 
@@ -143,7 +130,7 @@ def test_a_second_camera_ends_with_one_line_and_1(graph: Graph, folder: Path) ->
 
 
 def test_a_second_camera_that_is_discovered_late_ends_the_node_too(graph: Graph, folder: Path) -> None:
-    node = graph.make(CameraNode, path=str(folder), camera_info=lens(folder.parent))
+    node = graph.make(CameraNode, path=str(folder), camera_info=str(save_lens(folder.parent)))
     graph.spin(0.3)  # alone so far
     graph.make(Node, "camera").create_publisher(Image, topics.IMAGE, topics.STREAM)
     with pytest.raises(RlvlaError, match="already publishes"):

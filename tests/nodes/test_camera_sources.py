@@ -8,13 +8,13 @@ import av
 import cv2
 import numpy as np
 import pytest
-import yaml
+from camera_files import save_images, save_lens
 from PIL import Image
 
 from rlvla_core.errors import RlvlaError
 from rlvla_nodes.camera.files import FileSource
 from rlvla_nodes.camera.intrinsics import load_camera_info
-from rlvla_nodes.camera.source import Beat
+from rlvla_nodes.camera.source import FramePacer
 from rlvla_nodes.camera.v4l2 import AbsentError, V4l2Source
 
 CALIBRATION = {
@@ -32,10 +32,7 @@ GO = Event()
 
 
 def saved(folder: Path, **changes: object) -> Path:
-    data = {key: value for key, value in {**CALIBRATION, **changes}.items() if value is not None}
-    path = folder / "lens.yaml"
-    path.write_text(yaml.safe_dump(data))
-    return path
+    return save_lens(folder, **{**CALIBRATION, **changes})
 
 
 def test_the_lens_file_arrives_as_it_is(tmp_path: Path) -> None:
@@ -82,24 +79,16 @@ def test_a_file_that_is_no_lens_file(tmp_path: Path, text: str) -> None:
         load_camera_info(tmp_path / "nothing.yaml")
 
 
-def test_the_beat_does_not_drift_and_a_late_image_starts_no_burst() -> None:
-    beat = Beat(10.0, 100.0)
-    moments = [beat.next(100.0 + 0.1 * n + 0.03) for n in range(1000)]
+def test_the_pace_does_not_drift_and_a_late_image_starts_no_burst() -> None:
+    pacer = FramePacer(10.0, 100.0)
+    moments = [pacer.next(100.0 + 0.1 * n + 0.03) for n in range(1000)]
     assert moments == pytest.approx([100.0 + 0.1 * n for n in range(1000)], abs=1e-9)
-    assert beat.next(200.45) == pytest.approx(200.4), "four are left out"
-    assert beat.next(200.46) == pytest.approx(200.5)
-
-
-def images(folder: Path, count: int = 3, size: tuple[int, int] = (64, 48)) -> list[np.ndarray]:
-    rng = np.random.default_rng(3)
-    made = [rng.integers(0, 256, (size[1], size[0], 3), dtype=np.uint8) for _ in range(count)]
-    for number, pixels in enumerate(made):
-        Image.fromarray(pixels).save(folder / f"{number:03}.png")
-    return made
+    assert pacer.next(200.45) == pytest.approx(200.4), "four are left out"
+    assert pacer.next(200.46) == pytest.approx(200.5)
 
 
 def test_a_folder_is_played_in_the_order_of_its_names_and_ends(tmp_path: Path) -> None:
-    made = images(tmp_path)
+    made = save_images(tmp_path)
     (tmp_path / "notes.txt").write_text("not an image")
     source = FileSource(tmp_path, 100.0, loop=False)
     assert source.size == (64, 48)
@@ -109,7 +98,7 @@ def test_a_folder_is_played_in_the_order_of_its_names_and_ends(tmp_path: Path) -
 
 
 def test_a_loop_goes_on_and_a_stop_ends_the_wait(tmp_path: Path) -> None:
-    made = images(tmp_path, 2)
+    made = save_images(tmp_path, 2)
     source = FileSource(tmp_path, 100.0, loop=True)
     played = [source.read(GO) for _ in range(5)]
     assert all(p is not None and np.array_equal(p.pixels, made[n % 2]) for n, p in enumerate(played))

@@ -1,4 +1,4 @@
-"""Messages to arrays and back, without a graph."""
+"""Conversion of messages to arrays and back, without a graph."""
 
 import numpy as np
 import pytest
@@ -48,7 +48,7 @@ def test_a_grey_image_has_three_equal_channels():
     assert np.array_equal(image_of(message(grey, "mono8")), np.repeat(grey, 3, axis=2))
 
 
-def test_a_image_comes_back_as_it_was_sent_even_a_mirrored_one():
+def test_an_image_comes_back_as_it_was_sent_even_a_mirrored_one():
     for image in (IMAGE, IMAGE[:, ::-1], IMAGE[..., ::-1]):
         sent = image_message(image, Header(frame_id="camera"))
         assert (sent.width, sent.height, sent.step, sent.header.frame_id) == (5, 6, 15, "camera")

@@ -1,26 +1,36 @@
 """The one description of the graph: what it refuses, what it hands to the nodes, and where its files come from."""
 
 import ast
+import importlib
 import importlib.util
+import inspect
 import os
+import re
 import shutil
 import sys
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_args
 
 import pytest
 import yaml
 
 from rlvla_core.errors import RlvlaError
+from rlvla_nodes import NODES
+from rlvla_nodes.config_files import config_folder
+from rlvla_nodes.drivers.driver import ArmDriver
 from rlvla_nodes.graph import (
-    PROFILES,
+    FASTDDS_PROFILE,
     GraphSettings,
     NodeSpec,
-    config_folder,
+    SimSettings,
+    SimView,
     describe,
     transport_environment,
     write_parameters,
 )
+from rlvla_nodes.launch_arguments import arguments
+from rlvla_nodes.robots import ROBOTS
+from rlvla_sim.robots import ROBOTS as SIM_ROBOTS
 from rlvla_sim.robots import View
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -42,11 +52,12 @@ def bundle(tmp_path: Path) -> str:
     return str(tmp_path / "policy")
 
 
+LOCK_STEP = SimSettings(lock_step=True)
 CAMERA: dict[str, Any] = {"camera": "file", "camera_source": "film.mp4", "camera_info": "lens.yaml"}
 
 
 @pytest.mark.parametrize(
-    "given", [{}, {"robot": "sim_panda", "teleop": "spacemouse"}, {**CAMERA, "teleop": "gamepad"}, {"lock_step": True}]
+    "given", [{}, {"robot": "sim_panda", "teleop": "spacemouse"}, {**CAMERA, "teleop": "gamepad"}, {"sim": LOCK_STEP}]
 )
 def test_nodes_have_every_parameter_that_they_are_given(bundle: str, given: dict[str, Any]):
     for spec in describe(GraphSettings(bundle=bundle, **given)):
@@ -57,18 +68,40 @@ def test_nodes_have_every_parameter_that_they_are_given(bundle: str, given: dict
 
 
 def test_the_views_are_the_simulators():
-    assert get_args(get_type_hints(GraphSettings)["view"]) == get_args(View)
+    assert get_args(SimView) == get_args(View)
+
+
+@pytest.mark.parametrize("name", ROBOTS)
+def test_everything_that_a_robot_of_the_table_names_is_there(name: str):
+    entry = ROBOTS[name]
+    assert (ROOT / "config" / "arms" / f"{entry.arm}.yaml").is_file()
+    assert entry.sim_twin in SIM_ROBOTS
+    assert name in re.findall(r"\w+", next(each.description for each in arguments() if each.name == "robot"))
+    module = importlib.import_module(f"rlvla_nodes.drivers.{entry.driver}")
+    wanted = {member for member in vars(ArmDriver) if not member.startswith("_")}
+    kinds = [kind for kind in vars(module).values() if inspect.isclass(kind) and kind.__module__ == module.__name__]
+    assert [kind for kind in kinds if wanted <= set(dir(kind))], f"no class there has all of {sorted(wanted)}"
+
+
+def test_every_node_has_a_module_and_an_executable_of_its_name():
+    assert [path.stem for path in sorted(SOURCE.glob("*_node.py"))] == list(NODES)
+    executables = sorted((SOURCE / "executables").iterdir())
+    assert [path.name for path in executables] == list(NODES)
+    assert all(os.access(path, os.X_OK) for path in executables)
+    assert len({path.read_text() for path in executables}) == 1, "each takes the node's name from its own"
+    named = {word for key in yaml.safe_load((ROOT / "config" / "nodes.yaml").read_text()) for word in key.split("/")}
+    assert named - {"", "**"} <= set(NODES)
 
 
 def test_camera_and_teleop_run_only_where_asked_for(bundle: str):
     def names(**given: Any) -> set[str]:
         return {spec.name for spec in describe(GraphSettings(bundle=bundle, **given))}
 
-    rig = {"sim_robot_node", "arbiter_node", "policy_node", "trial_node"}
-    assert names() == rig
-    assert names(camera="external") == rig
-    assert names(**CAMERA) == rig | {"camera_node"}
-    assert names(teleop="keyboard") == rig | {"teleop_node"}
+    always = {"sim_robot_node", "arbiter_node", "policy_node", "trial_node"}
+    assert names() == always
+    assert names(camera="external") == always
+    assert names(**CAMERA) == always | {"camera_node"}
+    assert names(teleop="keyboard") == always | {"teleop_node"}
 
 
 @pytest.mark.parametrize(
@@ -79,8 +112,8 @@ def test_camera_and_teleop_run_only_where_asked_for(bundle: str):
         ({"robot": "wall"}, "unknown robot 'wall': choose one of sim, sim_panda"),
         ({"camera": "v4l2"}, "camera v4l2 needs camera_source and camera_info"),
         ({"camera": "file", "camera_source": "film.mp4"}, "camera file needs camera_source and camera_info"),
-        ({"lock_step": True, **CAMERA}, "lock_step needs a simulated robot and its camera"),
-        ({"lock_step": True, "teleop": "keyboard"}, "lock_step leaves no time for a person"),
+        ({"sim": LOCK_STEP, **CAMERA}, "lock_step needs a simulated robot and its camera"),
+        ({"sim": LOCK_STEP, "teleop": "keyboard"}, "lock_step leaves no time for a person"),
         ({"config": "/no/such/config"}, "/no/such/config is missing"),
     ],
 )
@@ -109,13 +142,13 @@ def installed(prefix: Path) -> Path:
 
 
 def as_installed(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Any:
-    """The module `graph` as if it had been installed to the folder."""
+    """The module `config_files` as if it had been installed to the folder."""
     (folder / "rlvla_nodes").mkdir(parents=True)
-    path = shutil.copy(SOURCE / "graph.py", folder / "rlvla_nodes")
-    spec = importlib.util.spec_from_file_location("installed_graph", path)
+    path = shutil.copy(SOURCE / "config_files.py", folder / "rlvla_nodes")
+    spec = importlib.util.spec_from_file_location("installed_config_files", path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, "installed_graph", module)
+    monkeypatch.setitem(sys.modules, "installed_config_files", module)
     spec.loader.exec_module(module)
     return module
 
@@ -125,18 +158,18 @@ def test_installed_package_uses_the_config_of_its_prefix_not_of_an_older_one(
 ):
     older, prefix = installed(tmp_path / "older"), installed(tmp_path / "prefix")
     monkeypatch.setenv("AMENT_PREFIX_PATH", str(older))
-    graph = as_installed(monkeypatch, prefix / "lib" / "python3.12" / "site-packages")
-    assert graph.config_folder("") == prefix / "share" / "rlvla" / "config"
+    config_files = as_installed(monkeypatch, prefix / "lib" / "python3.12" / "site-packages")
+    assert config_files.config_folder("") == prefix / "share" / "rlvla" / "config"
 
 
 def test_package_elsewhere_asks_ros_and_says_so_when_nobody_knows(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     prefix = installed(tmp_path / "prefix")
-    graph = as_installed(monkeypatch, tmp_path / "a" / "b" / "c" / "d")
+    config_files = as_installed(monkeypatch, tmp_path / "a" / "b" / "c" / "d")
     monkeypatch.setenv("AMENT_PREFIX_PATH", os.pathsep.join(["", str(tmp_path / "empty"), str(prefix)]))
-    assert graph.config_folder("") == prefix / "share" / "rlvla" / "config"
+    assert config_files.config_folder("") == prefix / "share" / "rlvla" / "config"
     monkeypatch.setenv("AMENT_PREFIX_PATH", "")
     with pytest.raises(RlvlaError, match="set config to"):
-        graph.config_folder("")
+        config_files.config_folder("")
 
 
 def test_discovery_stays_on_this_machine_unless_the_user_says_otherwise(monkeypatch: pytest.MonkeyPatch):
@@ -144,12 +177,12 @@ def test_discovery_stays_on_this_machine_unless_the_user_says_otherwise(monkeypa
     monkeypatch.setenv("ROS_DISTRO", "kilted")
     ours = {"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
     assert transport_environment(ROOT / "config") == ours | {
-        "FASTDDS_DEFAULT_PROFILES_FILE": str(ROOT / "config" / PROFILES)
+        "FASTDDS_DEFAULT_PROFILES_FILE": str(ROOT / "config" / FASTDDS_PROFILE)
     }
     # Fast DDS 2 does not read the newer name.
     monkeypatch.setenv("ROS_DISTRO", "jazzy")
     assert transport_environment(ROOT / "config") == ours | {
-        "FASTRTPS_DEFAULT_PROFILES_FILE": str(ROOT / "config" / PROFILES)
+        "FASTRTPS_DEFAULT_PROFILES_FILE": str(ROOT / "config" / FASTDDS_PROFILE)
     }
     monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "SUBNET")
     monkeypatch.setenv("FASTRTPS_DEFAULT_PROFILES_FILE", "mine.xml")
@@ -159,6 +192,5 @@ def test_discovery_stays_on_this_machine_unless_the_user_says_otherwise(monkeypa
 def test_document_names_every_argument():
     text = (ROOT / "docs" / "ros2.md").read_text()
     rows = [line.split("|")[1].strip() for line in text.splitlines() if line.startswith("| `")]
-    assert [row for row in rows if row in {f"`{name}`" for name in GraphSettings.__dataclass_fields__}] == [
-        f"`{name}`" for name in GraphSettings.__dataclass_fields__
-    ]
+    names = [f"`{argument.name}`" for argument in arguments()]
+    assert [row for row in rows if row in names] == names

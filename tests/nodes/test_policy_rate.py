@@ -12,7 +12,7 @@ from small_bundle import images, save_small_bundle
 
 from rlvla_msgs.msg import ArbiterState
 from rlvla_nodes.convert import to_seconds
-from rlvla_nodes.pacing import Beat
+from rlvla_nodes.pacing import PeriodicGate
 
 PERIOD = 0.2
 
@@ -54,7 +54,7 @@ def test_many_images_before_the_turn_get_one_answer_to_the_newest(bench):
     burst = images(8, seed=1)
     bench.publish(bench.message(images(1)[0]))
     first = bench.answers(1)
-    bench.beat.cancel()  # from here on nothing but the burst comes to the node
+    bench.state_timer.cancel()  # from here on nothing but the burst comes to the node
     sent = [bench.publish(bench.message(image)) for image in burst]
     second = bench.answers(2)
     assert second.observation_stamp == sent[-1].header.stamp
@@ -84,11 +84,11 @@ def test_a_start_is_answered_only_from_a_fresh_image(bench):
 
 def turns(times: np.ndarray, hz: float = 5.0) -> list[float]:
     """When turns are taken, if images come at these times and nobody waits otherwise."""
-    beat, taken = Beat(hz), []
-    beat.restart(times[0])
+    gate, taken = PeriodicGate(hz), []
+    gate.restart(times[0])
     for now in times:
-        if beat.due(now):
-            beat.take(now)
+        if gate.due(now):
+            gate.take(now)
             taken.append(now)
     return taken
 

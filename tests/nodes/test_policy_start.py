@@ -1,4 +1,4 @@
-"""How policy_node starts, and what it refuses: bundles and rigs that do not belong together."""
+"""How policy_node starts, and what it refuses: bundles that are not for this robot, rate or camera."""
 
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ def bench(graph: Graph) -> PolicyBench:
     return PolicyBench(graph)
 
 
-MISFITS: list[tuple[dict[str, Any], dict[str, Any], str]] = [
+REFUSED: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     ({"bundle": ""}, {}, "no bundle: set the parameter `bundle`"),
     ({"bundle": "absent/policy"}, {}, "no policy bundle at absent/policy"),
     ({"robot": "panda"}, {}, "trained with robot widowx250s, here it is panda"),
@@ -42,8 +42,8 @@ MISFITS: list[tuple[dict[str, Any], dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("parameters", "lens", "line"), MISFITS)
-def test_a_rig_that_does_not_fit_is_refused_in_one_line(bench, bundle, parameters, lens, line):
+@pytest.mark.parametrize(("parameters", "lens", "line"), REFUSED)
+def test_another_robot_rate_or_camera_is_refused_in_one_line(bench, bundle, parameters, lens, line):
     policy = bench.make(**{"bundle": bundle, **parameters})
     assert policy.trigger_configure() == FAILURE
     if not parameters and lens:
@@ -96,7 +96,7 @@ def test_autostart_waits_for_the_camera_and_then_acts(bench, bundle):
     assert bench.answers(1).step == 1
 
 
-def test_autostart_with_a_misfit_ends_the_process_with_its_line(bench, bundle):
+def test_autostart_with_another_robot_or_camera_ends_the_process_with_its_line(bench, bundle):
     def start(*parameters: str):
         given = [word for parameter in (f"bundle:={bundle}", *parameters) for word in ("-p", parameter)]
         return bench.graph.process("rlvla_nodes", "policy_node", "--ros-args", *given)

@@ -7,11 +7,9 @@ import signal
 import time
 from pathlib import Path
 
-import numpy as np
 import psutil
 import pytest
-import yaml
-from PIL import Image
+from camera_files import save_images, save_lens
 from rclpy.node import Node
 from ros_graph import Graph, Process
 from sensor_msgs.msg import JointState
@@ -76,7 +74,7 @@ class Faults:
         assert self.operator.state.mode == ArbiterState.POLICY
 
     def resume(self, timeout: float = 60.0) -> None:
-        """Press what a person would press until the policy acts; a rig that still warms up may hold or fail again."""
+        """Press what a person would press until the policy acts; a robot that still starts may hold or fail again."""
         end, before = time.monotonic() + timeout, self.operator.steps
         while not self.graph.until(lambda: self.operator.steps >= before + 5, 1.5):
             assert time.monotonic() < end, self.run.output
@@ -109,7 +107,7 @@ def bundle(tmp_path: Path) -> Path:
 
 @pytest.mark.timeout(240, method="thread")
 def test_every_node_may_be_killed_and_ctrl_c_ends_all_with_zero(graph: Graph, bundle: Path):
-    size = ["--image-width", "64", "--image-height", "64"]
+    size = ["--sim.image-width", "64", "--sim.image-height", "64"]
     run = graph.process("rlvla", "run", "--bundle", str(bundle), *size, "--instruction", "put carrot on plate")
     faults = Faults(graph, run)
     operator = faults.operator
@@ -157,13 +155,10 @@ def test_every_node_may_be_killed_and_ctrl_c_ends_all_with_zero(graph: Graph, bu
 @pytest.mark.timeout(180, method="thread")
 def test_camera_and_teleop_may_be_killed_too(graph: Graph, bundle: Path, tmp_path: Path):
     camera = robot("widowx250s").seen("whole", 64, 64)
-    (tmp_path / "images").mkdir()
-    Image.fromarray(np.full((64, 64, 3), 90, np.uint8)).save(tmp_path / "images" / "0.png")
-    matrix = {"data": [camera.fx, 0.0, camera.cx, 0.0, camera.fy, camera.cy, 0.0, 0.0, 1.0]}
-    lens = {"image_width": 64, "image_height": 64, "camera_matrix": matrix, "distortion_model": "plumb_bob"}
-    (tmp_path / "lens.yaml").write_text(yaml.safe_dump({**lens, "distortion_coefficients": {"data": [0.0] * 5}}))
+    save_images(tmp_path / "images", 1, (64, 64))
+    lens = save_lens(tmp_path, (64, 64), (camera.fx, camera.fy, camera.cx, camera.cy))
     source = ["--camera", "file", "--camera-source", str(tmp_path / "images")]
-    source += ["--camera-info", str(tmp_path / "lens.yaml"), "--teleop", "gamepad"]
+    source += ["--camera-info", str(lens), "--teleop", "gamepad"]
     run = graph.process("rlvla", "run", "--bundle", str(bundle), *source)
     faults = Faults(graph, run)
     faults.acts(90)

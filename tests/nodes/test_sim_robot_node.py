@@ -1,4 +1,4 @@
-"""sim_robot_node in a real ROS graph: it is the SimRobot behind topics, and refuses what a driver would refuse."""
+"""sim_robot_node in a real ROS graph: it gives what SimRobot gives, and refuses what a driver would refuse."""
 
 import time
 from itertools import pairwise
@@ -65,7 +65,7 @@ class Driver:
         return self.call(self._result, EpisodeResult.Request())
 
     def move(self, angles: np.ndarray, openings: np.ndarray, /, **changes: Any) -> None:
-        message = JointTarget(header=Header(), joints=list(self.robot.sim_robot.robot.arm_joints), tick=TICK_S)
+        message = JointTarget(header=Header(), joints=list(self.robot.arm.sim_robot.robot.arm_joints), tick=TICK_S)
         message.positions, message.openings = np.ravel(angles).tolist(), np.ravel(openings).tolist()
         for name, value in changes.items():
             setattr(message, name, value)
@@ -100,7 +100,7 @@ def swings(sim_robot: SimRobot, count: int, seed: int = 0) -> list[tuple[np.ndar
     return found
 
 
-def test_one_target_gives_one_image_the_rigs_own_until_the_time_is_over(graph):
+def test_one_target_gives_one_image_of_the_simulated_robot_until_the_time_is_over(graph):
     driver = Driver(graph, max_steps=MAX_STEPS)
     sim_robot = SimRobot(WorldConfig(max_steps=MAX_STEPS))
     answer = driver.reset(EPISODE)
@@ -142,7 +142,7 @@ def test_a_reset_is_told_to_everybody_and_a_bad_one_changes_nothing(graph):
             assert before.episode_id != episode
         assert driver.result().episode_id == episode
         assert driver.latched(topics.INSTRUCTION) == sim_robot.world.instruction
-        assert np.array_equal(driver.robot.sim_robot.world.image(), sim_robot.world.image())
+        assert np.array_equal(driver.robot.arm.sim_robot.world.image(), sim_robot.world.image())
     assert driver.latched(topics.ROBOT_DESCRIPTION) == sim_robot.robot.urdf().read_text()
     assert graph.until(lambda: driver.images)
     count, stamp = len(driver.images), driver.images[-1].header.stamp
@@ -156,7 +156,7 @@ def test_a_reset_is_told_to_everybody_and_a_bad_one_changes_nothing(graph):
 @pytest.mark.parametrize("lock_step", [True, False])
 def test_a_bad_target_is_refused_and_moves_nothing(graph, lock_step):
     driver = Driver(graph, lock_step=lock_step)
-    sim_robot = driver.robot.sim_robot
+    sim_robot = driver.robot.arm.sim_robot
     joints, openings = swings(sim_robot, 1)[0]
     names = list(sim_robot.robot.arm_joints)
     nan, inf, far = joints.copy(), openings.copy(), joints.copy()
@@ -193,7 +193,7 @@ def test_a_bad_target_is_refused_and_moves_nothing(graph, lock_step):
     assert driver.line() == "simulating" and driver.status.level == DiagnosticStatus.OK
 
 
-def test_without_a_camera_of_its_own_the_rig_leaves_the_image_topic_to_another(graph):
+def test_without_a_camera_of_its_own_the_robot_leaves_the_image_topic_to_another(graph):
     robot = graph.make(SimRobotNode, **SMALL, camera=False)
     assert robot.count_publishers(topics.JOINT_STATES) == 1
     assert robot.count_publishers(topics.IMAGE) == robot.count_publishers(topics.CAMERA_INFO) == 0
@@ -202,13 +202,13 @@ def test_without_a_camera_of_its_own_the_rig_leaves_the_image_topic_to_another(g
 
 def test_in_real_time_everything_comes_at_its_rate(graph):
     driver = Driver(graph, lock_step=False, camera_hz=10.0)
-    sim_robot = driver.robot.sim_robot
+    sim_robot = driver.robot.arm.sim_robot
     assert graph.until(lambda: len(driver.states) > 5)
     driver.states.clear(), driver.images.clear()
     began, substeps = time.monotonic(), sim_robot._substep
     graph.spin(2.0)
     passed, played = time.monotonic() - began, (sim_robot._substep - substeps) / sim_robot.config.physics_hz
-    late = float(driver.robot._late_s)
+    late = float(driver.robot.arm.late_s)
     stamps = [[to_seconds(message.header.stamp) for message in kind] for kind in (driver.states, driver.images)]
     rates = [(len(times) - 1) / (times[-1] - times[0]) for times in stamps]
     print(f"joint states {rates[0]:.1f} Hz, images {rates[1]:.1f} Hz, physics {played / passed:.3f}, late {late} s")
@@ -222,7 +222,7 @@ def test_in_real_time_everything_comes_at_its_rate(graph):
 def test_the_arm_goes_where_it_is_told_and_says_when_nobody_tells_it(graph):
     driver = Driver(graph, lock_step=False)
     assert "no joint targets" in driver.line() and driver.status.level == DiagnosticStatus.WARN
-    joints, opening = driver.robot.sim_robot.target
+    joints, opening = driver.robot.arm.sim_robot.target
     goal = joints + np.linspace(-0.1, 0.1, len(joints))
     timer = driver.node.create_timer(0.02, lambda: driver.move(goal, np.array([opening])))
 
@@ -242,11 +242,11 @@ def test_after_a_stall_time_is_set_back_and_images_go_on_at_once(graph):
     driver = Driver(graph, lock_step=False, camera_hz=20.0)
     assert graph.until(lambda: len(driver.images) > 2)
     time.sleep(1.0)
-    count, played, began = len(driver.images), driver.robot.sim_robot._substep, time.monotonic()
+    count, played, began = len(driver.images), driver.robot.arm.sim_robot._substep, time.monotonic()
     assert graph.until(lambda: len(driver.images) >= count + 4, 2.0)
     assert time.monotonic() - began < 0.6
-    assert driver.robot._late_s > 0.5
-    assert 0 < driver.robot.sim_robot._substep - played < 1.0 * driver.robot.sim_robot.config.physics_hz, (
+    assert driver.robot.arm.late_s > 0.5
+    assert 0 < driver.robot.arm.sim_robot._substep - played < 1.0 * driver.robot.arm.sim_robot.config.physics_hz, (
         "not made up for"
     )
     driver.line()

@@ -196,7 +196,7 @@ def test_ctrl_c_while_the_graph_starts_is_exit_code_zero(wait_s: float, tmp_path
         ([], "no bundle"),
         (["--bundle", "."], "no policy bundle (no config.json)"),
         (["--bundle", "BUNDLE", "--robot", "wall"], "unknown robot 'wall'"),
-        (["--bundle", "BUNDLE", "--lock-step", "--camera", "external"], "a real world does not wait"),
+        (["--bundle", "BUNDLE", "--sim.lock-step", "--camera", "external"], "a real world does not wait"),
     ],
 )
 def test_bad_input_is_one_line_and_nothing_starts(

@@ -2,17 +2,25 @@
 
 import dataclasses
 import math
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+import yaml
 
+from rlvla_core.control.arbiter import OPERATOR_EVENTS
 from rlvla_core.errors import RlvlaError
+from rlvla_nodes.config_files import config_folder
 from rlvla_nodes.teleop import keyboard
 from rlvla_nodes.teleop.hold_to_run import HoldToRun
-from rlvla_nodes.teleop.joy import GAMEPAD, PROFILES, SPACEMOUSE, read_joy
+from rlvla_nodes.teleop.joy import read_joy
 from rlvla_nodes.teleop.keyboard import Keys
-from rlvla_nodes.teleop.reading import EVENTS, Reading, shape
+from rlvla_nodes.teleop.profile import GamepadProfile, load_profile
+from rlvla_nodes.teleop.reading import Reading, shape
 from rlvla_nodes.teleop.spacemouse import SpaceMouse
 
+GAMEPADS = config_folder() / "gamepads"
+GAMEPAD, SPACEMOUSE = load_profile("gamepad"), load_profile("spacemouse")
 FREE_AXES, FREE_BUTTONS = [0.0] * 6, [0] * 21
 
 
@@ -53,27 +61,60 @@ def test_gamepad_directions(axes: dict[int, float], down: tuple[int, ...], direc
 
 
 def test_a_press_is_seen_once_and_never_in_the_first_message() -> None:
-    start = buttons(GAMEPAD.events["start"])
+    start = buttons(GAMEPAD.button_of("start"))
     assert read_joy(FREE_AXES, start, None, GAMEPAD, 0.0).events == ()
     assert read_joy(FREE_AXES, start, FREE_BUTTONS, GAMEPAD, 0.0).events == ("start",)
     assert read_joy(FREE_AXES, start, start, GAMEPAD, 0.0).events == ()
-    estop = buttons(GAMEPAD.events["estop"])
+    estop = buttons(GAMEPAD.button_of("estop"))
     assert read_joy(FREE_AXES, estop, None, GAMEPAD, 0.0).events == ("estop",)
 
 
 def test_every_event_has_a_button_and_no_button_has_two_meanings() -> None:
-    assert set(GAMEPAD.events) == set(EVENTS)
-    turned = [term.button for terms in GAMEPAD.directions for term in terms if term.button is not None]
-    used = [GAMEPAD.deadman, GAMEPAD.enable, GAMEPAD.gripper, *GAMEPAD.events.values(), *turned]
+    assert {each.event for each in GAMEPAD.events} == set(OPERATOR_EVENTS)
+    turned = [term.number for terms in GAMEPAD.directions.each() for term in terms if term.input == "button"]
+    used = [GAMEPAD.deadman, GAMEPAD.enable, GAMEPAD.gripper, *(each.button for each in GAMEPAD.events), *turned]
     assert len(set(used)) == len(used)
-    assert set(keyboard.EVENT_KEYS.values()) == set(EVENTS)
+    assert set(keyboard.EVENT_KEYS.values()) == set(OPERATOR_EVENTS)
     assert not set(keyboard.EVENT_KEYS) & {*keyboard.MOTION, keyboard.DEADMAN, keyboard.ENABLE, keyboard.GRIPPER}
 
 
-@pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
-def test_a_short_message_names_the_profile_and_the_way_out(profile: object) -> None:
-    with pytest.raises(RlvlaError, match=rf"2 axes and 1 buttons .*`{profile.name}`.*run .*_node"):  # type: ignore[attr-defined]
-        read_joy([0.0] * 2, [0], None, profile, 0.0)  # type: ignore[arg-type]
+@pytest.mark.parametrize("path", sorted(GAMEPADS.glob("*.yaml")), ids=lambda path: path.stem)
+def test_a_short_message_names_the_profile_and_what_to_do(path: Path) -> None:
+    profile = load_profile(str(path))
+    with pytest.raises(RlvlaError, match=rf"2 axes and 1 buttons .*`{path.stem}`.*run .*_node"):
+        read_joy([0.0] * 2, [0], None, profile, 0.0)
+
+
+BREAKS = [
+    (lambda d: d.update(dedman=3), "unknown key `dedman`"),
+    (lambda d: d.pop("gripper"), "key `gripper` is missing"),
+    (lambda d: d.update(deadman="RB"), "`deadman` is 'RB': write a whole number"),
+    (lambda d: d.update(deadman=-1), "negative number"),
+    (lambda d: d["directions"].pop("yaw"), r"key `directions\.yaw` is missing"),
+    (lambda d: d["directions"]["up"][0].update(sign=2), "sign 1 or -1"),
+    (lambda d: d["directions"]["up"][0].update(input="stick"), "write input axis or button"),
+    (lambda d: d["events"].append({"event": "estop", "button": 5}), "'estop': write each of enable, .* at most once"),
+    (lambda d: d["events"].append({"event": "fault", "button": 5}), "'fault': write each of enable"),
+    (lambda d: d.update(name="other"), "`name` is 'other', write 'mine'"),
+]
+
+
+@pytest.mark.parametrize(("change", "line"), BREAKS)
+def test_a_broken_profile_is_refused_by_file_and_key(tmp_path: Path, change: Callable, line: str) -> None:
+    data = {**yaml.safe_load((GAMEPADS / "gamepad.yaml").read_text()), "name": "mine"}
+    path = tmp_path / "mine.yaml"
+    path.write_text(yaml.safe_dump(data))
+    assert isinstance(load_profile("mine", tmp_path), GamepadProfile)
+    change(data)
+    path.write_text(yaml.safe_dump(data))
+    with pytest.raises(RlvlaError, match=line) as raised:
+        load_profile(str(path))
+    assert str(path) in str(raised.value) and "\n" not in str(raised.value)
+
+
+def test_an_unknown_profile_lists_those_that_there_are() -> None:
+    with pytest.raises(RlvlaError, match="unknown gamepad profile 'wheel': choose one of gamepad, spacemouse"):
+        load_profile("wheel")
 
 
 def test_an_axis_that_is_no_number_is_refused() -> None:
@@ -246,7 +287,7 @@ def test_spacemouse_takes_what_waits_and_loses_no_press() -> None:
         (0.03, 0.3, -0.4, 0.5, 0, 0, -1.0, 1, 0),
         None,
     )
-    mouse = SpaceMouse(reader)
+    mouse = SpaceMouse(SPACEMOUSE, reader)
     assert mouse.poll(1.0) == Reading(stamp_s=1.0), "at rest"
     reading = mouse.poll(2.0)
     assert reading.axes == (0.3, -0.4, 0.5, 0.0, 0.0, -1.0)
@@ -257,13 +298,13 @@ def test_spacemouse_takes_what_waits_and_loses_no_press() -> None:
 
 
 def test_a_spacemouse_that_is_unplugged_is_one_clear_line() -> None:
-    mouse = SpaceMouse(Recorded(None, OSError("No such device")))
+    mouse = SpaceMouse(SPACEMOUSE, Recorded(None, OSError("No such device")))
     mouse.poll(1.0)
     with pytest.raises(RlvlaError, match=r"gone .*No such device.*plug it in"):
         mouse.poll(2.0)
 
 
-def test_without_pyspacemouse_the_way_out_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_pyspacemouse_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "pyspacemouse", None)
     with pytest.raises(RlvlaError, match=r"pip install pyspacemouse.*spacenav_node"):
-        SpaceMouse()
+        SpaceMouse(SPACEMOUSE)

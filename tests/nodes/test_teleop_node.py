@@ -15,9 +15,10 @@ from rlvla_msgs.msg import ArbiterState, ArmCommand
 from rlvla_msgs.srv import SetMode
 from rlvla_nodes import topics
 from rlvla_nodes.convert import to_seconds
-from rlvla_nodes.teleop.joy import GAMEPAD
+from rlvla_nodes.teleop.profile import load_profile
 from rlvla_nodes.teleop_node import TeleopNode, TeleopParameters
 
+GAMEPAD = load_profile("gamepad")
 FORWARD = (0.0, 1.0, 0.0, 0.0, 0.0, 0.0)
 
 
@@ -211,7 +212,7 @@ def test_each_button_calls_its_event_once(graph: Graph) -> None:
     desk.serve()
     assert graph.until(lambda: desk.teleop._calls._client.service_is_ready())
     desk.run(0.1)
-    for event, button in GAMEPAD.events.items():
+    for event, button in [(each.event, each.button) for each in GAMEPAD.events]:
         desk.hold(button)
         desk.run(0.15)
         desk.hold()
@@ -228,7 +229,7 @@ def test_the_estop_is_repeated_until_somebody_answers(graph: Graph) -> None:
     desk.hold(GAMEPAD.deadman, GAMEPAD.enable)
     desk.run(0.2)
     assert desk.last.operator_enable
-    desk.hold(GAMEPAD.deadman, GAMEPAD.enable, GAMEPAD.events["estop"])
+    desk.hold(GAMEPAD.deadman, GAMEPAD.enable, GAMEPAD.button_of("estop"))
     desk.run(0.5)
     assert not desk.last.deadman and not desk.last.operator_enable
     desk.serve()
@@ -245,7 +246,7 @@ def test_an_estop_with_an_arbiter_is_answered_quickly(graph: Graph) -> None:
     desk.serve()
     assert graph.until(lambda: desk.teleop._calls._client.service_is_ready())
     desk.run(0.1)
-    desk.hold(GAMEPAD.events["estop"])
+    desk.hold(GAMEPAD.button_of("estop"))
     pressed = time.monotonic()
     assert graph.until(lambda: desk.events, 2.0)
     took = time.monotonic() - pressed
@@ -294,7 +295,7 @@ def test_what_the_operator_reads(graph: Graph) -> None:
     # Both sides must have found each other before a single message counts.
     assert graph.until(lambda: desk.say() or desk.heard)
     desk.run(0.1)
-    desk.hold(GAMEPAD.events["start"])
+    desk.hold(GAMEPAD.button_of("start"))
     desk.run(0.1)
     assert graph.until(lambda: "`start` was not sent: no node offers /arbiter/set_mode" in process.output), (
         process.output
@@ -306,7 +307,7 @@ def test_what_the_operator_reads(graph: Graph) -> None:
     assert graph.until(lambda: "arbiter: POLICY -> HOLD: image: 0.52 s > 0.4 s" in process.output)
     desk.hold()
     desk.run(0.1)
-    desk.hold(GAMEPAD.events["start"])
+    desk.hold(GAMEPAD.button_of("start"))
     desk.run(0.1)
     assert graph.until(lambda: "`start` was refused: the calibration is too old" in process.output)
     process.signal(signal.SIGINT)

@@ -11,12 +11,13 @@ from rclpy.node import Node
 from ros_graph import Graph
 from sensor_msgs.msg import Image
 
-from rlvla_core.control import ArmConfig, ArmModel
+from rlvla_core.control.arm import ArmConfig
+from rlvla_core.control.kinematics import ArmModel
 from rlvla_msgs.action import RunTrial
 from rlvla_msgs.msg import ArbiterState, ArmCommand, JointTarget
 from rlvla_nodes import topics
+from rlvla_nodes.config_files import config_folder
 from rlvla_nodes.convert import image_of
-from rlvla_nodes.graph import config_folder
 from rlvla_sim import WorldConfig
 from rlvla_sim.expert import Expert, ExpertConfig
 from rlvla_sim.sim_robot import SimRobot

@@ -6,11 +6,14 @@ import signal
 import sys
 from collections.abc import Sequence
 
-NAMES = ("arbiter_node", "camera_node", "policy_node", "sim_robot_node", "teleop_node", "trial_node")
+from rlvla_nodes import NODES
 
 
 def main(name: str, arguments: Sequence[str] | None = None) -> int:
-    """Run the node `name`; `arguments` without the program, default: the command line's. The process's exit code."""
+    """Run the node `name` until it ends; returns the exit code of the process.
+
+    `arguments`: the words after the program's name; None takes them from the command line.
+    """
     # torch and SAPIEN take seconds to import; run_node's handlers come after that. Nothing is owned until then, and an
     # orderly exit would take half a second, in which a second signal ends the process with another code.
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -20,7 +23,7 @@ def main(name: str, arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) < 2 or sys.argv[1] not in NAMES:
-        print(f"usage: python -m rlvla_nodes NODE [--ros-args ...]; NODE is one of {', '.join(NAMES)}", file=sys.stderr)
+    if len(sys.argv) < 2 or sys.argv[1] not in NODES:
+        print(f"usage: python -m rlvla_nodes NODE [--ros-args ...]; NODE is one of {', '.join(NODES)}", file=sys.stderr)
         sys.exit(2)
     sys.exit(main(sys.argv[1], sys.argv[2:]))

@@ -1,4 +1,4 @@
-"""The only node that commands the arm: it carries proposals into `rlvla_core.control` and checked setpoints out.
+"""The only node that commands the arm: proposed motions go into `rlvla_core.control`, checked setpoints come out.
 
 In real time a steady timer plays the plan at `tick_hz`, one setpoint a message. In lock-step one policy command is one
 control period: all its setpoints go out in one message, and time is what the images' stamps say.
@@ -18,8 +18,9 @@ from sensor_msgs.msg import CameraInfo, JointState
 from std_msgs.msg import Header, String
 from std_srvs.srv import Trigger
 
-from rlvla_core.control import ArmConfig, Command, Event, Mode, Setpoint, Verdict
-from rlvla_core.control.arbiter import ArbiterConfig
+from rlvla_core.control.arbiter import OPERATOR_EVENTS, ArbiterConfig, Event, Mode
+from rlvla_core.control.arm import ArmConfig
+from rlvla_core.control.command import MotionCommand, Setpoint, Verdict
 from rlvla_core.control.controller import ArmController
 from rlvla_core.errors import RlvlaError
 from rlvla_msgs.msg import ArbiterState, ArmCommand, Intervention, JointTarget
@@ -30,40 +31,38 @@ from rlvla_nodes.convert import to_seconds, to_stamp
 from rlvla_nodes.parameters import declare_parameters
 from rlvla_nodes.process import run_node
 
-PRESSABLE = ("enable", "disable", "start", "hold", "estop", "reset", "clear_fault")
-"""Events that a person may cause through `set_mode`; the others are for watchdogs and devices."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class ArbiterParameters:
-    """What may be set from a parameter file."""
+    """Parameters of arbiter_node."""
 
     arm: str = ""
-    """The arm's file, e.g. config/arms/widowx250s.yaml."""
+    """Path of the arm's file, e.g. config/arms/widowx250s.yaml."""
     simulated: bool = False
-    """The arm is a simulated one: it may start by itself and needs no operator."""
+    """Whether the arm is simulated: then it may start by itself and needs no operator."""
     autostart: Literal["none", "ready", "policy"] = "none"
-    """How far to go without being asked, once after the start."""
+    """How far the arbiter goes by itself, once after its start: `ready` enables the arm, `policy` (simulated arms only)
+    also lets the policy move it."""
     tick_hz: float = 100.0
     """Setpoints a second."""
     control_hz: float = 5.0
-    """Commands a second that a policy gives."""
+    """Commands a second that the policy gives; in lock-step, the length of the period that each command plays."""
     lock_step: bool = False
-    """Play a whole control period for each policy command; for a simulated robot that waits."""
-    press: float = 0.0
-    """Metres that the hand may be commanded into the table. In training nothing but the table stops it, and a policy
-    makes use of that; 0 on a real arm."""
+    """Whether each policy command plays one whole control period; for a simulated robot that waits."""
+    table_penetration_m: float = 0.0
+    """Depth to which the hand may be commanded into the table, metres; simulated arms only. In training nothing but the
+    table stops the hand, and a policy makes use of that."""
     tracking_slack: float = 1.0
-    """How many times the arm file's tracking limits the arm may be away from its command. The drives of the simulated
-    WidowX lag by 0.28 s (damping / stiffness, as the paper identified them), which is 56 mm at 40 mm a step."""
+    """Factor on the arm file's tracking limits; simulated arms only. The drives of the simulated WidowX lag by 0.28 s
+    (damping / stiffness, as the paper identified them), which is 56 mm at 40 mm a step."""
     camera_silence_s: float = 0.4
-    """Longest silence of the camera while the policy moves the arm."""
+    """Longest silence of the camera while the policy moves the arm, seconds; then HOLD."""
     policy_silence_s: float = 0.45
-    """Longest silence of the policy while it moves the arm: two periods and a little."""
+    """Longest silence of the policy while it moves the arm, seconds: two periods and 50 ms; then HOLD."""
 
 
 class ArbiterNode(Node):
-    """Messages around one ArmController."""
+    """Carries messages to and from one ArmController."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__("arbiter_node", **kwargs)
@@ -76,9 +75,9 @@ class ArbiterNode(Node):
             raise RlvlaError("arbiter_node: autostart policy and lock_step are for simulated arms")
         self.arm = ArmConfig.from_yaml(Path(given.arm))
         if given.simulated:
-            self.arm = self.arm.simulated(given.tracking_slack, given.press)
-        elif given.tracking_slack != 1.0 or given.press:
-            raise RlvlaError("arbiter_node: tracking_slack and press are for simulated arms")
+            self.arm = self.arm.simulated(given.tracking_slack, given.table_penetration_m)
+        elif given.tracking_slack != 1.0 or given.table_penetration_m:
+            raise RlvlaError("arbiter_node: tracking_slack and table_penetration_m are for simulated arms")
         self.controller = ArmController(
             self.arm,
             1.0 / given.tick_hz,
@@ -101,23 +100,30 @@ class ArbiterNode(Node):
         self.create_subscription(ArmCommand, topics.POLICY_COMMAND, self._on_policy, topics.STREAM)
         self.create_subscription(ArmCommand, topics.TELEOP_COMMAND, self._on_teleop, topics.STREAM)
         self.create_service(SetMode, topics.SET_MODE, self._on_set_mode)
-        for name, event in ((topics.ESTOP, "estop"), (topics.HOLD, "hold"), (topics.START, "start")):
+        for name, event in ((topics.ESTOP, Event.ESTOP), (topics.HOLD, Event.HOLD), (topics.START, Event.START)):
             self.create_service(Trigger, name, self._trigger(event))
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         if not given.lock_step:
             self.create_timer(1.0 / given.tick_hz, self._tick, clock=steady)
         self.create_timer(0.5, self._publish_state, clock=steady)
-        self._autostart = Autostart(self, given.autostart)
+        self._autostart = Autostart(
+            self,
+            self.controller,
+            given.autostart,
+            clock=lambda: self.now,
+            press=lambda event: self.cause(event, "autostart"),
+            needs_camera=not given.lock_step,
+        )
         self._diagnostics = diagnostics.Diagnostics(self, self._report)
         self._publish_state()
 
     @property
     def now(self) -> float:
-        """Seconds of the one clock that ages are measured on: steady, or in lock-step the simulated one."""
+        """The one clock that ages are measured on, seconds: the steady clock, or in lock-step the simulated one."""
         return self._sim_now if self.given.lock_step else time.monotonic()
 
     def cause(self, event: Event, reason: str = "") -> str:
-        """Let an event happen; why not, or empty."""
+        """Cause an event; returns why it is refused, or an empty string."""
         return self.controller.cause(event, self.now, reason)
 
     def _on_change(self, before: Mode, mode: Mode, reason: str) -> None:
@@ -137,7 +143,7 @@ class ArbiterNode(Node):
         by_name = dict(zip(message.name, message.position, strict=False))
         if not by_name.keys() >= set(self.arm.joints):
             return  # a gripper or another arm publishes on the same topic
-        # The first joint that is not the arm's is a finger; a driver that tells none counts as open.
+        # The first joint that is not the arm's is a finger; without one the gripper counts as open.
         fingers = [position for name, position in by_name.items() if name not in self.arm.joints]
         self._measured_at = to_seconds(message.header.stamp)
         if self.given.lock_step:
@@ -146,12 +152,12 @@ class ArbiterNode(Node):
         self.controller.measured(joints, float(fingers[0] if fingers else self.arm.hand.open), self.now)
 
     def _on_camera(self, _: CameraInfo) -> None:
-        self.controller.watchdogs.beat("camera", self.now)
+        self.controller.watchdogs.feed("camera", self.now)
 
     def _on_policy(self, message: ArmCommand) -> None:
         verdict = self.controller.policy(self._command(message, "policy"), message.epoch, self.now)
         if isinstance(verdict, str):
-            # Late answers after a hold are the rule, not news.
+            # After a hold, late answers are normal: not worth a warning.
             self.get_logger().debug(f"policy command {message.step} not admitted: {verdict}")
             return
         self._publish_changes(message, verdict)
@@ -167,10 +173,10 @@ class ArbiterNode(Node):
         if isinstance(verdict, Verdict):
             self._publish_changes(message, verdict)
 
-    def _command(self, message: ArmCommand, source: str) -> Command:
-        """The message on the arbiter's clock. Its topic says whose it is, whatever its `source` claims."""
+    def _command(self, message: ArmCommand, source: str) -> MotionCommand:
+        """The message as a command on the arbiter's clock; `source` is the topic's, whatever the message claims."""
         offset = 0.0 if self.given.lock_step else self.now - 1e-9 * self.get_clock().now().nanoseconds
-        return Command(
+        return MotionCommand(
             source=source,
             step=message.step,
             delta=np.array(message.delta),
@@ -212,18 +218,18 @@ class ArbiterNode(Node):
 
     def _on_set_mode(self, request: SetMode.Request, response: SetMode.Response) -> SetMode.Response:
         self._autostart.cancel()  # a person has taken charge
-        if request.event not in PRESSABLE:
-            response.message = f"unknown event `{request.event}`: use one of {', '.join(PRESSABLE)}"
-        elif request.event == "enable" and self._measured_at < to_seconds(request.newer_than):
+        if request.event not in OPERATOR_EVENTS:
+            response.message = f"unknown event `{request.event}`: use one of {', '.join(OPERATOR_EVENTS)}"
+        elif request.event == Event.ENABLE and self._measured_at < to_seconds(request.newer_than):
             response.message = "the arm was not measured yet since the time that `newer_than` names"
         else:
             response.message = self.cause(Event(request.event), request.reason)
         response.success, response.mode = not response.message, int(self.controller.mode)
         return response
 
-    def _trigger(self, event: str) -> Any:
+    def _trigger(self, event: Event) -> Any:
         def on_trigger(_: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-            answer = self._on_set_mode(SetMode.Request(event=event), SetMode.Response())
+            answer = self._on_set_mode(SetMode.Request(event=event.value), SetMode.Response())
             response.success, response.message = answer.success, answer.message or self.controller.mode.name
             return response
 
@@ -243,6 +249,7 @@ class ArbiterNode(Node):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the node; returns the exit code of the process."""
     return run_node(ArbiterNode, arguments)
 
 

@@ -1,4 +1,4 @@
-"""Whether a policy bundle fits the rig that it is to run on."""
+"""Checks a policy bundle against the arm, the control rate and the camera that it is to run with."""
 
 import math
 from dataclasses import replace
@@ -13,12 +13,12 @@ from rlvla_core.policy.bundle import load_deploy
 from rlvla_core.policy.deploy import DeploySpec, check_arm
 
 VIEW_TOLERANCE = 0.02
-"""By how much of a side, at each end, the view of training may stick out of the camera's image: 13 pixels of 640.
-What is cut out may lack as many pixels at each end."""
+"""Fraction of a side by which the view of training may reach beyond the camera's image at each end: 13 pixels of 640.
+The part that is cut out may lack as many pixels at each end."""
 
 
 def expected_by(bundle: str, *, robot: str, control_hz: float) -> DeploySpec:
-    """What the bundle expects. Raises RlvlaError where there is none or it is not for this arm at this rate."""
+    """What the bundle was trained with. Raises RlvlaError if there is no bundle or it is for another arm or rate."""
     if not bundle:
         raise RlvlaError("no bundle: set the parameter `bundle` to a policy bundle, e.g. runs/demo/policy")
     if not Path(bundle).is_dir():
@@ -29,10 +29,11 @@ def expected_by(bundle: str, *, robot: str, control_hz: float) -> DeploySpec:
 
 
 def training_view(deploy: DeploySpec, info: CameraInfo) -> tuple[slice, slice]:
-    """Rows and columns of the camera's image that show what training's camera shows.
+    """Rows and columns of the camera's image that show what the camera of training shows.
 
-    A camera that sees more is cut, whatever its size, as the one image transform resizes what is left. Where the camera
-    stands is the calibration's business. Raises RlvlaError for one that sees less, or that has too few pixels there.
+    The image of a camera that sees more is cut; its size does not matter, because the policy's image transform resizes
+    what is left. Where the camera stands is not checked. Raises RlvlaError for a camera that sees less than that of
+    training, or has too few pixels for the part that it shows.
     """
     k, trained = info.k, deploy.camera
     numbers = (k[0], k[4], k[2], k[5])
@@ -59,7 +60,7 @@ def training_view(deploy: DeploySpec, info: CameraInfo) -> tuple[slice, slice]:
 
 
 def _pixels(first: float, length: float, size: int) -> slice:
-    """Shares of a side as pixels that are there."""
+    """The pixels of a side, `size` in all, that the fractions `first` and `length` of it cover."""
     return slice(max(0, round(first * size)), min(size, round((first + length) * size)))
 
 

@@ -21,40 +21,40 @@ from rlvla_core.errors import RlvlaError
 from rlvla_nodes import diagnostics, topics
 from rlvla_nodes.camera.files import FileSource
 from rlvla_nodes.camera.intrinsics import load_camera_info
-from rlvla_nodes.camera.source import CameraImage, Source
+from rlvla_nodes.camera.source import CameraImage, CameraSource
 from rlvla_nodes.camera.v4l2 import V4l2Source
 from rlvla_nodes.convert import image_message, to_seconds, to_stamp
 from rlvla_nodes.parameters import declare_parameters
 from rlvla_nodes.process import run_node
 
 DISCOVERY_S = 1.0
-"""A publisher of another process is mostly known so soon; nothing is published before."""
+"""How long the node looks for another camera before it publishes, seconds; mostly enough to discover one."""
 LATE_DISCOVERY_S = 5.0
-"""By then it is always known: announcements that get lost are repeated every three seconds."""
+"""How long it goes on looking while it publishes, seconds: lost announcements are repeated every three seconds."""
 UNKNOWN = "_UNKNOWN_"
-"""Part of the name that the middleware gives a node it has not heard of yet."""
+"""Part of the name that the middleware gives to a node whose own name it does not know yet."""
 RATE_WINDOW_S = 2.0
-"""The measured rate is that of the images of the last seconds."""
+"""The rate is measured over the images of this many last seconds."""
 RATE_WARNING = 0.9
-"""Below this part of rate_hz the diagnostics warn."""
+"""The diagnostics warn when the measured rate is below this fraction of rate_hz."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CameraParameters:
-    """What may be set from a parameter file."""
+    """Parameters of camera_node."""
 
     source: Literal["file", "v4l2"] = "file"
-    """file: a video or a folder of images. v4l2: a camera of this machine."""
+    """Where images come from: `file` (a video or a folder of images) or `v4l2` (a camera of this machine)."""
     path: str = ""
-    """The video file, the folder, or the device such as /dev/video0."""
+    """Path of the video, of the folder, or of the device, such as /dev/video0."""
     camera_info: str = ""
-    """YAML file of the lens as ROS's camera_calibration saves it. Its size is the size of the images."""
+    """Path of the lens's YAML file, as ROS's camera_calibration saves it. Its size must be that of the images."""
     rate_hz: float = 30.0
-    """Images a second."""
+    """Images a second: the rate at which a file is played or that a device must have."""
     loop: bool = True
-    """Source file: begin again at the end."""
+    """Whether a file is played again from its beginning when it ends."""
     frame_id: str = "camera_color_optical_frame"
-    """Of images and CameraInfo: x right, y down, z into the scene."""
+    """Frame of images and CameraInfo: x right, y down, z into the scene."""
 
     def __post_init__(self) -> None:
         if not self.path:
@@ -66,7 +66,7 @@ class CameraParameters:
 
 
 class CameraNode(Node):
-    """Publishes one source."""
+    """Publishes the images of one source, each with its CameraInfo."""
 
     # rclpy may take a node down whose __init__ raised.
     _thread: Thread | None = None
@@ -105,7 +105,7 @@ class CameraNode(Node):
                 self._source.close()
         super().destroy_node()
 
-    def _open(self) -> Source:
+    def _open(self) -> CameraSource:
         given = self.given
         if given.source == "file":
             return FileSource(Path(given.path), given.rate_hz, given.loop)
@@ -119,9 +119,9 @@ class CameraNode(Node):
             )
 
     def _refuse_a_second_camera(self) -> None:
-        """Raise RlvlaError if somebody else publishes images: a policy that sees two cameras sees neither."""
+        """Raise RlvlaError if another node publishes images: a policy must not see two cameras in turn."""
         end, name = time.monotonic() + DISCOVERY_S, ""
-        # The name of a node becomes known a little later than its publisher.
+        # The middleware learns the name of a node a little later than its publisher.
         while time.monotonic() < end and (not name or UNKNOWN in name):
             name = self._other_publisher()
             time.sleep(0.02)
@@ -134,7 +134,7 @@ class CameraNode(Node):
         names = [f"{each.node_namespace.rstrip('/')}/{each.node_name}" for each in publishers]
         own = self.get_fully_qualified_name()
         if self._publishing_since is not None and own in names:
-            names.remove(own)  # once: the other one may be called the same
+            names.remove(own)  # once: the other node may have the same name
         return names[-1] if names else ""
 
     def _second_camera(self, name: str) -> RlvlaError:
@@ -149,7 +149,7 @@ class CameraNode(Node):
                 if image is not None:
                     self._publish(image)
         except Exception as error:
-            # A thread cannot end the node; the executor's own thread raises it.
+            # A thread cannot end the node: the executor's thread raises the error in `_look_after`.
             self._failure = error
 
     def _publish(self, image: CameraImage) -> None:
@@ -165,14 +165,14 @@ class CameraNode(Node):
         self._times.append(time.monotonic())
 
     def _look_after(self) -> None:
-        """What ends the node: its thread has failed, or it turns out to be the second camera."""
+        """Raise what must end the node: its thread has failed, or another camera has been discovered."""
         if self._failure is not None:
             raise self._failure
         if time.monotonic() < (self._publishing_since or 0.0) + LATE_DISCOVERY_S and (name := self._other_publisher()):
             raise self._second_camera(name)
 
     def rate_hz(self) -> float:
-        """Images a second lately; 0 where there were none."""
+        """Measured images a second over the last RATE_WINDOW_S seconds; 0 if there were fewer than two."""
         now = time.monotonic()
         times = [moment for moment in list(self._times) if now - moment < RATE_WINDOW_S]
         return (len(times) - 1) / (times[-1] - times[0]) if len(times) > 1 else 0.0
@@ -192,7 +192,7 @@ class CameraNode(Node):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The process's exit code."""
+    """Run the node; returns the exit code of the process."""
     return run_node(CameraNode, arguments)
 
 

@@ -10,26 +10,26 @@ from std_msgs.msg import Header
 from rlvla_core.errors import RlvlaError
 
 if TYPE_CHECKING:
-    # It loads torch, which no node but the policy's needs: a second at every start.
+    # The module loads torch, which only policy_node needs: a second at every start.
     from rlvla_core.geometry.camera import CameraSpec
 
 CHANNELS = {"rgb8": 3, "bgr8": 3, "rgba8": 4, "bgra8": 4, "mono8": 1}
-"""Encodings that a camera may send, and their bytes a pixel."""
+"""Image encoding that a camera may send -> its bytes a pixel."""
 
 
 def to_seconds(stamp: Time) -> float:
-    """Seconds since the clock's zero."""
+    """A stamp as seconds since its clock's zero."""
     return stamp.sec + 1e-9 * stamp.nanosec
 
 
 def to_stamp(seconds: float) -> Time:
-    """Inverse of `to_seconds`, to the nanosecond."""
+    """Seconds since a clock's zero as a stamp, rounded to the nanosecond; the inverse of `to_seconds`."""
     nanoseconds = round(seconds * 1e9)
     return Time(sec=nanoseconds // 1_000_000_000, nanosec=nanoseconds % 1_000_000_000)
 
 
 def image_of(message: Image) -> np.ndarray:
-    """uint8 [H, W, 3] RGB, without a copy where the message already is packed rgb8.
+    """The image of a message, uint8 [H, W, 3] RGB; not copied if the message is rgb8 without padding.
 
     Raises RlvlaError for another encoding and for a length that does not fit the stated size.
     """
@@ -50,7 +50,7 @@ def image_of(message: Image) -> np.ndarray:
 
 
 def image_message(image: np.ndarray, header: Header) -> Image:
-    """An rgb8 message of uint8 [H, W, 3]."""
+    """An image, uint8 [H, W, 3] RGB, as a message with the encoding rgb8."""
     height, width, _ = image.shape
     message = Image(header=header, height=height, width=width, encoding="rgb8", is_bigendian=0, step=3 * width)
     message.data.frombytes(np.ascontiguousarray(image).tobytes())
@@ -58,7 +58,7 @@ def image_message(image: np.ndarray, header: Header) -> Image:
 
 
 def camera_info_message(camera: "CameraSpec", header: Header) -> CameraInfo:
-    """The pinhole camera without distortion; ROS's optical frame, so the pose is not part of it."""
+    """A pinhole camera without distortion as CameraInfo. Its pose is not part of that message."""
     message = CameraInfo(header=header, width=camera.width, height=camera.height, distortion_model="plumb_bob")
     message.d = [0.0] * 5
     message.k = [camera.fx, 0.0, camera.cx, 0.0, camera.fy, camera.cy, 0.0, 0.0, 1.0]

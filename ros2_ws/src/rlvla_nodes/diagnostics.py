@@ -1,4 +1,4 @@
-"""One status line of a node on /diagnostics, once a second; a change of level is also logged."""
+"""Publishes one status line of a node on /diagnostics once a second, and logs every change of its level."""
 
 from collections.abc import Callable, Mapping
 
@@ -10,11 +10,11 @@ from rlvla_nodes import topics
 
 OK, WARN, ERROR, STALE = (DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR, DiagnosticStatus.STALE)
 Report = tuple[bytes, str, Mapping[str, object]]
-"""Level, one line, and values by name."""
+"""A node's state: level, one line of text, and values by name."""
 
 
 class Diagnostics:
-    """Asks `report` for the node's state and publishes it."""
+    """Asks `report` for the node's state once a second and publishes it."""
 
     def __init__(self, node: Node, report: Callable[[], Report]) -> None:
         self._node, self._report = node, report
@@ -24,7 +24,7 @@ class Diagnostics:
         self._timer = node.create_timer(1.0, self.publish, clock=steady)
 
     def publish(self) -> None:
-        """Say how the node is."""
+        """Publish the node's state now."""
         level, line, values = self._report()
         if level != self._level:
             self._log(level, line)
@@ -37,7 +37,7 @@ class Diagnostics:
         self._publisher.publish(array)
 
     def _log(self, level: bytes, line: str) -> None:
-        # rclpy's logger wants one severity for each line of source.
+        # rclpy's logger allows one severity for each line of source.
         log = self._node.get_logger()
         if level == OK:
             log.info(line)

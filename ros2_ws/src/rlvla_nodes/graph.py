@@ -1,4 +1,4 @@
-"""The graph of nodes: which run, with which parameters. One description for `ros2 launch` and for `rlvla run`.
+"""The graph of nodes: which of them run, with which parameters. `ros2 launch` and `rlvla run` both read it.
 
 Nothing here imports ROS: the launch file and the supervisor turn a `NodeSpec` into a process each in their own way.
 """
@@ -12,57 +12,73 @@ from typing import Any, Literal
 import yaml
 
 from rlvla_core.errors import RlvlaError
+from rlvla_nodes.config_files import config_folder, existing
+from rlvla_nodes.robots import RobotEntry, robot_entry
 
-PACKAGE = "rlvla"
-PROFILES = "fastdds_large_shm.xml"
-"""Fast DDS with room for whole images in shared memory; without it most 640x480 images are lost (docs/graph.md)."""
+FASTDDS_PROFILE = "fastdds_large_shm.xml"
+"""Profile that gives Fast DDS room for whole images in shared memory; without it most 640x480 images are lost."""
 RESPAWN_DELAY_S = 1.0
-"""A node that was killed comes back after this time."""
+"""A node that was killed comes back after this time, seconds."""
+
+
+SimView = Literal["whole", "workspace"]
+"""What the simulated camera shows: all that it sees, or the part around the working area."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SimSettings:
+    """Settings of a simulated robot; a real arm has none of them."""
+
+    episode: int = 0
+    """Id of the episode that the simulated robot starts with."""
+    episode_set: str = "train"
+    """Set of episodes that the episode id counts in, such as train."""
+    max_steps: int = 0
+    """Control periods after which an episode is over; 0: it never ends."""
+    image_width: int = 640
+    """Width of the simulated camera's image, pixels."""
+    image_height: int = 480
+    """Height of the simulated camera's image, pixels."""
+    view: SimView = "whole"
+    """What the simulated camera shows: whole (all that it sees; the policy cuts out its part) or workspace (the part
+    around the working area)."""
+    table_penetration_m: float = 0.03
+    """Depth to which the hand may be commanded into the table, as in training, metres; 0: as on a real arm."""
+    lock_step: bool = False
+    """Whether the simulated world waits for the policy, however slow it is; for comparisons with training's world."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class GraphSettings:
-    """A policy on an arm, with a camera, somebody who can take over, and one node that commands."""
+    """A policy on an arm, with a camera, a person who can take over, and one node that commands the arm."""
 
     bundle: str = ""
     """Directory of the policy bundle, e.g. runs/demo/policy."""
     robot: str = "sim"
-    """sim: the simulator's WidowX. sim_panda: its Panda. Real arms come with their drivers."""
+    """Robot to run on: sim (the simulator's WidowX) or sim_panda (the simulator's Panda)."""
     instruction: str = ""
-    """What to do, e.g. "put carrot on plate"; empty: what the simulated episode asks for."""
+    """What the policy is to do, e.g. "put carrot on plate"; empty: what the simulated episode asks for."""
     camera: Literal["sim", "file", "v4l2", "external"] = "sim"
-    """sim: the simulator's. file, v4l2: camera_node. external: a driver such as realsense2_camera already publishes."""
+    """Where images come from: sim (the simulator), file or v4l2 (camera_node), or external (a driver such as
+    realsense2_camera publishes them already)."""
     camera_source: str = ""
-    """For file: a video or a folder of images. For v4l2: the device, e.g. /dev/video0."""
+    """Path of the images for camera file (a video or a folder) or v4l2 (the device, e.g. /dev/video0)."""
     camera_info: str = ""
-    """For file and v4l2: the camera's intrinsics, a camera_info YAML file."""
-    teleop: Literal["none", "keyboard", "gamepad", "spacemouse_joy", "spacemouse"] = "none"
-    """Who can take over. gamepad and spacemouse_joy listen to sensor_msgs/Joy; keyboard needs a terminal of its own."""
-    autostart: Literal["none", "ready", "policy"] = "policy"
-    """How far the arbiter goes by itself: policy (simulated arms only), ready (waits for a start), none (waits for
-    enable and start)."""
-    episode: int = 0
-    """Simulated robot: episode that it starts with."""
-    episode_set: str = "train"
-    """Simulated robot: grid that episode ids index."""
-    max_steps: int = 0
-    """Simulated robot: control periods after which an episode is over; 0: it never ends."""
+    """Path of the camera_info YAML file with the camera's intrinsics, for camera file and v4l2."""
     camera_hz: float = 10.0
-    """Images a second of the simulator's camera or of a file."""
-    image_width: int = 640
-    """Simulated robot: pixels."""
-    image_height: int = 480
-    """Simulated robot: pixels."""
-    view: Literal["whole", "workspace"] = "whole"
-    """Simulated robot: how much of the camera's image there is; the policy cuts its part out of the whole."""
-    press: float = 0.03
-    """Simulated robot: metres that the hand may be commanded into the table, as in training; 0: as on a real arm."""
-    lock_step: bool = False
-    """Simulated robot: the world waits for the policy, however slow it is. For comparisons, not for show."""
+    """Images a second of the simulated camera, of a file or of a v4l2 device."""
+    teleop: Literal["none", "keyboard", "gamepad", "spacemouse_joy", "spacemouse"] = "none"
+    """Device with which a person can take over: gamepad and spacemouse_joy listen to sensor_msgs/Joy, spacemouse uses
+    pyspacemouse, keyboard needs a terminal of its own."""
+    autostart: Literal["none", "ready", "policy"] = "policy"
+    """How far the arbiter goes by itself: policy (simulated arms only) lets the policy move the arm, ready waits for
+    the event start, none waits for enable and start."""
     temperature: float = 0.0
-    """Of the action tokens; 0 always takes the most likely one."""
+    """Sampling temperature of the action tokens; 0 = greedy."""
     config: str = ""
-    """Folder of nodes.yaml, arms/ and fastdds_large_shm.xml; empty: the one that came with the package."""
+    """Folder of nodes.yaml, arms/, gamepads/ and fastdds_large_shm.xml; empty: the one that came with the package."""
+    sim: SimSettings = field(default_factory=SimSettings)
+    """Settings of a simulated robot."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,68 +86,55 @@ class NodeSpec:
     """One process of the graph."""
 
     name: str
-    """Of the node, of its executable in lib/rlvla, and of its module in rlvla_nodes."""
+    """The node's name, one of rlvla_nodes.NODES."""
     parameters: dict[str, Any]
-    """What the settings decide; wins over nodes.yaml."""
+    """Parameters that follow from the settings; they win over those of the files."""
     parameter_files: tuple[str, ...]
-    """ROS parameter files, read first."""
+    """Paths of ROS parameter files, read first."""
     environment: dict[str, str] = field(default_factory=dict)
-    """Variables that it needs."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Arm:
-    """What a value of `robot` means."""
-
-    arm: str
-    """File in config/arms, and the robot that a bundle must have been trained for."""
-    simulated: bool
-    """Whether sim_robot_node plays it."""
+    """Environment variables that the process needs."""
 
 
 SIMULATED_SLACK = 5.0
-"""See ArbiterParameters.tracking_slack."""
-ARMS = {"sim": Arm(arm="widowx250s", simulated=True), "sim_panda": Arm(arm="panda", simulated=True)}
+"""Parameter tracking_slack of arbiter_node for a simulated arm."""
 
 
 def describe(settings: GraphSettings) -> list[NodeSpec]:
     """The processes of these settings. Raises RlvlaError, before anything is started, for what cannot work."""
-    arm = ARMS.get(settings.robot)
-    if arm is None:
-        raise RlvlaError(f"unknown robot {settings.robot!r}: choose one of {', '.join(ARMS)}")
-    _check(settings, arm)
+    robot, sim = robot_entry(settings.robot), settings.sim
+    _check(settings, robot)
     folder = config_folder(settings.config)
-    arm_file = folder / "arms" / f"{arm.arm}.yaml"
-    files = (str(_existing(folder / "nodes.yaml")),)
+    arm_file = existing(folder / "arms" / f"{robot.arm}.yaml")
+    files = (str(existing(folder / "nodes.yaml")),)
     environment = transport_environment(folder)
-    shared = {"lock_step": settings.lock_step}
+    shared = {"lock_step": sim.lock_step}
 
     def node(name: str, parameters: Mapping[str, Any]) -> NodeSpec:
         return NodeSpec(name=name, parameters=dict(parameters), parameter_files=files, environment=environment)
 
-    policy = {"bundle": str(Path(settings.bundle).resolve()), "robot": arm.arm, "temperature": settings.temperature}
-    arbiter = {"arm": str(_existing(arm_file)), "simulated": arm.simulated, "autostart": settings.autostart}
-    if arm.simulated:
-        arbiter |= {"tracking_slack": SIMULATED_SLACK, "press": settings.press}
+    policy: dict[str, Any] = {"bundle": str(Path(settings.bundle).resolve()), "robot": robot.sim_twin}
+    policy |= {"temperature": settings.temperature, "instruction": settings.instruction}
+    arbiter = {"arm": str(arm_file), "simulated": robot.simulated, "autostart": settings.autostart}
+    if robot.simulated:
+        arbiter |= {"tracking_slack": SIMULATED_SLACK, "table_penetration_m": sim.table_penetration_m}
     nodes = []
-    if arm.simulated:
-        rig = {name: getattr(settings, name) for name in ("episode", "episode_set", "max_steps")}
-        rig |= {name: getattr(settings, name) for name in ("image_width", "image_height", "view")}
-        rig |= {"camera": settings.camera == "sim", "camera_hz": settings.camera_hz}
-        nodes.append(node("sim_robot_node", {"robot": arm.arm, **rig, **shared}))
+    if robot.simulated:
+        names = ("episode", "episode_set", "max_steps", "image_width", "image_height", "view", "lock_step")
+        world = {name: getattr(sim, name) for name in names}
+        camera = {"camera": settings.camera == "sim", "camera_hz": settings.camera_hz}
+        nodes.append(node("sim_robot_node", {"robot": robot.sim_twin, **world, **camera}))
     if settings.camera in ("file", "v4l2"):
-        source: dict[str, Any] = {
-            "source": settings.camera,
-            "path": settings.camera_source,
-            "camera_info": settings.camera_info,
-        }
-        source |= {"rate_hz": settings.camera_hz}
+        source: dict[str, Any] = {"source": settings.camera, "path": settings.camera_source}
+        source |= {"camera_info": settings.camera_info, "rate_hz": settings.camera_hz}
         nodes.append(node("camera_node", source))
     nodes.append(node("arbiter_node", {**arbiter, **shared}))
-    nodes.append(node("policy_node", {**policy, "instruction": settings.instruction, **shared}))
+    nodes.append(node("policy_node", {**policy, **shared}))
     if settings.teleop != "none":
-        nodes.append(node("teleop_node", TELEOP[settings.teleop]))
-    if arm.simulated:
+        teleop = dict(TELEOP[settings.teleop])
+        if "profile" in teleop:
+            teleop["profile"] = str(existing(folder / "gamepads" / f"{teleop['profile']}.yaml"))
+        nodes.append(node("teleop_node", teleop))
+    if robot.simulated:
         nodes.append(node("trial_node", {}))
     return nodes
 
@@ -140,66 +143,44 @@ TELEOP: dict[str, dict[str, Any]] = {
     "keyboard": {"device": "keyboard"},
     "gamepad": {"device": "joy", "profile": "gamepad"},
     "spacemouse_joy": {"device": "joy", "profile": "spacemouse"},
-    "spacemouse": {"device": "spacemouse"},
+    "spacemouse": {"device": "spacemouse", "profile": "spacemouse"},
 }
-"""Parameters of teleop_node for each way to take over."""
+"""Value of the option `teleop` -> parameters of teleop_node; a profile is a file in config/gamepads."""
 
 
-def _check(settings: GraphSettings, arm: Arm) -> None:
+def _check(settings: GraphSettings, robot: RobotEntry) -> None:
     if not settings.bundle:
         raise RlvlaError("no bundle: give the directory of a policy bundle, e.g. bundle:=runs/demo/policy")
     if not (Path(settings.bundle) / "config.json").is_file():
         raise RlvlaError(f"{settings.bundle} is no policy bundle (no config.json): `make demo` writes runs/demo/policy")
-    if settings.camera == "sim" and not arm.simulated:
+    if settings.camera == "sim" and not robot.simulated:
         raise RlvlaError(f"camera sim needs a simulated robot, not {settings.robot}: choose file, v4l2 or external")
     if settings.camera in ("file", "v4l2") and not (settings.camera_source and settings.camera_info):
         raise RlvlaError(f"camera {settings.camera} needs camera_source and camera_info (a camera_info YAML file)")
-    if settings.autostart == "policy" and not arm.simulated:
+    if settings.autostart == "policy" and not robot.simulated:
         raise RlvlaError(f"autostart policy is for simulated arms: on {settings.robot} a person presses start")
-    if settings.lock_step and not (arm.simulated and settings.camera == "sim"):
+    if settings.sim.lock_step and not (robot.simulated and settings.camera == "sim"):
         raise RlvlaError("lock_step needs a simulated robot and its camera: a real world does not wait")
-    if settings.lock_step and settings.teleop != "none":
+    if settings.sim.lock_step and settings.teleop != "none":
         raise RlvlaError("lock_step leaves no time for a person: set teleop to none")
 
 
-def config_folder(given: str) -> Path:
-    """The configuration folder: the given one, or the one that came with this very code.
-
-    That is the repository's for a checkout (also behind `pip install -e` and `colcon build --symlink-install`), else
-    share/rlvla/config of the prefix that the code was installed to, else of one that ROS 2 knows.
-    """
-    if given:
-        return _existing(Path(given))
-    parents = Path(__file__).resolve().parents
-    known = os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep)
-    prefixes = [*parents[4:5], *(Path(prefix) for prefix in known if prefix)]
-    candidates = [repository / "config" for repository in parents[3:4] if (repository / "package.xml").is_file()]
-    candidates += [prefix / "share" / PACKAGE / "config" for prefix in prefixes]
-    for candidate in candidates:
-        if (candidate / "nodes.yaml").is_file():
-            return candidate
-    raise RlvlaError("the package's config folder is not installed: set config to the repository's config folder")
-
-
 def transport_environment(folder: Path) -> dict[str, str]:
-    """Variables of every node: Fast DDS's profile, and discovery on this machine only; the user's own win."""
+    """Environment variables of every node: Fast DDS's profile, and discovery on this machine only.
+
+    A variable that the user has set already is left out.
+    """
     # Fast DDS 2 (Jazzy) knows the older name only; Fast DDS 3 (Kilted) warns about it.
     library = "FASTRTPS" if os.environ.get("ROS_DISTRO") == "jazzy" else "FASTDDS"
     wanted = {
-        f"{library}_DEFAULT_PROFILES_FILE": str(_existing(folder / PROFILES)),
+        f"{library}_DEFAULT_PROFILES_FILE": str(existing(folder / FASTDDS_PROFILE)),
         "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
     }
     return {key: value for key, value in wanted.items() if key not in os.environ}
 
 
 def write_parameters(spec: NodeSpec, folder: Path) -> Path:
-    """The spec's own parameters as a ROS parameter file in `folder`."""
+    """Write the spec's own parameters to a ROS parameter file in `folder`; returns its path."""
     path = folder / f"{spec.name}.yaml"
     path.write_text(yaml.safe_dump({f"/**/{spec.name}": {"ros__parameters": spec.parameters}}, allow_unicode=True))
-    return path
-
-
-def _existing(path: Path) -> Path:
-    if not path.exists():
-        raise RlvlaError(f"{path} is missing: set config to a folder that has it, or install the package again")
     return path

@@ -1,29 +1,32 @@
-"""When it is the policy's turn: one turn a period, early or late by a little, the rate kept."""
+"""Decides on which camera images the policy runs: once a control period.
+
+An image that comes up to 25 % of a period early still counts, so that a camera at exactly the control rate does not
+lose every second image to jitter.
+"""
 
 EARLY = 0.25
-"""Share of a period: an image that comes this much before its turn is answered, so that a camera of the control rate
-itself never makes the policy wait a whole image for a millisecond of jitter."""
+"""Fraction of a period by which an image may come before its turn and still be answered."""
 
 
-class Beat:
-    """Times are seconds of one monotonic clock."""
+class PeriodicGate:
+    """Opens once a period and keeps the rate. Times are seconds of one monotonic clock."""
 
     def __init__(self, hz: float) -> None:
         self._period = 1.0 / hz
         self._next_at = 0.0
 
     def restart(self, now: float) -> None:
-        """A turn is due now."""
+        """Open at once, and count the periods from now."""
         self._next_at = now
 
     def due(self, now: float) -> bool:
-        """Whether the turn may be taken."""
+        """Whether the turn may be taken now."""
         return now >= self._next_at - EARLY * self._period
 
     def left(self, now: float) -> float:
-        """Until the turn."""
+        """Seconds until the next turn; negative once it is late."""
         return self._next_at - now
 
     def take(self, now: float) -> None:
-        """A late turn shortens the wait for the next one, so that the rate holds, but only by as much as jitter may."""
+        """Take the turn. After a late one the next wait is shorter, so that the rate holds, by at most EARLY."""
         self._next_at = max(self._next_at + self._period, now + (1.0 - EARLY) * self._period)

@@ -1,4 +1,4 @@
-"""Parameters of a node as one frozen dataclass: names, types, defaults and descriptions stand in one place."""
+"""Declares a node's parameters from one frozen dataclass, which holds names, types, defaults and descriptions."""
 
 import dataclasses
 import difflib

@@ -1,8 +1,8 @@
 """The policy as a lifecycle node: the newest image and an instruction in, a proposed action out.
 
-Configure loads the bundle and refuses one that was trained for another robot, rate or camera. While active, and while
-the arbiter lets the policy move, it answers images at the control rate: the newest one, never a queue. Work in
-progress belongs to the arbiter's epoch in which it began, so nothing of an older turn reaches the arm.
+Configure loads the bundle and refuses one that was trained for another robot, rate or camera. While the node is active
+and the arbiter lets the policy move, it answers the newest image at the control rate; images are never queued. Each
+answer carries the arbiter's epoch in which it was begun, so that nothing of an older epoch reaches the arm.
 """
 
 import os
@@ -28,44 +28,44 @@ from rlvla_msgs.msg import ArbiterState, ArmCommand, PolicyStep
 from rlvla_nodes import diagnostics, topics
 from rlvla_nodes.camera_check import check_image, expected_by, training_view
 from rlvla_nodes.convert import image_message, image_of, to_seconds
-from rlvla_nodes.pacing import Beat
+from rlvla_nodes.pacing import PeriodicGate
 from rlvla_nodes.parameters import declare_parameters
 from rlvla_nodes.process import run_node
 
 ARBITER_SILENCE_S = 1.5
-"""The arbiter says its mode twice a second; one that has not for so long lets nobody move."""
+"""An arbiter that has not published its mode for this long lets nobody move, seconds; it does so twice a second."""
 RETRY_S = 0.5
-"""Autostart looks for a missing camera this often."""
+"""How often autostart looks for a missing camera, seconds."""
 NOTHING = (-1, -1.0)
-"""Epoch and stamp of the last answer, where there is none."""
+"""Epoch and stamp of the last answer while there is none."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PolicyParameters:
-    """What may be set from a parameter file."""
+    """Parameters of policy_node."""
 
     bundle: str = ""
     """Directory of the policy bundle."""
     robot: str = "widowx250s"
-    """The arm that this rig has; a bundle of another one is refused."""
+    """Robot that the bundle must have been trained for; a bundle of another one is refused."""
     control_hz: float = 5.0
-    """Actions a second that this rig runs; must be the bundle's."""
+    """Actions a second; must be the rate that the bundle was trained with."""
     instruction: str = ""
-    """What to do; empty: whatever the topic `instruction` says."""
+    """What the policy is to do; empty: whatever the topic `instruction` says."""
     temperature: float = 0.0
-    """Of the action tokens; 0 always takes the most likely one."""
+    """Sampling temperature of the action tokens; 0 = greedy."""
     seed: int = 0
-    """Of the sampling noise, at a temperature above 0."""
+    """Seed of the sampling noise at a temperature above 0."""
     device: str = "cpu"
-    """torch device that the network runs on."""
+    """torch device that the network runs on, such as cpu or cuda."""
     lock_step: bool = False
-    """Answer every image at once and take simulated stamps; for a simulated robot that waits."""
+    """Whether to answer every image at once and take its simulated stamp; for a simulated robot that waits."""
     autostart: bool = True
-    """Configure and activate without being asked, as soon as the camera is there."""
+    """Whether the node configures and activates itself as soon as there is a camera."""
 
 
 class PolicyNode(LifecycleNode):
-    """Images to proposals."""
+    """Answers images with proposed actions."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__("policy_node", **kwargs)
@@ -75,7 +75,7 @@ class PolicyNode(LifecycleNode):
                 f"{self.get_name()}: control_hz must be positive and temperature at least 0, got "
                 f"{self.given.control_hz} and {self.given.temperature}"
             )
-        # One thread: a second one that spins beside the other nodes costs more than it brings (and the GPU needs none).
+        # One thread: a second one, that spins beside the other nodes, costs more than it brings (and a GPU needs none).
         torch.set_num_threads(1)
         self._image: Image | None = None
         self._info: CameraInfo | None = None
@@ -84,11 +84,11 @@ class PolicyNode(LifecycleNode):
         self._instruction = self.given.instruction
         self._active = False
         self._answered = NOTHING
-        self._beat = Beat(self.given.control_hz)
+        self._gate = PeriodicGate(self.given.control_hz)
         self._step = self._image_count = 0
         self._problem = ""
         self._latencies: deque[float] = deque(maxlen=256)
-        # First of all, as the executor asks in this order: a new episode's instruction comes before its image.
+        # Subscribed to first, as the executor asks in this order: a new episode's instruction comes before its image.
         if not self.given.instruction:
             self.create_subscription(String, topics.INSTRUCTION, self._on_instruction, topics.LATCHED)
         qos = topics.LATCHED if self.given.lock_step else topics.NEWEST
@@ -103,14 +103,14 @@ class PolicyNode(LifecycleNode):
         self._wake = self.create_timer(1.0, self._on_wake, clock=steady)
         self._wake.cancel()
         if self.given.autostart:
-            self._expected()  # no camera will mend a bundle that is not there or is another arm's
+            self._expected()  # a bundle that is missing or another arm's is an error now, with or without a camera
             self._starter = self.create_timer(RETRY_S, self._start, clock=steady)
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Load the bundle and hold it against the rig."""
+        """Load the bundle and check it against robot, rate and camera."""
         try:
             self._load()
-        except Exception as error:  # rclpy would swallow it; torch has many kinds, e.g. for a device that is not there
+        except Exception as error:  # rclpy would swallow it; torch raises many kinds, e.g. for a device that is absent
             what = "" if isinstance(error, RlvlaError) else f"cannot use {self.given.bundle} on {self.given.device}: "
             self._problem = f"{what}{error}".splitlines()[0]
             self.get_logger().error(self._problem)
@@ -119,25 +119,25 @@ class PolicyNode(LifecycleNode):
         return super().on_configure(state)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Begin to answer images."""
+        """Start to answer images."""
         result = super().on_activate(state)
         self._active, self._answered, self._problem = True, NOTHING, ""
         self._act_if_due()
         return result
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Say nothing more."""
+        """Stop answering images."""
         self._active = False
         return super().on_deactivate(state)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Forget the bundle."""
+        """Drop the loaded policy."""
         self._active = False
         del self.policy
         return super().on_cleanup(state)
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Say nothing more, from whatever state."""
+        """Stop answering images, from whatever state."""
         self._active = False
         return super().on_shutdown(state)
 
@@ -146,7 +146,7 @@ class PolicyNode(LifecycleNode):
         if self._info is None:
             raise RlvlaError(f"no camera yet: nothing on {topics.CAMERA_INFO}")
         training_view(self.deploy, self._info)
-        self._generator = torch.Generator(self.given.device)  # first, as it knows best whether there is such a device
+        self._generator = torch.Generator(self.given.device)  # first: it has the clearest error for an absent device
         self.policy = load_bundle(directory, device=self.given.device).eval()
         self.policy.requires_grad_(False)
         self._act(np.zeros((self.deploy.camera.height, self.deploy.camera.width, 3), np.uint8), "warm up")
@@ -157,7 +157,7 @@ class PolicyNode(LifecycleNode):
         return expected_by(self.given.bundle, robot=self.given.robot, control_hz=self.given.control_hz)
 
     def _start(self) -> None:
-        """Autostart: configure and activate; a missing camera may still come, anything else is the end."""
+        """Autostart: configure and activate once there is a camera. Raises RlvlaError if configuring fails."""
         if self._info is None:
             return
         self.destroy_timer(self._starter)
@@ -186,7 +186,7 @@ class PolicyNode(LifecycleNode):
         self._act_if_due()
 
     def _act_if_due(self) -> None:
-        """Answer the newest image if it is the policy's turn, the time has come and the image is new to it."""
+        """Answer the newest image if the arbiter lets the policy move, an answer is due and the image is a new one."""
         state, message = self._state, self._image
         if not self._active or state is None or message is None or state.mode != ArbiterState.POLICY:
             return
@@ -203,7 +203,7 @@ class PolicyNode(LifecycleNode):
             self._problem = str(error)
 
     def _is_due(self, epoch: int, stamp: float) -> bool:
-        """Real time: whether this image is to be answered now; takes the turn if so."""
+        """Real time: whether the image with this stamp is to be answered now; takes the turn if so."""
         now, period = time.monotonic(), 1.0 / self.given.control_hz
         if epoch != self._answered[0]:
             age = self._age(stamp)
@@ -213,26 +213,26 @@ class PolicyNode(LifecycleNode):
                     "camera and its clock"
                 )
                 return False
-            self._beat.restart(now)
-        elif not self._beat.due(now):
-            # If nothing newer comes before the turn, this image is the one to answer.
-            self._wake.timer_period_ns = int(1e9 * self._beat.left(now))
+            self._gate.restart(now)
+        elif not self._gate.due(now):
+            # If no newer image comes before the turn, this one is answered then.
+            self._wake.timer_period_ns = int(1e9 * self._gate.left(now))
             self._wake.reset()
             return False
-        self._beat.take(now)
+        self._gate.take(now)
         return True
 
     def _arbiter_is_silent(self) -> bool:
         return self._state is None or time.monotonic() - self._state_at > ARBITER_SILENCE_S
 
     def _answer(self, message: Image, epoch: int) -> None:
-        """Decide and publish. Raises RlvlaError for an image that cannot be used."""
+        """Let the policy decide on an image and publish its command. Raises RlvlaError for an image that is no use."""
         began = time.perf_counter()
         observed = to_seconds(message.header.stamp)
         wait_s = 0.0 if self.given.lock_step else self._age(observed)
         view = (slice(None), slice(None))
         if self._info is not None:
-            view = training_view(self.deploy, self._info)  # it may have been started anew, with other settings
+            view = training_view(self.deploy, self._info)  # the camera may have been restarted with other settings
             check_image(message, self._info)
         image = image_of(message)[view]
         prepared = time.perf_counter()
@@ -265,7 +265,7 @@ class PolicyNode(LifecycleNode):
         return planes[0].permute(1, 2, 0).round().clamp(0, 255).to(torch.uint8).numpy()
 
     def _age(self, stamp: float) -> float:
-        """Seconds since a stamp, by this node's clock."""
+        """Seconds from a stamp to now, by this node's clock."""
         return 1e-9 * self.get_clock().now().nanoseconds - stamp
 
     def _report(self) -> diagnostics.Report:
@@ -294,6 +294,7 @@ class PolicyNode(LifecycleNode):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the node; returns the exit code of the process."""
     return run_node(PolicyNode, arguments)
 
 

@@ -1,4 +1,4 @@
-"""How every node process starts, reports a mistake and ends."""
+"""Starts a node in its process, reports its errors, and ends it."""
 
 import atexit
 import os
@@ -16,11 +16,11 @@ from rlvla_core.errors import RlvlaError
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 LOOK_S = 0.1
-"""How often an idle node looks whether it was asked to end."""
+"""How often an idle node looks whether it was asked to end, seconds."""
 
 
 def run_node(make: Callable[[], Node], arguments: Sequence[str] | None = None) -> int:
-    """Make the node, spin it until Ctrl-C, SIGTERM or an error, and take it down. The process's exit code.
+    """Make the node, spin it until Ctrl-C, SIGTERM or an error, and take it down; returns the exit code.
 
     0 after any number of SIGINT and SIGTERM: a terminal and a launcher often send one each. 1 after an RlvlaError, with
     its line.
@@ -64,8 +64,8 @@ def run_node(make: Callable[[], Node], arguments: Sequence[str] | None = None) -
 
 
 def _leave_half_built(node: Node | None, code: int) -> None:
-    """End the process at once where the node was not finished: a half-built world or node may crash when it is taken
-    down beside its context. The system takes back what it holds."""
+    """End the process at once if the node was not finished: a half-built world or node may crash when it is taken down
+    beside its context. The system takes back what the process holds."""
     if node is None:
         atexit._run_exitfuncs()  # a keyboard gives its terminal back there
         sys.stdout.flush()

@@ -22,58 +22,57 @@ from rlvla_msgs.msg import JointTarget
 from rlvla_msgs.srv import EpisodeResult, ResetEpisode
 from rlvla_nodes import diagnostics, topics
 from rlvla_nodes.convert import camera_info_message, image_message, to_stamp
+from rlvla_nodes.drivers.simulated import SimulatedArm
+from rlvla_nodes.graph import SimView
 from rlvla_nodes.parameters import declare_parameters
 from rlvla_nodes.process import run_node
-from rlvla_sim import WorldConfig
-from rlvla_sim.config import CONTROL_HZ
-from rlvla_sim.robots import View
-from rlvla_sim.sim_robot import SimRobot
 
 CAMERA_FRAME = "camera_color_optical_frame"
-SMALL_IMAGE = 128
-"""Pixels: up to this width a pixel is the mean of four drawn ones, as in training."""
-MAX_LAG_S = 0.5
-"""Real time: when the physics is this far behind the clock, the clock is set back and the lag counted."""
+"""Frame of the simulated camera's images: x right, y down, z into the scene."""
 MIN_TICK_S = 1e-4
-"""Shortest time between two points of a target."""
+"""Shortest time between two points of a joint target, seconds."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SimRobotParameters:
-    """What may be set from a parameter file."""
+    """Parameters of sim_robot_node."""
 
     robot: str = "widowx250s"
-    """widowx250s or panda."""
+    """Robot of the simulator: `widowx250s` or `panda`."""
     image_width: int = 640
-    """Pixels."""
+    """Width of the simulated camera's image, pixels."""
     image_height: int = 480
-    """Pixels."""
-    view: View = "whole"
-    """How much of the camera's image there is: the policy cuts what it was trained with out of the whole."""
+    """Height of the simulated camera's image, pixels."""
+    view: SimView = "whole"
+    """What the camera shows: `whole`, all that it sees, or `workspace`, the part around the working area. The policy
+    cuts the part that it was trained with out of the whole."""
     assets: Literal["procedural", "paper"] = "procedural"
-    """Whose objects, tables and WidowX; `paper` reads the folder that RLVLA_ASSETS names."""
+    """Which assets to use: `procedural` (generated, shipped) or `paper` (RL4VLA's, from the folder in
+    $RLVLA_ASSETS)."""
     episode_set: str = "train"
-    """Grid that episode ids index."""
+    """Set of episodes that episode ids count in, such as `train`."""
     episode: int = 0
-    """Episode that the sim_robot starts with."""
+    """Id of the episode that the node starts with."""
     max_steps: int = 0
     """Control periods after which an episode is over; 0: it never ends."""
     lock_step: bool = False
-    """Wait for a target before the world moves on, however long it takes."""
+    """Whether the world waits for each joint target, however late it comes; otherwise it runs in real time."""
     camera: bool = True
-    """Whether the sim_robot has a camera of its own."""
+    """Whether to publish images of the simulated camera."""
     camera_hz: float = 10.0
-    """Images a second in real time."""
+    """Images a second, in real time."""
     joint_states_hz: float = 50.0
-    """Joint states a second in real time."""
+    """Joint states a second, in real time."""
     command_timeout_s: float = 0.2
-    """Without a target for this long the arm counts as uncommanded and stays at the last one."""
+    """After this time without a joint target, the diagnostics say that nobody commands the arm; it stays at the last
+    target. Seconds."""
     max_jump_rad: float = 0.3
-    """A target further than this from the last one is refused, as real controllers refuse a discontinuity."""
+    """A joint target further than this from the last one is refused, as real controllers refuse a discontinuity.
+    Radians."""
 
 
 class SimRobotNode(Node):
-    """Camera and arm in one process, as the simulator is one world."""
+    """Camera and arm in one process, because the simulator is one world."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__("sim_robot_node", **kwargs)
@@ -86,56 +85,48 @@ class SimRobotNode(Node):
                 f"{self.get_name()}: camera_hz {given.camera_hz:g} is above joint_states_hz {given.joint_states_hz:g}, "
                 "at which the world is looked at: raise joint_states_hz"
             )
-        self.sim_robot = SimRobot(
-            WorldConfig(
-                robot=given.robot,
-                image_width=given.image_width,
-                image_height=given.image_height,
-                view=given.view,
-                # What the policy's own transform makes smaller is smoothed there.
-                supersampling=2 if given.image_width <= SMALL_IMAGE else 1,
-                max_steps=given.max_steps or sys.maxsize,
-                episode_set=given.episode_set,
-                assets=given.assets,
-            )
+        self.arm = SimulatedArm(
+            robot=given.robot,
+            image_width=given.image_width,
+            image_height=given.image_height,
+            view=given.view,
+            assets=given.assets,
+            episode_set=given.episode_set,
+            max_steps=given.max_steps,
+            max_jump_rad=given.max_jump_rad,
         )
-        self.joint_names = [*self.sim_robot.robot.arm_joints, *self.sim_robot.robot.finger_joints]
+        self.arm.connect()
         stream = topics.LATCHED if given.lock_step else topics.STREAM
         if given.camera:  # a publisher that never publishes would still be taken for a second camera
-            self._image_publisher = self.create_publisher(Image, topics.IMAGE, stream)
+            self._images = self.create_publisher(Image, topics.IMAGE, stream)
             self._infos = self.create_publisher(CameraInfo, topics.CAMERA_INFO, stream)
         self._joint_states = self.create_publisher(JointState, topics.JOINT_STATES, stream)
         self._instruction = self.create_publisher(String, topics.INSTRUCTION, topics.LATCHED)
         self._description = self.create_publisher(String, topics.ROBOT_DESCRIPTION, topics.LATCHED)
-        self._description.publish(String(data=self.sim_robot.robot.urdf().read_text()))
+        self._description.publish(String(data=self.arm.urdf))
         self.create_subscription(JointTarget, topics.JOINT_TARGET, self._on_target, topics.STREAM)
         self._commanded_at: float | None = None
         self._refused = ""
-        self._late_s = 0.0
-        self._substeps_done = 0
         self._image_count = 0
-        self._sim_seconds = 0.0
         self.reset(given.episode)
         # Only now, so that whoever finds the services also gets an answer.
         self.create_service(ResetEpisode, topics.RESET_EPISODE, self._on_reset)
         self.create_service(EpisodeResult, topics.EPISODE_RESULT, self._on_result)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         if not given.lock_step:
-            self.create_timer(1.0 / given.joint_states_hz, self._follow_the_clock, clock=steady)
+            self.create_timer(1.0 / given.joint_states_hz, self._keep_up, clock=steady)
         self._diagnostics = diagnostics.Diagnostics(self, self._report)
 
     def reset(self, episode_id: int) -> Time:
-        """Start an episode and publish its first image; the stamp of its first joint state.
+        """Start an episode and publish its first image; returns the stamp of its first joint state.
 
-        Raises RlvlaError for an id outside the grid.
+        Raises RlvlaError for an id outside the episode set.
         """
-        self.sim_robot.reset(episode_id)
+        now = time.monotonic()
+        self.arm.reset(episode_id, now)
         self._commanded_at, self._refused = None, ""
-        self._began = time.monotonic()
-        self._substeps_done, self._next_image = 0, self._began + 1.0 / self.given.camera_hz
-        # A period passes, so that the first image of an episode is newer than the last one of the episode before.
-        self._sim_seconds += 1.0 / CONTROL_HZ
-        self._instruction.publish(String(data=self.sim_robot.world.instruction))
+        self._next_image = now + 1.0 / self.given.camera_hz
+        self._instruction.publish(String(data=self.arm.instruction))
         stamp = self._publish_joints()
         self._publish_image()
         return stamp
@@ -146,23 +137,27 @@ class SimRobotNode(Node):
         except RlvlaError as error:
             response.message = str(error)
             return response
-        response.success, response.instruction = True, self.sim_robot.world.instruction
+        response.success, response.instruction = True, self.arm.instruction
         return response
 
     def _on_result(self, _: EpisodeResult.Request, response: EpisodeResult.Response) -> EpisodeResult.Response:
-        world = self.sim_robot.world
-        response.episode_id, response.steps = self.sim_robot.episode_id, world.steps
-        response.success, response.success_once = world.success, self.sim_robot.success_once
+        sim_robot = self.arm.sim_robot
+        world = sim_robot.world
+        response.episode_id, response.steps = sim_robot.episode_id, world.steps
+        response.success, response.success_once = world.success, sim_robot.success_once
         response.grasped, response.grasped_firmly = world.grasped, world.grasped_firmly
         return response
 
     def _on_target(self, message: JointTarget) -> None:
         try:
             joints, openings = self._points(message)
-            if not self.given.lock_step:
-                self.sim_robot.aim(joints[-1], openings[-1])
-            elif not self.sim_robot.over:
-                self.sim_robot.play(joints, openings, message.tick)
+            if self.given.lock_step:
+                self.arm.play(joints, openings, message.tick)
+            else:
+                self.arm.check(joints, openings)  # first, so that a message with one bad point moves nothing
+                for point, opening in zip(joints, openings, strict=True):
+                    # The message carries no speeds.
+                    self.arm.send(point, np.zeros_like(point), float(opening))
         except RlvlaError as error:
             if not self._refused:
                 self.get_logger().error(str(error))
@@ -170,44 +165,27 @@ class SimRobotNode(Node):
             return
         self._commanded_at, self._refused = time.monotonic(), ""
         if self.given.lock_step:
-            self._sim_seconds += 1.0 / CONTROL_HZ
             self._publish_joints()
-            if not self.sim_robot.over:
+            if not self.arm.over:
                 self._publish_image()
 
     def _points(self, message: JointTarget) -> tuple[np.ndarray, np.ndarray]:
         """Positions [n, d] and openings [n] of a message. Raises RlvlaError for one that does not fit this arm."""
-        names, wanted = list(message.joints), list(self.sim_robot.robot.arm_joints)
+        names, wanted = list(message.joints), list(self.arm.joint_names)
         if names != wanted:
-            raise RlvlaError(f"joint target for {names}: {self.sim_robot.robot.name} has {wanted}")
+            raise RlvlaError(f"joint target for {names}: {self.given.robot} has {wanted}")
         count = len(message.openings)
         if count == 0 or len(message.positions) != count * len(names) or not message.tick >= MIN_TICK_S:
             raise RlvlaError(
                 f"joint target of {len(message.positions)} positions, {count} openings and tick {message.tick} s: "
                 f"{len(names)} positions a point are expected, and a tick of at least {MIN_TICK_S} s"
             )
-        joints, openings = np.array(message.positions).reshape(count, len(names)), np.array(message.openings)
-        if not (np.isfinite(joints).all() and np.isfinite(openings).all()):
-            raise RlvlaError("joint target refused: a position or an opening is not finite")
-        jump = float(np.abs(np.diff(joints, axis=0, prepend=self.sim_robot.target[0][None])).max())
-        if not jump <= self.given.max_jump_rad:
-            raise RlvlaError(
-                f"joint target refused: it jumps by {jump:.3f} rad (limit {self.given.max_jump_rad}); disable and "
-                "enable the arbiter, so that it starts from where the arm is"
-            )
-        return joints, openings
+        return np.array(message.positions).reshape(count, len(names)), np.array(message.openings)
 
-    def _follow_the_clock(self) -> None:
-        """Let as much physics pass as time has, and publish."""
-        hz = self.sim_robot.config.physics_hz
+    def _keep_up(self) -> None:
+        """Real time: let as much physics pass as time has, and publish what is due."""
         now = time.monotonic()
-        due = int((now - self._began) * hz) - self._substeps_done
-        if due > MAX_LAG_S * hz:
-            self._late_s += due / hz
-            self._began += due / hz
-            due = 0
-        self.sim_robot.advance(due)
-        self._substeps_done += due
+        self.arm.keep_up(now)
         self._publish_joints()
         if now >= self._next_image:
             missed = int((now - self._next_image) * self.given.camera_hz)
@@ -215,13 +193,14 @@ class SimRobotNode(Node):
             self._publish_image()
 
     def _header(self, frame: str) -> Header:
-        stamp = to_stamp(self._sim_seconds) if self.given.lock_step else self.get_clock().now().to_msg()
+        stamp = to_stamp(self.arm.read().clock_s) if self.given.lock_step else self.get_clock().now().to_msg()
         return Header(stamp=stamp, frame_id=frame)
 
     def _publish_joints(self) -> Time:
-        positions, velocities = self.sim_robot.joint_state()
-        message = JointState(header=self._header("base_link"), name=self.joint_names)
-        message.position, message.velocity = positions.tolist(), velocities.tolist()
+        reading, (openings, speeds) = self.arm.read(), self.arm.fingers()
+        message = JointState(header=self._header("base_link"), name=[*self.arm.joint_names, *self.arm.finger_names])
+        message.position = [*reading.joints.tolist(), *openings.tolist()]
+        message.velocity = [*reading.velocities.tolist(), *speeds.tolist()]
         self._joint_states.publish(message)
         return message.header.stamp
 
@@ -229,21 +208,21 @@ class SimRobotNode(Node):
         if not self.given.camera:
             return
         header = self._header(CAMERA_FRAME)
-        self._infos.publish(camera_info_message(self.sim_robot.camera, header))
-        self._image_publisher.publish(image_message(self.sim_robot.world.image(), header))
+        self._infos.publish(camera_info_message(self.arm.sim_robot.camera, header))
+        self._images.publish(image_message(self.arm.image(), header))
         self._image_count += 1
 
     def _report(self) -> diagnostics.Report:
         values = {
-            "episode": self.sim_robot.episode_id,
-            "instruction": self.sim_robot.world.instruction,
-            "steps": self.sim_robot.world.steps,
-            "success": self.sim_robot.world.success,
+            "episode": self.arm.sim_robot.episode_id,
+            "instruction": self.arm.instruction,
+            "steps": self.arm.sim_robot.world.steps,
+            "success": self.arm.sim_robot.world.success,
             "images": self._image_count,
-            "behind real time [s]": round(self._late_s, 2),
+            "behind real time [s]": round(self.arm.late_s, 2),
         }
-        if self._refused:
-            return diagnostics.ERROR, self._refused, values
+        if problems := [line for line in (self._refused, *self.arm.faults()) if line]:
+            return diagnostics.ERROR, "; ".join(problems), values
         silent = self._commanded_at is None or time.monotonic() - self._commanded_at > self.given.command_timeout_s
         if silent and not self.given.lock_step:
             return diagnostics.WARN, "no joint targets: the arm stays where it is", values
@@ -251,6 +230,7 @@ class SimRobotNode(Node):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the node; returns the exit code of the process."""
     return run_node(SimRobotNode, arguments)
 
 

@@ -1,7 +1,7 @@
-"""Starts the processes of a graph, shows what they say, restarts one that was killed, and ends them together.
+"""Starts the processes of a graph, shows what they print, restarts one that was killed, and ends them together.
 
-What `ros2 launch` does where it is not installed. A node that ends by itself with an error was told something wrong, so
-everything ends with it; one that was killed, or was asked to end, comes back after a second, as under the launch file.
+It does what `ros2 launch` does, for machines without it. When a node ends by itself with an error, everything ends; a
+node that was killed, or was asked to end, comes back after a second, as under the launch file.
 """
 
 import ctypes
@@ -20,15 +20,15 @@ from rlvla_core.errors import RlvlaError
 from rlvla_nodes.graph import RESPAWN_DELAY_S, NodeSpec, write_parameters
 
 LOOK_S = 0.1
-"""How often the processes are looked at."""
+"""How often the processes are looked at, seconds."""
 GRACE_S = 5.0
-"""A process that has not ended so long after SIGTERM is killed."""
+"""A process that has not ended this long after SIGTERM is killed, seconds."""
 NEEDED = {
     "pinocchio": "pip install 'rlvla[control]'",
     "rclpy": "run `make ros`, or source a distribution of ROS 2 (docs/ros2.md)",
     "rlvla_msgs": "run `make ros`, or `colcon build` and source install/setup.bash (docs/ros2.md)",
 }
-"""Module of every node -> what to do where it is not installed."""
+"""Python module that every node needs -> how to install it."""
 _LIBC = ctypes.CDLL(None)
 _PR_SET_PDEATHSIG = 1
 
@@ -74,7 +74,8 @@ class Supervisor:
     """The processes of one graph."""
 
     def __init__(self, specs: Sequence[NodeSpec], folder: Path, show: Callable[[str], None]) -> None:
-        """folder: for the parameter files that are written. show: prints one line. Nothing is started yet."""
+        """Check what is installed, without starting anything. `folder`: for the parameter files that are written.
+        `show`: prints one line. Raises RlvlaError if a module that every node needs is missing."""
         for module, hint in NEEDED.items():
             if importlib.util.find_spec(module) is None:
                 raise RlvlaError(f"no Python module {module}: {hint}")
@@ -94,7 +95,10 @@ class Supervisor:
             self.stop()
 
     def run(self) -> int:
-        """Start all and watch until `stop` is called or one ends with an error; 0, or the exit code of that one."""
+        """Start all nodes and watch them until `stop` is called or one ends with an error.
+
+        Returns 0, or the exit code of the node that ended with an error.
+        """
         code = 0
         try:
             for child in self.children:
@@ -115,7 +119,7 @@ class Supervisor:
         self._stopping = True
 
     def _check(self) -> int | None:
-        """Bring back what was killed; the exit code of a node that ended with an error."""
+        """Bring back nodes that were killed; returns the exit code of a node that ended with an error, else None."""
         for child in self.children:
             code = child.process.poll()
             if code is None:
@@ -132,7 +136,7 @@ class Supervisor:
         return None
 
     def end(self) -> None:
-        """SIGTERM to all, SIGKILL to those that do not end."""
+        """End all nodes: SIGTERM, then SIGKILL for those that have not ended after GRACE_S."""
         alive = [child.process for child in self._started if child.process.poll() is None]
         for process in alive:
             process.terminate()

@@ -1,7 +1,7 @@
-"""Teleoperation: a device in the operator's hand -> proposals to the arbiter, and the operator's events.
+"""Teleoperation: turns a device in the operator's hand into proposed motions and events for the arbiter.
 
-Proposals go out at a fixed rate, with the deadman or without; the moment it is released goes out at once. Nothing moves
-without the deadman, a fresh reading and a press that was seen. docs/teleop.md has the maps and the rules.
+Proposals go out at a fixed rate, whether the deadman is held or not; its release goes out at once. Nothing moves
+without a held deadman, a fresh reading and a deadman press that was seen. docs/teleop.md has the maps and the rules.
 """
 
 import contextlib
@@ -18,6 +18,7 @@ from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import Joy
 
+from rlvla_core.control.arbiter import Event, Mode
 from rlvla_core.errors import RlvlaError
 from rlvla_msgs.msg import ArbiterState, ArmCommand
 from rlvla_nodes import diagnostics, topics
@@ -26,42 +27,47 @@ from rlvla_nodes.parameters import declare_parameters
 from rlvla_nodes.process import run_node
 from rlvla_nodes.teleop import keyboard, spacemouse
 from rlvla_nodes.teleop.hold_to_run import CLOSED, OPEN, HoldToRun, Proposal
-from rlvla_nodes.teleop.joy import PROFILES, SPACEMOUSE, read_joy
+from rlvla_nodes.teleop.joy import read_joy
 from rlvla_nodes.teleop.mode_calls import ModeCalls
+from rlvla_nodes.teleop.profile import load_profile
 from rlvla_nodes.teleop.reading import PolledDevice, Reading
 
 POLL_S = 0.01
-"""How often a device is asked and the silence of one is noticed."""
+"""How often a device is polled and its silence is looked for, seconds."""
 LAST_WORDS_S = 0.5
-"""How long a node that ends waits for its last command to arrive."""
-MODE_NAMES = ("DISABLED", "READY", "POLICY", "TELEOP", "HOLD", "FAULT", "ESTOP")
-MODES = {getattr(ArbiterState, name): name for name in MODE_NAMES}
+"""How long a node that ends waits for its last command to arrive, seconds."""
+DEFAULT_PROFILES = {"joy": "gamepad", "spacemouse": "spacemouse"}
+"""Device -> gamepad profile that is used when none is named."""
+MODES = {int(mode): mode.name for mode in Mode}
+"""Number of a mode in ArbiterState -> its name."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TeleopParameters:
-    """What may be set from a parameter file."""
+    """Parameters of teleop_node."""
 
     device: Literal["joy", "keyboard", "spacemouse"] = "joy"
-    """joy: messages of a ROS driver. keyboard: this terminal. spacemouse: pyspacemouse on this machine."""
-    profile: Literal["gamepad", "spacemouse"] = "gamepad"
-    """Device joy: what its axes and buttons mean."""
+    """The operator's device: `joy` (sensor_msgs/Joy messages of a ROS driver), `keyboard` (this terminal) or
+    `spacemouse` (a SpaceMouse on this machine, through pyspacemouse)."""
+    profile: str = ""
+    """What axes and buttons mean: a name in config/gamepads, or the path of such a YAML file. Empty: `gamepad` for the
+    device joy, `spacemouse` for the device spacemouse."""
     rate_hz: float = 20.0
     """Commands a second."""
     linear_speed: float = 0.1
-    """Metres a second with an axis at its end."""
+    """Speed with an axis at its end, metres a second."""
     angular_speed: float = 0.5
-    """Radians a second with an axis at its end."""
+    """Turning speed with an axis at its end, radians a second."""
     axis_scale: tuple[float, ...] = (1.0, 1.0, 1.0, 1.0, 1.0, 1.0)
-    """Factor of each direction, -1..1: forward, left, up, roll, pitch, yaw. -1 turns one round, 0 locks it."""
+    """Factor of each direction, -1..1: forward, left, up, roll, pitch, yaw. -1 reverses a direction, 0 locks it."""
     dead_zone: float = 0.1
-    """Part of an axis, from its middle, that is noise."""
+    """Fraction of an axis, from its middle, that counts as rest."""
     silence_s: float = 0.15
-    """A device that says nothing for this long while a switch is held counts as released."""
+    """A device that is silent for this long while a switch is held counts as released, seconds."""
     frame_id: str = "base_link"
-    """The arm's base, in the commands' headers."""
+    """Frame of the commands: the arm's base."""
     reset_reason: str = "reset by the operator at the teleop device"
-    """What a reset after an e-stop gives as its reason."""
+    """Reason that is given with a reset after an e-stop."""
 
     def __post_init__(self) -> None:
         if not 15.0 <= self.rate_hz <= 200.0:
@@ -80,13 +86,13 @@ class TeleopParameters:
             raise RlvlaError("reset_reason is empty: a reset after an e-stop needs a reason")
 
     def steps(self) -> tuple[float, ...]:
-        """Metres or radians that each axis at its end moves in one command."""
+        """Metres or radians [6] that each axis, pushed to its end, moves in one command."""
         speeds = (*(self.linear_speed,) * 3, *(self.angular_speed,) * 3)
         return tuple(scale * speed / self.rate_hz for scale, speed in zip(self.axis_scale, speeds, strict=True))
 
 
 class TeleopNode(Node):
-    """Reads one device and proposes."""
+    """Reads one device, and publishes the motions that it proposes."""
 
     # rclpy may take a node down whose __init__ raised.
     _device: PolledDevice | None = None
@@ -94,6 +100,8 @@ class TeleopNode(Node):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__("teleop_node", **kwargs)
         self.given = given = declare_parameters(self, TeleopParameters)
+        default = DEFAULT_PROFILES.get(given.device)
+        self._profile = load_profile(given.profile or default) if default else None
         self._hold = HoldToRun(steps=given.steps(), dead_zone=given.dead_zone, silence_s=given.silence_s)
         self._state: ArbiterState | None = None
         self._joy_buttons: Sequence[int] | None = None
@@ -127,18 +135,20 @@ class TeleopNode(Node):
     def _open_device(self) -> PolledDevice | None:
         if self.given.device == "keyboard":
             return keyboard.Keyboard()
-        return spacemouse.SpaceMouse() if self.given.device == "spacemouse" else None
+        if self.given.device == "spacemouse":
+            assert self._profile is not None, "a spacemouse has one"
+            return spacemouse.SpaceMouse(self._profile)
+        return None
 
     def _keys(self) -> str:
-        if self.given.device == "keyboard":
-            return keyboard.KEYS
-        return (SPACEMOUSE if self.given.device == "spacemouse" else PROFILES[self.given.profile]).keys
+        return keyboard.KEYS if self._profile is None else self._profile.keys
 
     def _on_joy(self, message: Joy) -> None:
+        assert self._profile is not None, "only subscribed to with one"
         stamp = to_seconds(message.header.stamp) or self._now_s()
         before, self._joy_buttons = self._joy_buttons, list(message.buttons)
         with self._release_on_error():
-            self._take(read_joy(message.axes, message.buttons, before, PROFILES[self.given.profile], stamp))
+            self._take(read_joy(message.axes, message.buttons, before, self._profile, stamp))
 
     def _poll(self) -> None:
         if self._device is None:
@@ -149,10 +159,10 @@ class TeleopNode(Node):
 
     def _take(self, reading: Reading) -> None:
         # The e-stop goes first, before anything that takes time.
-        for event in sorted(reading.events, key=lambda event: event != "estop"):
+        for event in sorted(reading.events, key=lambda event: event != Event.ESTOP):
             self._calls.send(event)
         self._hold.take(reading, time.monotonic())
-        if "estop" in reading.events:
+        if Event.ESTOP in reading.events:
             self._hold.disarm()
         if self._hold.must_let_go and not self._told_to_let_go:
             self.get_logger().warning("the deadman is held but does not count: let go of it and press it again")
@@ -160,14 +170,14 @@ class TeleopNode(Node):
         self._publish_release()
 
     def _publish_release(self) -> None:
-        """Say at once that something was let go; everything else waits for its tick."""
+        """Publish at once if deadman, motion or enable has ended; everything else waits for its tick."""
         last, now = self._last, self._hold.propose(time.monotonic())
         if (last.deadman and not now.deadman) or (last.moves and not now.moves) or (last.enable and not now.enable):
             self._publish(now)
 
     @contextlib.contextmanager
     def _release_on_error(self) -> Iterator[None]:
-        """Whatever goes wrong with a reading, the release goes out before the node ends."""
+        """Publish the release before an error of a reading ends the node."""
         try:
             yield
         except Exception:
@@ -180,7 +190,7 @@ class TeleopNode(Node):
             self._publish(self._hold.propose(time.monotonic()))
 
     def _lives(self) -> bool:
-        """Whether there is a device: it has been heard, and a driver of it is still there."""
+        """Whether there is a device: it has sent a reading, and for Joy its driver is still there."""
         if self._hold.reading is None:
             return False
         return self._device is not None or self.count_publishers(topics.JOY) > 0
@@ -205,7 +215,7 @@ class TeleopNode(Node):
             self.get_logger().info(f"arbiter: {arrow}{': ' if why else ''}{why}")
 
     def _on_policy(self, command: ArmCommand) -> None:
-        """Follow the policy's gripper, so that taking over does not drop what it holds."""
+        """Follow the policy's gripper, so that a takeover does not drop what the gripper holds."""
         gripper = command.delta[6]
         if self._state is not None and self._state.active_source == "policy" and math.isfinite(gripper):
             self._hold.gripper = OPEN if gripper > 0 else CLOSED
@@ -216,12 +226,13 @@ class TeleopNode(Node):
     def _report(self) -> diagnostics.Report:
         device = self.given.device
         if not self._lives():
-            driver = PROFILES[self.given.profile].driver
-            return diagnostics.WARN, f"no Joy message on {self.resolve_topic_name(topics.JOY)}: run {driver}", {}
+            if self._device is not None or self._profile is None:
+                return diagnostics.WARN, f"{device}: no reading yet", {}
+            topic = self.resolve_topic_name(topics.JOY)
+            return diagnostics.WARN, f"no Joy message on {topic}: run {self._profile.driver}", {}
         silence = self._hold.silence(time.monotonic())
-        held = "held" if self._last.deadman else "free"
         values = {
-            "deadman": held,
+            "deadman": "held" if self._last.deadman else "free",
             "operator_enable": self._last.enable,
             "gripper": "open" if self._hold.gripper > 0 else "closed",
             "seconds_since_reading": f"{silence:.3f}",
@@ -234,7 +245,7 @@ class TeleopNode(Node):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The process's exit code."""
+    """Run the node; returns the exit code of the process."""
     return run_node(TeleopNode, arguments)
 
 

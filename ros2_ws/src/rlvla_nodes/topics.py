@@ -1,7 +1,7 @@
-"""Names and quality of service of everything that the nodes say to one another; docs/graph.md is the same as a table.
+"""Names and quality of service of all topics, services and actions of the nodes; docs/graph.md has them as a table.
 
-Topics are absolute where another package owns the name (realsense2_camera, joint_state_broadcaster) and relative where
-we do, so that two rigs may run under two namespaces.
+A name is absolute if another package owns it (realsense2_camera, joint_state_broadcaster); our own are relative, so
+that two rigs may run under two namespaces.
 """
 
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
@@ -36,11 +36,11 @@ def _qos(depth: int, reliability: ReliabilityPolicy, durability: DurabilityPolic
 
 
 NEWEST = _qos(1, ReliabilityPolicy.BEST_EFFORT, DurabilityPolicy.VOLATILE)
-"""Images in real time, on the side that reads: the newest or none, whatever the publisher offers."""
+"""For readers of images in real time: the newest image or none, whatever the publisher offers."""
 STREAM = _qos(2, ReliabilityPolicy.RELIABLE, DurabilityPolicy.VOLATILE)
-"""Images, joint states, commands, targets on the side that writes: both kinds of reader can connect."""
+"""For publishers of images, joint states, commands and targets: best-effort and reliable readers can both connect."""
 EVENTS = _qos(100, ReliabilityPolicy.RELIABLE, DurabilityPolicy.VOLATILE)
-"""Interventions and policy steps: a recorder wants every one."""
+"""For interventions, policy steps and diagnostics, of which a recorder needs every one."""
 LATCHED = _qos(1, ReliabilityPolicy.RELIABLE, DurabilityPolicy.TRANSIENT_LOCAL)
-"""State that a late node must know at once: mode, instruction, robot description. In lock-step also images and joint
-states, which come once and are then waited for."""
+"""For state that a node which starts later must know at once: mode, instruction, robot description. In lock-step also
+for images and joint states, which are published once and then waited for."""

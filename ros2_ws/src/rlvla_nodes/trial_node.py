@@ -1,7 +1,7 @@
-"""One trial as an action: put the scene into its start, let the policy work, judge.
+"""Runs one trial as an action: put the scene into its start, let the policy work, judge the result.
 
-Here for the simulated robot, whose services reset and judge. The goal is refused while another trial runs; cancelling
-holds the arm; a takeover, a fault or an e-stop ends the trial, because the policy's own success can no longer be told.
+For the simulated robot, whose services reset and judge. A goal is refused while another trial runs; cancelling holds
+the arm; a takeover, a fault or an e-stop ends the trial, because the policy's own success can no longer be told.
 """
 
 import sys
@@ -26,21 +26,21 @@ from rlvla_nodes.parameters import declare_parameters
 from rlvla_nodes.process import run_node
 
 STOPPED = (ArbiterState.DISABLED, ArbiterState.HOLD, ArbiterState.FAULT, ArbiterState.ESTOP)
-"""Modes in which a trial that has begun will not go on."""
+"""Modes that end a trial once it has begun."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrialParameters:
-    """What may be set from a parameter file."""
+    """Parameters of trial_node."""
 
     poll_hz: float = 50.0
-    """How often the episode's result is asked for."""
+    """How often the episode's result is asked for, times a second."""
     answer_timeout_s: float = 30.0
-    """Longest wait for a service of another node; building a simulated episode takes a while."""
+    """Longest wait for a service of another node, seconds; building a simulated episode takes a while."""
 
 
 class TrialNode(Node):
-    """The action server."""
+    """Serves the action RunTrial."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__("trial_node", **kwargs)
@@ -115,7 +115,7 @@ class TrialNode(Node):
         await self._mode("start")
 
     async def _watch(self, handle: ServerGoalHandle, began: float) -> tuple[str, EpisodeResult.Response]:
-        """Wait for the end; why it ended and how the episode stands."""
+        """Wait for the trial's end; returns why it ended and how the episode stands."""
         goal = handle.request
         seen = 0
         while True:
@@ -144,7 +144,7 @@ class TrialNode(Node):
             raise RlvlaError(f"the arbiter refused `{event}`: {answer.message}")
 
     async def _call(self, client: Any, request: Any, name: str) -> Any:
-        """A service's answer. Raises RlvlaError where none comes in time."""
+        """Call a service and return its answer. Raises RlvlaError if none comes in time."""
         deadline = time.monotonic() + self.given.answer_timeout_s
         while not client.service_is_ready():
             if time.monotonic() > deadline:
@@ -170,6 +170,7 @@ class TrialNode(Node):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the node; returns the exit code of the process."""
     return run_node(TrialNode, arguments)
 
 

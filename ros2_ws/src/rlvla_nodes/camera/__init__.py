@@ -1,1 +1,1 @@
-"""Where images come from: one file a kind of source, and the description of the lens."""
+"""Sources of camera images, one file a kind of source, and the file that describes the lens."""

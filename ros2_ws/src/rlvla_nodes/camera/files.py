@@ -10,16 +10,16 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from rlvla_core.errors import RlvlaError
-from rlvla_nodes.camera.source import Beat, CameraImage
+from rlvla_nodes.camera.source import CameraImage, FramePacer
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".ppm")
-"""What counts as an image in a folder."""
+"""Endings of the files in a folder that are images."""
 MODES = ("RGB", "RGBA", "L", "P")
-"""Pillow's names of eight bits a channel; deeper images would be cut off without a word."""
+"""Pillow's names of images with eight bits a channel; Pillow would clip deeper ones without a word."""
 
 
 class FileSource:
-    """Plays a video or a folder at `rate_hz`, whatever rate it was taken at."""
+    """Plays a video or a folder of images at `rate_hz`, at whatever rate they were taken."""
 
     lost = ""
     reopenings = 0
@@ -29,13 +29,13 @@ class FileSource:
         if not path.exists():
             raise RlvlaError(f"{path} does not exist: set `path` to a video file or a folder of images")
         self.ended = False
-        self._beat: Beat | None = None
+        self._pacer: FramePacer | None = None
         height, width, _ = next(self._once()).shape
         self.size = (width, height)
         self._frames = self._once()
 
     def read(self, stop: Event) -> CameraImage | None:
-        """The next image when it is due. It is decoded before that, so decoding costs no punctuality."""
+        """Wait until the next image is due. It is decoded before the wait, so decoding does not delay it."""
         pixels = next(self._frames, None)
         if pixels is None and self._loop:
             self._frames = self._once()
@@ -44,8 +44,8 @@ class FileSource:
             self.ended = True
             return None
         now = time.monotonic()
-        self._beat = self._beat or Beat(self._rate_hz, now)
-        due = self._beat.next(now)
+        self._pacer = self._pacer or FramePacer(self._rate_hz, now)
+        due = self._pacer.next(now)
         if stop.wait(max(0.0, due - now)):
             return None
         return CameraImage(pixels=pixels, captured_s=due)

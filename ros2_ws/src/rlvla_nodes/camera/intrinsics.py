@@ -1,4 +1,4 @@
-"""The lens, from the YAML file that ROS's camera_calibration writes."""
+"""Reads the lens of a camera from the YAML file that ROS's camera_calibration writes."""
 
 import math
 from pathlib import Path
@@ -10,15 +10,16 @@ from sensor_msgs.msg import CameraInfo
 from rlvla_core.errors import RlvlaError
 
 DISTORTIONS = {"plumb_bob": 5, "rational_polynomial": 8, "equidistant": 4}
-"""Distortion models of ROS and the number of their coefficients."""
+"""Distortion model of ROS -> number of its coefficients."""
 IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
+"""The identity matrix [3, 3], row by row."""
 
 
 def load_camera_info(path: Path) -> CameraInfo:
-    """The description without a header. Raises RlvlaError that names file and key.
+    """The lens as a CameraInfo without a header. Raises RlvlaError that names file and key.
 
-    Size, camera matrix and distortion must be there. `rectification_matrix` and `projection_matrix` describe a stereo
-    pair or a cropped image; a file without them has neither, so they are the identity and [K | 0].
+    Size, camera matrix and distortion must be in the file. `rectification_matrix` and `projection_matrix` describe a
+    stereo pair or a cropped image; a file may lack them, and they are then the identity and [K | 0].
     """
     try:
         data = yaml.safe_load(path.read_text())

@@ -1,4 +1,4 @@
-"""What the camera node needs of a source, and the beat that a recorded one is played at."""
+"""What camera_node needs of a source of images, and the pace at which recorded images are played."""
 
 import math
 from dataclasses import dataclass
@@ -10,30 +10,30 @@ import numpy as np
 
 @dataclass(frozen=True, kw_only=True)
 class CameraImage:
-    """One image and its moment."""
+    """One image and the moment at which it was taken."""
 
     pixels: np.ndarray
-    """uint8 [H, W, 3], RGB."""
+    """The image, uint8 [H, W, 3] RGB."""
     captured_s: float
-    """When the light fell in: seconds of time.monotonic()."""
+    """When the image was taken, seconds of time.monotonic()."""
 
 
-class Source(Protocol):
+class CameraSource(Protocol):
     """Gives images one by one, to one thread."""
 
     size: tuple[int, int]
-    """Width and height [pixels]."""
+    """Width and height of the images, pixels."""
     ended: bool
-    """There will be no more."""
+    """Whether there will be no more images."""
     lost: str
-    """Why there are none now; empty while there are."""
+    """Why there are no images now; empty while there are."""
     reopenings: int
-    """How often it was lost and found again."""
+    """How often the source was lost and found again."""
 
     def read(self, stop: Event) -> CameraImage | None:
-        """The next image, at its time; None where there is none now or `stop` was set meanwhile.
+        """Wait for the next image; None if there is none now or `stop` was set meanwhile.
 
-        Raises RlvlaError where it will never go on.
+        Raises RlvlaError if there will never be one again.
         """
         ...
 
@@ -42,15 +42,16 @@ class Source(Protocol):
         ...
 
 
-class Beat:
-    """Moments that are exact multiples of a period after the first, however late one of them is used."""
+class FramePacer:
+    """Gives the moments at which images are due: exact multiples of a period after the first, without drift."""
 
     def __init__(self, rate_hz: float, start_s: float) -> None:
         self._rate_hz, self._start_s = rate_hz, start_s
         self._number = -1
 
     def next(self, now_s: float) -> float:
-        """The next moment. Those that are more than a period over are left out: a late image starts no burst."""
+        """The moment at which the next image is due, seconds. Moments that are more than a period past are left out, so
+        that a late image starts no burst."""
         behind = math.floor((now_s - self._start_s) * self._rate_hz)
         self._number = max(self._number + 1, behind)
         return self._start_s + self._number / self._rate_hz

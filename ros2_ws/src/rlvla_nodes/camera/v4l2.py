@@ -11,20 +11,21 @@ from rlvla_core.errors import RlvlaError
 from rlvla_nodes.camera.source import CameraImage
 
 RETRY_S = 1.0
+"""How often a lost device is looked for, seconds."""
 READ_TIMEOUT_S = 1
-"""After this long without an image the device counts as lost; OpenCV itself would wait 10 s."""
+"""After this many seconds without an image the device counts as lost; OpenCV itself would wait 10 s."""
 MAX_AGE_S = 1.0
-"""A buffer time further back than this is not the monotonic clock's, and the moment of reading is taken instead."""
+"""A buffer's stamp that is older than this, in seconds, is of another clock; the moment of reading replaces it."""
 RATE_TOLERANCE = 0.05
-"""Part of the rate that a device may be off: 29.97 is 30."""
+"""Fraction by which a device's rate may differ from the wanted one: 29.97 counts as 30."""
 
 
 class AbsentError(RlvlaError):
-    """There is no such device now; it may come back."""
+    """The device is not there now; it may come back."""
 
 
 class V4l2Source:
-    """Images of one device, at the size and rate asked for or not at all."""
+    """Images of one Video4Linux device, at the wanted size and rate or not at all."""
 
     ended = False
 
@@ -35,7 +36,10 @@ class V4l2Source:
         rate_hz: float,
         open_capture: Callable[[Path], Any] | None = None,
     ) -> None:
-        """`open_capture` gives an opened cv2.VideoCapture, or raises AbsentError."""
+        """`size`: width and height in pixels. `open_capture` gives an opened cv2.VideoCapture or raises AbsentError.
+
+        Raises RlvlaError for a device that is absent or has another size or rate.
+        """
         self._device, self.size, self._rate_hz = device, size, rate_hz
         self._open_capture = open_capture or _open_capture
         self.lost = ""
@@ -43,7 +47,7 @@ class V4l2Source:
         self._capture: Any = self._open()
 
     def read(self, stop: Event) -> CameraImage | None:
-        """The newest image: the device itself keeps the beat."""
+        """Wait for the newest image; the device itself sets the pace."""
         if self._capture is None:
             if stop.wait(RETRY_S):
                 return None
@@ -62,13 +66,13 @@ class V4l2Source:
         return CameraImage(pixels=pixels[..., ::-1], captured_s=self._captured_s())
 
     def close(self) -> None:
-        """Let go of the device."""
+        """Give the device back; it may be opened again by `read`."""
         if self._capture is not None:
             self._capture.release()
         self._capture = None
 
     def _captured_s(self) -> float:
-        """The kernel's stamp of the buffer, which OpenCV calls a position; now, where a driver gives none."""
+        """The kernel's stamp of the buffer, which OpenCV calls a position; the present time if a driver gives none."""
         import cv2
 
         now = time.monotonic()

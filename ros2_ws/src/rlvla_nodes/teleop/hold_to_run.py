@@ -1,5 +1,7 @@
-"""Hold to run: from readings to proposals, pure. Motion needs a held deadman, a fresh reading, and a press that was
-seen; whatever is missing, the proposal is to stand still.
+"""Hold to run: turns device readings into proposed motions. No ROS.
+
+Motion needs a held deadman, a fresh reading, and a deadman press that was seen; without any of them the proposal is to
+stand still.
 """
 
 from dataclasses import dataclass
@@ -7,18 +9,21 @@ from dataclasses import dataclass
 from rlvla_nodes.teleop.reading import REST, Reading, shape
 
 OPEN, CLOSED = 1.0, -1.0
+"""Gripper commands."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Proposal:
-    """What one ArmCommand says."""
+    """The content of one ArmCommand."""
 
     stamp_s: float
-    """Of the reading it answers, ROS clock."""
+    """Stamp of the reading that it answers, seconds of the ROS clock."""
     delta: tuple[float, ...]
     """Δxyz [m], Δrotation [rad] (XYZ Euler), base frame; gripper +1 open, -1 closed."""
     deadman: bool
+    """Whether the deadman is held and counts."""
     enable: bool
+    """Whether the operator's enable switch is held."""
 
     @property
     def moves(self) -> bool:
@@ -27,7 +32,7 @@ class Proposal:
 
 
 class HoldToRun:
-    """The only state of teleoperation: the last reading, whether its deadman counts, and the gripper."""
+    """The state of teleoperation: the last reading, whether its deadman counts, and the gripper command."""
 
     def __init__(
         self,
@@ -36,7 +41,8 @@ class HoldToRun:
         dead_zone: float,
         silence_s: float,
     ) -> None:
-        """`steps`: signed metres or radians that each axis moves in one command when it is pushed to its end."""
+        """`steps` [6]: signed metres or radians that each axis moves in one command when it is pushed to its end.
+        `silence_s`: after this time without a reading everything counts as released."""
         self._steps, self._dead_zone, self._silence_s = steps, dead_zone, silence_s
         self.reading: Reading | None = None
         self.gripper = OPEN
@@ -44,7 +50,7 @@ class HoldToRun:
         self._armed = False
 
     def take(self, reading: Reading, now_s: float) -> None:
-        """A new reading, taken at `now_s` of a clock that does not jump."""
+        """Take a new reading, at `now_s` of a clock that does not jump."""
         self._notice_silence(now_s)
         if not reading.deadman:
             self._armed = True
@@ -53,7 +59,7 @@ class HoldToRun:
         self.reading, self._taken_s = reading, now_s
 
     def propose(self, now_s: float) -> Proposal:
-        """What to say at `now_s`."""
+        """The motion to propose at `now_s`."""
         self._notice_silence(now_s)
         reading = self.reading
         if reading is None or self.silence(now_s) > self._silence_s:
@@ -65,12 +71,12 @@ class HoldToRun:
         return Proposal(stamp_s=reading.stamp_s, delta=(*motion, self.gripper), deadman=held, enable=reading.enable)
 
     def disarm(self) -> None:
-        """The deadman counts again only after it was seen free."""
+        """Let the deadman count again only after it was seen released."""
         self._armed = False
 
     @property
     def must_let_go(self) -> bool:
-        """The deadman is down but does not count."""
+        """Whether the deadman is held but does not count, because its press was not seen."""
         return self.reading is not None and self.reading.deadman and not self._armed
 
     def silence(self, now_s: float) -> float:
@@ -78,6 +84,6 @@ class HoldToRun:
         return now_s - self._taken_s
 
     def _notice_silence(self, now_s: float) -> None:
-        # A device that comes back with the button still down must not move the arm: nobody expects it any more.
+        # A device that comes back with the deadman still held must not move the arm: nobody expects that any more.
         if self.reading is not None and self.reading.deadman and self.silence(now_s) > self._silence_s:
             self._armed = False

@@ -1,4 +1,4 @@
-"""The keyboard of a terminal.
+"""The keyboard of a terminal as a teleop device.
 
 A terminal sends no key-up: a held key is a key that repeats. So a motion key counts as held for a moment after each
 time it was seen, short enough that letting go is a stop and long enough to reach the next repeat. Between the first
@@ -20,18 +20,20 @@ from rlvla_core.errors import RlvlaError
 from rlvla_nodes.teleop.reading import REST, Reading
 
 MOTION_HELD_S = 0.06
-"""After each sighting of a motion key: longer than a tick of the commands, so that a tap is a step. With polls every
-10 ms the stop comes at most 80 ms after the last repeat; the repeat rate must be 17 a second or more."""
+"""A motion key counts as held this long after each time it was seen, seconds: longer than the period of the commands,
+so that a tap is a step. With polls every 10 ms the arm stops at most 80 ms after the last repeat; the keyboard must
+repeat 17 times a second or more."""
 DEADMAN_S = 1.5
-"""The deadman runs out this long after the last motion or gripper key: more than the 0.7 s before a slow keyboard's
-first repeat."""
+"""The deadman runs out this long after the last motion or gripper key, seconds: more than the 0.7 s before a slow
+keyboard's first repeat."""
 REPEAT_S = 0.7
-"""A key that is seen again within this time is the same press."""
+"""A key that is seen again within this time, in seconds, is the same press."""
 ENABLE_FIRST_S, ENABLE_HELD_S = 0.8, 0.3
-"""The enable key counts as held this long after its first press (until repeats begin) and after each repeat. Its
-release may be late, as it moves nothing by itself."""
+"""The enable key counts as held this long after its first press (until repeats begin) and after each repeat, seconds.
+Its release may be late, because it moves nothing by itself."""
 
 DEADMAN, ENABLE, GRIPPER = " ", "e", "g"
+"""Keys of the deadman, the operator's enable and the gripper."""
 MOTION = {
     "w": (0, 1.0),
     "s": (0, -1.0),
@@ -48,6 +50,7 @@ MOTION = {
 }
 """Key -> direction and sign, as in `Reading.axes`."""
 EVENT_KEYS = {"\n": "estop", "1": "enable", "2": "start", "3": "hold", "4": "clear_fault", "5": "reset", "0": "disable"}
+"""Key -> event of the operator."""
 KEYS = """\
 tap   SPACE      deadman on, for 1.5 s after the last motion key; SPACE again: off at once
 hold  w s        forward, back        (a tap is one small step; a held key moves once the terminal repeats it)
@@ -68,7 +71,7 @@ _UNFINISHED_ESCAPE = re.compile(r"\x1b(?:\[[0-9;?]*|O)?$")
 
 
 class Keys:
-    """From characters and their times to readings: no terminal, no clock."""
+    """Turns characters and their times into readings; knows neither terminal nor clock."""
 
     def __init__(self) -> None:
         self._rest = ""
@@ -77,7 +80,7 @@ class Keys:
         self._enable_until = 0.0
 
     def read(self, text: str, now_s: float, stamp_s: float) -> Reading:
-        """The state at `now_s` (any clock that does not jump) after the characters that came since the last call."""
+        """The reading at `now_s` (any clock that does not jump) after `text`, the characters since the last call."""
         text = _ESCAPE.sub("", self._rest + text)
         # The letters of an arrow key that arrives in two pieces must not be taken for motion keys.
         unfinished = _UNFINISHED_ESCAPE.search(text)
@@ -117,7 +120,7 @@ class Keys:
 
 
 class Keyboard:
-    """The terminal of this process, character by character until `close`."""
+    """The terminal of this process, read character by character until `close`."""
 
     def __init__(self, descriptor: int | None = None) -> None:
         self._descriptor = _standard_input() if descriptor is None else descriptor
@@ -135,7 +138,7 @@ class Keyboard:
         tty.setcbreak(self._descriptor, termios.TCSANOW)
 
     def poll(self, stamp_s: float) -> Reading:
-        """What was typed since the last poll. Raises RlvlaError once the terminal is gone."""
+        """The reading after what was typed since the last poll. Raises RlvlaError once the terminal is gone."""
         text = b""
         # select instead of O_NONBLOCK, which would stay behind on the shell's own side of the terminal.
         while select.select([self._descriptor], [], [], 0.0)[0]:

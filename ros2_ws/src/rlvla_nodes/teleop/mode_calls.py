@@ -1,4 +1,4 @@
-"""The operator's presses as calls of the arbiter's SetMode service. The e-stop is repeated until it is answered."""
+"""Sends the operator's events to the arbiter's SetMode service, and repeats the e-stop until it is answered."""
 
 import time
 from dataclasses import dataclass
@@ -7,29 +7,34 @@ from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.task import Future
 
+from rlvla_core.control.arbiter import Event
 from rlvla_msgs.srv import SetMode
 from rlvla_nodes import topics
 
 WATCH_S = 0.05
-"""How often answers are looked for."""
+"""How often answers are looked for, seconds."""
 ESTOP_RETRY_S = 0.1
+"""The e-stop is sent again after this time without an answer, seconds."""
 UNANSWERED_S = 1.0
-"""An event without an answer for this long is reported, and the e-stop again every time it passes."""
+"""An event without an answer for this many seconds is reported; an e-stop again each time they pass."""
 GIVE_UP_S = {False: UNANSWERED_S, True: 5.0}
-"""A request is forgotten after this long; one try of an e-stop (True) is kept longer, as any answer confirms it."""
+"""A request is forgotten after this many seconds; one of an e-stop (True) later, because any answer confirms it."""
 
 
 @dataclass
 class Call:
-    """A request on its way."""
+    """A request that waits for its answer."""
 
     event: str
+    """The event that was asked for."""
     future: Future
+    """Its answer, once it is there."""
     sent_s: float
+    """When it was sent, seconds of time.monotonic()."""
 
 
 class ModeCalls:
-    """Sends events and says in one line what became of each."""
+    """Sends events, and logs one line about each that is refused, not answered or not sent."""
 
     def __init__(self, node: Node, reset_reason: str) -> None:
         self._log, self._reset_reason = node.get_logger(), reset_reason
@@ -42,13 +47,13 @@ class ModeCalls:
 
     @property
     def estop_open(self) -> bool:
-        """An e-stop was pressed and nobody has answered yet."""
+        """Whether an e-stop was sent and has not been answered yet."""
         return self._estop_since is not None
 
     def send(self, event: str) -> None:
-        """Ask for an event, at once. Raises nothing: what fails is logged."""
+        """Ask for an event at once. Raises nothing: what fails is logged."""
         now = time.monotonic()
-        if event == "estop":
+        if event == Event.ESTOP:
             self._estop_since = self._estop_reported_s = now
             self._send(event, now)
         elif self.estop_open:
@@ -59,9 +64,9 @@ class ModeCalls:
             self._send(event, now)
 
     def _send(self, event: str, now: float) -> None:
-        request = SetMode.Request(event=event, reason=self._reset_reason if event == "reset" else "")
+        request = SetMode.Request(event=event, reason=self._reset_reason if event == Event.RESET else "")
         self._calls.append(Call(event, self._client.call_async(request), now))
-        if event == "estop":
+        if event == Event.ESTOP:
             self._estop_sent_s = now
 
     def _watch(self) -> None:
@@ -69,9 +74,9 @@ class ModeCalls:
         for call in [call for call in self._calls if call.future.done()]:
             self._calls.remove(call)
             self._answered(call, now)
-        for call in [call for call in self._calls if now - call.sent_s > GIVE_UP_S[call.event == "estop"]]:
+        for call in [call for call in self._calls if now - call.sent_s > GIVE_UP_S[call.event == Event.ESTOP]]:
             self._drop(call)
-            if call.event != "estop":
+            if call.event != Event.ESTOP:
                 self._log.error(
                     f"`{call.event}` was not answered within {UNANSWERED_S:g} s: look at the arbiter's mode before "
                     "you go on, it may still be carried out"
@@ -85,15 +90,15 @@ class ModeCalls:
                 "hardware button; still trying"
             )
         if now - self._estop_sent_s > ESTOP_RETRY_S:
-            self._send("estop", now)
+            self._send(Event.ESTOP.value, now)
 
     def _answered(self, call: Call, now: float) -> None:
         answer = call.future.result()
         assert answer is not None, "only asked once the future is done"
-        if call.event == "estop" and self._estop_since is not None:
+        if call.event == Event.ESTOP and self._estop_since is not None:
             took = now - self._estop_since
             self._estop_since = None
-            for other in [other for other in self._calls if other.event == "estop"]:
+            for other in [other for other in self._calls if other.event == Event.ESTOP]:
                 self._drop(other)
             if answer.success:
                 self._log.warning(f"e-stop confirmed after {1e3 * took:.0f} ms")

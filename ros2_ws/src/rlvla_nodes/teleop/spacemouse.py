@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from rlvla_core.errors import RlvlaError
-from rlvla_nodes.teleop.joy import SPACEMOUSE, read_joy
+from rlvla_nodes.teleop.joy import read_joy
+from rlvla_nodes.teleop.profile import GamepadProfile
 from rlvla_nodes.teleop.reading import Reading
 
 MAX_REPORTS = 100
-"""Reports taken in one poll: a device sends about a hundred a second, so more than this is a stream without an end."""
+"""Most reports that one poll takes; a device sends about a hundred a second."""
 
 
 class State(Protocol):
@@ -26,25 +27,29 @@ class State(Protocol):
 
 
 class Reader(Protocol):
-    """What is needed of pyspacemouse.SpaceMouseDevice."""
+    """The part of pyspacemouse.SpaceMouseDevice that is used."""
 
     def read(self) -> State:
-        """Take one report if one waits; the state after it. `t` stays as it was where none waited."""
+        """Take one report if one waits, and return the state; its `t` stays as it was if none waited."""
         ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Give the device back."""
+        ...
 
 
 class SpaceMouse:
-    """Six axes and two buttons, the same map as the Joy profile `spacemouse`."""
+    """A SpaceMouse as a teleop device: six axes and two buttons."""
 
-    def __init__(self, reader: Reader | None = None) -> None:
+    def __init__(self, profile: GamepadProfile, reader: Reader | None = None) -> None:
+        """`profile`: meaning of axes and buttons. `reader`: an open device; None opens the first one that is found."""
+        self._profile = profile
         self._reader = reader or _open()
         self._before: list[int] | None = None
         self._t = -1.0
 
     def poll(self, stamp_s: float) -> Reading:
-        """The newest state. Presses between two polls are not lost: reports are taken one by one."""
+        """The newest reading. Presses between two polls are not lost, because reports are taken one by one."""
         presses = 0
         for _ in range(MAX_REPORTS):
             try:
@@ -55,7 +60,7 @@ class SpaceMouse:
             # The reader gives the same object every time, so its numbers are copied now.
             axes = (state.x, state.y, state.z, state.roll, state.pitch, state.yaw)
             buttons = list(state.buttons)
-            reading = read_joy(axes, buttons, self._before, SPACEMOUSE, stamp_s)
+            reading = read_joy(axes, buttons, self._before, self._profile, stamp_s)
             self._before = buttons
             presses += reading.gripper_presses
             if state.t == self._t:
