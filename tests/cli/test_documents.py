@@ -1,19 +1,25 @@
-"""Links between the documents lead somewhere, and the commands that they show exist."""
+"""Links between the documents lead somewhere, the commands that they show exist, and the front page keeps its promises."""
 
 import re
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 
-from rlvla.cli import COMMANDS, GROUPS
+from rlvla.cli import COMMANDS, GROUPS, find
 from rlvla_core.policy.bundle import load_bundle
 
 ROOT = Path(__file__).resolve().parents[2]
-DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+README = ROOT / "README.md"
+PAGES = sorted((ROOT / "docs").rglob("*.md"))
+DOCUMENTS = [README, ROOT / "CONTRIBUTING.md", *PAGES]
+NAMES = [path.relative_to(ROOT).as_posix() for path in DOCUMENTS]
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=[path.name for path in DOCUMENTS])
+@pytest.mark.parametrize("document", DOCUMENTS, ids=NAMES)
 def test_relative_links_resolve(document: Path) -> None:
     """To a file that is there and, after a #, to a heading of it."""
     broken = []
@@ -30,16 +36,89 @@ def anchors(document: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=[path.name for path in DOCUMENTS])
+@pytest.mark.parametrize("document", DOCUMENTS, ids=NAMES)
 def test_commands_shown_exist(document: Path) -> None:
     first_words = {command.words[0] for command in COMMANDS} | set(GROUPS) | {"COMMAND"}
     shown = re.findall(r"(?:^ {4,}|`)rlvla ([A-Za-z]+)", document.read_text(), re.MULTILINE)
     assert set(shown) <= first_words
 
 
+@pytest.mark.parametrize("document", DOCUMENTS, ids=NAMES)
+def test_options_shown_exist(document: Path) -> None:
+    """Every `--option` of a shown `rlvla` command line is one of that command's."""
+    unknown = []
+    for line in command_lines(document.read_text()):
+        command, rest = find(shlex.split(line, comments=True)[1:])
+        known = options_of(command.name)
+        unknown += [f"{command.name} {word}" for word in rest if word.startswith("--") and word not in known]
+    assert not unknown
+
+
+def command_lines(text: str) -> list[str]:
+    """The command lines in indented blocks, with the lines that a backslash joins; alternatives (`a | b`) are no command."""
+    joined = text.replace("\\\n", " ")
+    lines = re.findall(r"^ {4,}(?:\.venv/bin/)?(rlvla [a-z].*)$", joined, re.MULTILINE)
+    return [line for line in lines if " | " not in line and not re.match(r"rlvla \S+/|rlvla +the ", line)]
+
+
+def options_of(name: str) -> set[str]:
+    """The option names of a command, read off its help."""
+    if name not in _OPTIONS:
+        command = next(each for each in COMMANDS if each.name == name)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("COLUMNS", "200")
+            text = subprocess.run(
+                [sys.executable, "-m", "rlvla", *command.words, "--help"], capture_output=True, text=True, check=True
+            ).stdout
+        _OPTIONS[name] = set(re.findall(r"--[a-z][a-z0-9.-]*", text))
+    return _OPTIONS[name]
+
+
+_OPTIONS: dict[str, set[str]] = {}
+
+
+def test_pages_named_in_the_code_exist() -> None:
+    """Docstrings, help lines and comments name pages of the documentation; a page that moves must take them along."""
+    files = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True).stdout.split("\0")
+    missing = []
+    for name in files:
+        path = ROOT / name
+        if path.suffix in (".py", ".sh", ".yaml", ".xml", ".msg", ".srv", ".action") and path.is_file():
+            named = re.findall(r"\bdocs/[\w/-]+(?:\.\w+)?", path.read_text())
+            missing += [f"{name}: {page}" for page in named if not (ROOT / page).exists()]
+    assert not missing
+
+
+def test_generated_pages_are_up_to_date() -> None:
+    """Parameters of the nodes and options of the commands stand in the code; the pages are written from it."""
+    check = [sys.executable, "scripts/reference_tables.py", "--check"]
+    done = subprocess.run(check, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_readme_is_short() -> None:
+    assert len(README.read_text().split()) < 1000
+
+
+def test_readme_has_one_results_table_of_at_most_five_rows() -> None:
+    section = README.read_text().partition("## Results")[2].partition("\n## ")[0]
+    tables = re.findall(r"(?:^\|.*\n)+", section, re.MULTILINE)
+    assert len(tables) == 1
+    assert tables[0].count("\n") - 2 <= 5
+
+
+def test_readme_snippet_runs() -> None:
+    """The Python lines of the front page, as they stand, give one action of seven numbers and its reward."""
+    [code] = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+    assert len(code.strip().splitlines()) <= 8
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert len(re.findall(r"-?\d+\.\d*(?:e[+-]?\d+)?", done.stdout)) >= 7
+
+
 @pytest.mark.parametrize("kept", ["policy-seed1", "policy-wide"])
 def test_the_policies_that_the_documents_keep_act(kept: str) -> None:
     """A change of the bundle's format would otherwise leave them behind unseen."""
-    policy = load_bundle(ROOT / "docs" / "learning" / kept)
+    policy = load_bundle(ROOT / "docs" / "results" / kept)
     image = torch.zeros(1, 64, 64, 3, dtype=torch.uint8)
     assert policy.act(image, ["put the carrot on the plate"], temperature=0.0).actions.shape == (1, 7)
