@@ -19,8 +19,9 @@ if [[ ! -f "$stamp" || $(<"$stamp") != "$wanted" ]]; then
   pip_install "what builds the documentation: about 20 seconds" install-docs.log ".[docs]"
   printf '%s\n' "$wanted" >"$stamp"
 fi
+export NO_MKDOCS_2_WARNING=1 # the theme's advertisement of its successor
 if [[ -n ${SERVE:-} ]]; then
-  exec "$venv/bin/python" -m mkdocs serve --strict
+  exec "$venv/bin/python" -m mkdocs serve
 fi
 "$venv/bin/python" -m mkdocs build --strict --quiet
 say "built: open site/index.html"

@@ -30,15 +30,15 @@ NODE_HEAD = """\
 This page lists every parameter of every node and every argument of the launch file, with its default. It is written by
 `scripts/reference_tables.py` from the parameter classes in `ros2_ws/src/rlvla_nodes/`: change the text there.
 
-A node is given parameters by `--ros-args -p NAME:=VALUE`, by a parameter file (`config/nodes.yaml` is read first), or by
-the launch file. A name that the node does not have, a value of the wrong type and a number that is not finite end the
-node with one line and exit code 1. All parameters are read once, at the start.
+A node is given parameters by `--ros-args -p NAME:=VALUE`, by a parameter file (`config/nodes.yaml` is read first), or
+by the launch file. A name that the node does not have, a value of the wrong type and a number that is not finite end
+the node with one line and exit code 1. All parameters are read once, at the start.
 """
 LAUNCH_HEAD = """\
 ## Arguments of policy.launch.py
 
-`ros2 launch rlvla policy.launch.py NAME:=VALUE`. [Launching](../how-to/launch.md) has examples, and `rlvla run` takes the
-same settings as [options](commands.md#rlvla-run).
+`ros2 launch rlvla policy.launch.py NAME:=VALUE`. [Launching](../how-to/launch.md) has examples, and `rlvla run` takes
+the same settings as [options](commands.md#rlvla-run).
 """
 COMMAND_HEAD = """\
 # Commands
@@ -46,8 +46,8 @@ COMMAND_HEAD = """\
 This page lists every command with every option and its default, as `rlvla COMMAND --help` does. It is written by
 `scripts/reference_tables.py` from the dataclasses of the commands: change the text there.
 
-A switch `--x` has an opposite `--no-x`. Exit codes: 0 done; 1 a mistake that the printed line explains; 2 a command line
-that cannot be read; 130 interrupted by Ctrl-C.
+A switch `--x` has an opposite `--no-x`. Exit codes: 0 done; 1 a mistake that the printed line explains; 2 a command
+line that cannot be read; 130 interrupted by Ctrl-C.
 """
 
 
@@ -67,7 +67,7 @@ def summary(file: Path) -> str:
 
 
 def parameters(file: Path) -> Iterator[tuple[str, str, str]]:
-    """Name, default and description of each field of the file's `...Parameters` class, read without running the file."""
+    """Name, default and description of each field of the file's `...Parameters` class; the file is not run."""
     for statement in ast.parse(file.read_text()).body:
         if not (isinstance(statement, ast.ClassDef) and statement.name.endswith("Parameters")):
             continue

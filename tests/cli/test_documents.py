@@ -1,4 +1,4 @@
-"""Links between the documents lead somewhere, the commands that they show exist, and the front page keeps its promises."""
+"""Links between the documents lead somewhere, the commands that they show exist, and the front page is true."""
 
 import re
 import shlex
@@ -55,7 +55,7 @@ def test_options_shown_exist(document: Path) -> None:
 
 
 def command_lines(text: str) -> list[str]:
-    """The command lines in indented blocks, with the lines that a backslash joins; alternatives (`a | b`) are no command."""
+    """The command lines in indented blocks, joined where a backslash says so; alternatives (`a | b`) are none."""
     joined = text.replace("\\\n", " ")
     lines = re.findall(r"^ {4,}(?:\.venv/bin/)?(rlvla [a-z].*)$", joined, re.MULTILINE)
     return [line for line in lines if " | " not in line and not re.match(r"rlvla \S+/|rlvla +the ", line)]
