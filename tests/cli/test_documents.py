@@ -14,7 +14,7 @@ from rlvla_core.policy.bundle import load_bundle
 
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
-PAGES = sorted((ROOT / "docs").rglob("*.md"))
+PAGES = [path for folder in ("docs", "benchmarks", "experiments") for path in sorted((ROOT / folder).rglob("*.md"))]
 DOCUMENTS = [README, ROOT / "CONTRIBUTING.md", *PAGES]
 NAMES = [path.relative_to(ROOT).as_posix() for path in DOCUMENTS]
 
