@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from rlvla.cli import COMMANDS, GROUPS, find
+from rlvla.cli import COMMANDS, GROUPS
 from rlvla_core.policy.bundle import load_bundle
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -48,9 +48,11 @@ def test_options_shown_exist(document: Path) -> None:
     """Every `--option` of a shown `rlvla` command line is one of that command's."""
     unknown = []
     for line in command_lines(document.read_text()):
-        command, rest = find(shlex.split(line, comments=True)[1:])
-        known = options_of(command.name)
-        unknown += [f"{command.name} {word}" for word in rest if word.startswith("--") and word not in known]
+        words = shlex.split(line, comments=True)[1:]
+        named = [command.words for command in COMMANDS if tuple(words[: len(command.words)]) == command.words]
+        assert named, line
+        command = max(named, key=len)  # `study tests` before `study`
+        unknown += [f"{line}: {word}" for word in words if word[:2] == "--" and word not in options_of(command)]
     assert not unknown
 
 
@@ -61,20 +63,12 @@ def command_lines(text: str) -> list[str]:
     return [line for line in lines if " | " not in line and not re.match(r"rlvla \S+/|rlvla +the ", line)]
 
 
-def options_of(name: str) -> set[str]:
-    """The option names of a command, read off its help."""
-    if name not in _OPTIONS:
-        command = next(each for each in COMMANDS if each.name == name)
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("COLUMNS", "200")
-            text = subprocess.run(
-                [sys.executable, "-m", "rlvla", *command.words, "--help"], capture_output=True, text=True, check=True
-            ).stdout
-        _OPTIONS[name] = set(re.findall(r"--[a-z][a-z0-9.-]*", text))
-    return _OPTIONS[name]
-
-
-_OPTIONS: dict[str, set[str]] = {}
+def options_of(command: tuple[str, ...]) -> set[str]:
+    """The option names of a command, as the generated page lists them; each switch `--x` has a `--no-x`."""
+    heading = f"## rlvla {' '.join(command)}\n"
+    section = (ROOT / "docs" / "reference" / "commands.md").read_text().partition(heading)[2].partition("\n## ")[0]
+    names = re.findall(r"^\| `--([\w.-]+)", section, re.MULTILINE)
+    return {"--help"} | {f"{sign}{name}" for name in names for sign in ("--", "--no-")}
 
 
 def test_pages_named_in_the_code_exist() -> None:
