@@ -68,7 +68,8 @@ def options_of(command: tuple[str, ...]) -> set[str]:
     heading = f"## rlvla {' '.join(command)}\n"
     section = (ROOT / "docs" / "reference" / "commands.md").read_text().partition(heading)[2].partition("\n## ")[0]
     names = re.findall(r"^\| `--([\w.-]+)", section, re.MULTILINE)
-    return {"--help"} | {f"{sign}{name}" for name in names for sign in ("--", "--no-")}
+    opposites = [re.sub(r"([\w-]+)$", r"no-\1", name) for name in names]  # --sim.no-end-on-success
+    return {"--help"} | {f"--{name}" for name in (*names, *opposites)}
 
 
 def test_pages_named_in_the_code_exist() -> None:
