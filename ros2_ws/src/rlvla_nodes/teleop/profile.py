@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rlvla_core.control.arbiter import OPERATOR_EVENTS
 from rlvla_core.errors import RlvlaError
-from rlvla_core.storage import strict_yaml
+from rlvla_core.storage.strict import load_yaml
 from rlvla_nodes.config_files import config_folder
 
 
@@ -119,7 +119,7 @@ def load_profile(name: str, folder: Path | None = None) -> GamepadProfile:
         if not path.is_file():
             known = ", ".join(sorted(each.stem for each in folder.glob("*.yaml")))
             raise RlvlaError(f"unknown gamepad profile {name!r}: choose one of {known}, or the path of a YAML file")
-    profile = strict_yaml.load(GamepadProfile, path)
+    profile = load_yaml(GamepadProfile, path)
     if profile.name != path.stem:
         raise RlvlaError(f"{path}: `name` is {profile.name!r}, write {path.stem!r} as the file is called")
     return profile
