@@ -174,16 +174,14 @@ def test_every_option_of_a_command_is_explained(command: Command) -> None:
     assert own == explained, f"write a line under {sorted(own - explained)}"
 
 
-def imports_at_import_time(body: list[ast.stmt]) -> Iterator[ast.Import | ast.ImportFrom]:
-    """Import statements that run when a module is imported: not those in functions, nor those for type checkers."""
+def module_level_imports(body: list[ast.stmt]) -> Iterator[ast.Import | ast.ImportFrom]:
+    """Import statements of a module outside of its functions, those for type checkers included."""
     for statement in body:
         if isinstance(statement, ast.Import | ast.ImportFrom):
             yield statement
-        elif isinstance(statement, ast.If) and "TYPE_CHECKING" in ast.unparse(statement.test):
-            yield from imports_at_import_time(statement.orelse)
         elif not isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
             for part in ("body", "orelse", "handlers", "finalbody"):
-                yield from imports_at_import_time(getattr(statement, part, []))
+                yield from module_level_imports(getattr(statement, part, []))
 
 
 def test_no_module_imports_itself_through_others() -> None:
@@ -192,7 +190,7 @@ def test_no_module_imports_itself_through_others() -> None:
     edges: dict[str, set[str]] = {}
     for name, path in files.items():
         found: set[str] = set()
-        for node in imports_at_import_time(ast.parse(path.read_text()).body):
+        for node in module_level_imports(ast.parse(path.read_text()).body):
             if isinstance(node, ast.Import):
                 targets = {alias.name for alias in node.names}
             else:

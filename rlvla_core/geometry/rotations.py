@@ -3,10 +3,10 @@
 A rotation vector is axis times angle (the logarithm of the rotation). `XYZ` Euler angles (a, b, c) mean
 Rx(a) Ry(b) Rz(c), the convention of BridgeData actions.
 
-A control loop turns one pose at a time. There the arrays cost more than the arithmetic: one numpy rotation without
-batch dimensions is computed with Python floats instead, by the same formula. Measured with `timeit` on one core, numpy
-2.4: matrix_of_euler_xyz 2 instead of 14 microseconds, rotation_vector 2 instead of 27, matrix_of_rotation_vector 3
-instead of 26.
+A control loop turns one pose at a time. There the arrays cost more than the arithmetic, so one numpy rotation without
+batch dimensions is computed with Python floats instead, by the same formula. CPU time on one core, numpy 2.4, against a
+batch of one: matrix_of_euler_xyz 2.1 instead of 44 microseconds, euler_xyz_of_matrix 1.7 instead of 32, rotation_vector
+1.4 instead of 49, matrix_of_rotation_vector 2.5 instead of 70.
 """
 
 import math
