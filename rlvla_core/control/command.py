@@ -31,7 +31,7 @@ class Intervention:
     """What one stage of the filter changed in a command, or why it refused the command."""
 
     code: str
-    """Stable reason code; docs/control.md lists them."""
+    """Stable reason code; docs/reference/control.md lists them."""
     verdict: Literal["clamp", "veto"]
     """clamp: less of the command was taken. veto: the command was refused."""
     before: tuple[float, ...]

@@ -1,4 +1,7 @@
-"""Reading datasets by others whose images are video files. rlvla writes none: video is lossy (see docs/data.md)."""
+"""Reads the images of others' datasets that are stored as video files.
+
+rlvla writes no video datasets, since video is lossy (see docs/reference/data_format.md).
+"""
 
 from collections import defaultdict
 from pathlib import Path

@@ -3,7 +3,8 @@
 It stands above the folder of the model, because it looks at the whole policy: image transform, codec, LoRA, critic.
 
 A fixture is a directory with `checkpoint/`, `value_head.safetensors`, `adapter/`, `parity.npz` and optional name lists
-of the 7B model. Every size is read from it, so any depth, width and seed will do. See docs/model.md for the arrays.
+of the 7B model. Every size is read from it, so any depth, width and seed will do. docs/reference/model.md lists the
+arrays.
 """
 
 import json

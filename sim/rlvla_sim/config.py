@@ -33,12 +33,12 @@ class WorldConfig:
     max_steps: int = 80
     """Time limit of an episode, in control steps."""
     episode_set: str = "train"
-    """Episode set that episode ids index: `train`, `test`, `single`, one of the sixteen tests (docs/tests.md), e.g.
-    `unseen-tables`, or several of those joined by `+`."""
+    """Episode set that episode ids index: `train`, `test`, `single`, one of the sixteen tests such as
+    `unseen-tables` (docs/reference/ood_shifts.md), or several of those joined by `+`."""
     as_released: tyro.conf.Suppress[bool] = False
     """Use the out-of-distribution episode sets with the mistakes of the paper's released code, where it has any
-    (docs/tests.md); the set's name then ends in `/as-released`. Only for comparisons with published numbers, and so not
-    a command-line option."""
+    (docs/reference/ood_shifts.md); the set's name then ends in `/as-released`. Only for comparisons with published
+    numbers, and so not a command-line option."""
     end_on_success: bool = False
     """End an episode as soon as the object, once grasped, is on the receptacle; otherwise every episode runs to the
     time limit, as in the paper."""

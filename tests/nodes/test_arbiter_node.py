@@ -137,7 +137,8 @@ def reaches(graph: Graph, bench: Bench, mode: int, timeout: float) -> float:
 
 
 def test_limits_modes_and_events_are_those_of_the_documents(graph):
-    """docs/control.md and docs/graph.md: silence in seconds; a real arm needs an operator, and its file's limits."""
+    """The pages docs/reference/control.md and ros_graph.md say how long each input may be silent [s], and that a real
+    arm needs an operator and the limits of its file."""
     controller = graph.make(ArbiterNode, arm=str(ARM_FILE)).controller
     assert controller.watchdogs.limits == {"joint_states": 0.2, "camera": 0.4, "policy": 0.45}
     assert controller.arbiter.config == ArbiterConfig(operator_required=True, operator_s=1.0, teleop_s=0.15)

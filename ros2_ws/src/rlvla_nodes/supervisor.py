@@ -25,8 +25,8 @@ GRACE_S = 5.0
 """A process that has not ended this long after SIGTERM is killed, seconds."""
 NEEDED = {
     "pinocchio": "pip install 'rlvla[control]'",
-    "rclpy": "run `make ros`, or source a distribution of ROS 2 (docs/ros2.md)",
-    "rlvla_msgs": "run `make ros`, or `colcon build` and source install/setup.bash (docs/ros2.md)",
+    "rclpy": "run `make ros`, or source a distribution of ROS 2 (docs/how-to/install_ros2.md)",
+    "rlvla_msgs": "run `make ros`, or `colcon build` and source install/setup.bash (docs/how-to/install_ros2.md)",
 }
 """Python module that every node needs -> how to install it."""
 _LIBC = ctypes.CDLL(None)

@@ -1,7 +1,8 @@
 """Teleoperation: turns a device in the operator's hand into proposed motions and events for the arbiter.
 
 Proposals go out at a fixed rate, whether the deadman is held or not; its release goes out at once. Nothing moves
-without a held deadman, a fresh reading and a deadman press that was seen. docs/teleop.md has the maps and the rules.
+without a held deadman, a fresh reading and a deadman press that was seen. docs/how-to/teleop_and_cameras.md has the
+maps and the rules.
 """
 
 import contextlib

@@ -1,4 +1,6 @@
-"""Names and quality of service of all topics, services and actions of the nodes; docs/graph.md has them as a table.
+"""Names and quality of service of all topics, services and actions of the nodes.
+
+docs/reference/ros_graph.md has them as a table.
 
 A name is absolute if another package owns it (realsense2_camera, joint_state_broadcaster); our own are relative, so
 that two rigs may run under two namespaces.
