@@ -79,7 +79,7 @@ def without(monkeypatch: pytest.MonkeyPatch, *missing: str) -> None:
         ("rclpy", doctor.check_ros, "rclpy", "make ros"),
         ("rlvla_msgs", doctor.check_messages, "rlvla_msgs", "colcon build"),
         ("ruckig", doctor.check_kinematics, "ruckig", "pip install pin ruckig"),
-        ("launch_ros", doctor.check_ros_launch, "`rlvla run` starts the same graph", "distribution"),
+        ("launch_ros", doctor.check_ros_launch, "`rlvla run` starts the same nodes", "distribution"),
     ],
 )
 def test_missing_part_of_ros_is_optional_and_has_a_hint(

@@ -80,7 +80,7 @@ def test_what_it_refuses() -> None:
         ({"budget": 20.0}, r"--budget 20: .* alone take \d+ minutes; give at least \d+"),
         ({"tests": ("unseen-planets",)}, "unknown test `unseen-planets`: use one of unseen-tables"),
         ({"seeds": ()}, "--seeds is empty"),
-        ({"sft": (100, 100)}, "--sft 100 100 names one twice"),
+        ({"sft": (100, 100)}, "--sft 100 100 has a value twice"),
         ({"sft": (0,)}, "--sft 0: at least one"),
     ]
     for change, line in bad:

@@ -46,7 +46,7 @@ def test_results_are_kept_per_bundle_and_a_second_start_only_reads(
     shown = capsys.readouterr().out
     assert all(test in shown for test in TESTS) and "0/2" in shown
 
-    def not_again(*_: object) -> None:
+    def not_again(*_: object, **__: object) -> None:
         raise AssertionError("evaluated a second time")
 
     with monkeypatch.context() as patch:
