@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from rlvla.worlds import World, bundle_world, load_policy_and_env, make_env
+from rlvla.worlds import AnyWorldConfig, bundle_world, load_policy_and_env, make_env
 from rlvla_core.errors import RlvlaError
 from rlvla_core.evaluation import EpisodeList, EvaluationResult, evaluate
 from rlvla_core.evaluation.pool import EvaluationPool
@@ -47,7 +47,7 @@ class EvaluationSettings:
             if value < least:
                 raise RlvlaError(f"{option} {value}: use {least} or more")
 
-    def world(self, bundle: Path, episode_set: str) -> World:
+    def world(self, bundle: Path, episode_set: str) -> AnyWorldConfig:
         """The world in which the bundle of a policy is evaluated on a set of episodes."""
         return bundle_world(load_deploy(bundle), episode_set=episode_set, max_steps=self.max_steps, assets=self.assets)
 
@@ -87,7 +87,7 @@ def evaluate_bundle(
 
 def evaluate_list(
     bundle: Path,
-    world: World,
+    world: AnyWorldConfig,
     episodes: EpisodeList,
     settings: EvaluationSettings,
     *,

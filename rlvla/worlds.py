@@ -13,12 +13,12 @@ from rlvla_sim import WorldConfig
 from rlvla_sim import make_env as make_sim_env
 from rlvla_sim.robots import robot
 
-World = WorldConfig | ToyConfig
+AnyWorldConfig = WorldConfig | ToyConfig
 """Configuration of a simulated world: put-X-on-Y in ManiSkill, or a toy task that tests use and that needs no
 simulator."""
 
 
-def make_env(world: World, num_envs: int, device: str = "cpu") -> VecEnv:
+def make_env(world: AnyWorldConfig, num_envs: int, device: str = "cpu") -> VecEnv:
     """`num_envs` environments of a world. Raises RlvlaError for a world that cannot be built on this machine."""
     if isinstance(world, ToyConfig):
         return make_toy_env(world, num_envs)
@@ -31,7 +31,7 @@ def bundle_world(
     episode_set: str = "train",
     max_steps: int = 80,
     assets: Literal["procedural", "paper"] = "procedural",
-) -> World:
+) -> AnyWorldConfig:
     """The world that a policy bundle was trained for: robot, view and image size are those of its deploy.json.
 
     episode_set: name of the set of episodes. max_steps: time limit in control steps. assets: of the put-X-on-Y world.
@@ -56,7 +56,9 @@ def bundle_world(
     )
 
 
-def load_policy_and_env(bundle: Path, world: World, num_envs: int, device: str = "cpu") -> tuple[VLAPolicy, VecEnv]:
+def load_policy_and_env(
+    bundle: Path, world: AnyWorldConfig, num_envs: int, device: str = "cpu"
+) -> tuple[VLAPolicy, VecEnv]:
     """The policy of a bundle and `num_envs` environments to run it in, both on `device`.
 
     Raises RlvlaError where bundle and world do not fit each other: another robot, camera, control rate or action space.

@@ -14,7 +14,7 @@ from rlvla_core.policy.bundle import load_bundle
 
 def test_the_last_weights_are_those_of_a_run_that_was_not_averaged(tmp_path):
     for name, fraction in (("plain", 0.0), ("averaged", 1.0)):
-        run_training(Ranks(), tmp_path / name, replace(PPO, iterations=3, gate_episodes=0, average_fraction=fraction))
+        run_training(Ranks(), tmp_path / name, replace(PPO, iterations=3, verify_episodes=0, average_fraction=fraction))
     assert last_weights(tmp_path / "averaged", tmp_path / "last") == 3
     last, plain = (load_bundle(path).state_dict() for path in (tmp_path / "last", tmp_path / "plain" / "policy"))
     assert all(torch.equal(last[name], tensor) for name, tensor in plain.items())

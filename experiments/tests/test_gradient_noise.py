@@ -48,7 +48,7 @@ def test_the_noise_of_gradients_is_measured_without_learning(tmp_path, capsys, m
     taken from the run's own policy."""
     start, run, policy = tmp_path / "start", tmp_path / "ppo", small_policy()
     save_bundle(policy, start, deploy=DeploySpec.from_env(make_toy_env(TOY, 1).spec, policy), provenance={})
-    ppo = PpoConfig(iterations=1, num_envs=8, minibatch=16, value_warmup_iterations=0, gate_episodes=8)
+    ppo = PpoConfig(iterations=1, num_envs=8, minibatch=16, value_warmup_iterations=0, verify_episodes=8)
     TrainPpo(policy=str(start), directory=run, world="toy", toy=TOY, ppo=ppo, ranks=1).run()
 
     def cosines(*more, lam=f"{ppo.lam:g}", cosine="cosine"):

@@ -1,4 +1,4 @@
-"""`rlvla study tests BUNDLE`: the sixteen out-of-distribution tests of one policy, on their frozen episodes."""
+"""`rlvla study tests BUNDLE`: the sixteen out-of-distribution tests of one policy, on their fixed episodes."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -25,7 +25,7 @@ from rlvla_sim.shifts import Shift, shifts
 class StudyTests:
     """Measure the success rate of a policy bundle in the sixteen out-of-distribution tests of the RL4VLA paper.
 
-    Reads the bundle; each test has its own frozen list of episodes, in the world that the bundle's deploy.json
+    Reads the bundle; each test has its own fixed list of episodes, in the world that the bundle's deploy.json
     describes. Writes one JSON file per test and temperature and prints the table. Started again, it only runs what is
     missing, unless the bundle has changed in between.
     """
@@ -41,7 +41,7 @@ class StudyTests:
     tests: tuple[str, ...] = ()
     """Names of the tests to run, e.g. `unseen-tables dynamic-noise-weak`; default: all sixteen."""
     episodes: int = 128
-    """Number of episodes per test, from the start of its frozen list; at most 256."""
+    """Number of episodes per test, from the start of its fixed list; at most 256."""
     temperatures: tuple[float, ...] = (0.0,)
     """Sampling temperatures of the action tokens, each measured on its own; 0 = greedy, the paper uses 0.6."""
     settings: Annotated[EvaluationSettings, tyro.conf.arg(name="")] = field(default_factory=EvaluationSettings)

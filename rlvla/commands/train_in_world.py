@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rlvla.commands.command_run import open_command_run, resolved
-from rlvla.worlds import World, make_env
+from rlvla.worlds import AnyWorldConfig, make_env
 from rlvla_core.environment import EnvSpec
 from rlvla_core.learning.algorithms.learner import Learner
 from rlvla_core.learning.config import TrainingConfig
@@ -44,7 +44,7 @@ class TrainInWorld(abc.ABC):
     """Continue the run in --directory from its last checkpoint."""
 
     @property
-    def world(self) -> World:
+    def world(self) -> AnyWorldConfig:
         """Configuration of the environments to train in; tests override it with a toy task."""
         return self.sim
 

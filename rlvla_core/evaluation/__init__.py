@@ -1,4 +1,4 @@
-"""Evaluation of policies: frozen episode lists, success metrics, confidence intervals, paired comparisons, videos."""
+"""Evaluation of policies: fixed episode lists, success metrics, confidence intervals, paired comparisons, videos."""
 
 from rlvla_core.evaluation.episode_list import EpisodeList
 from rlvla_core.evaluation.evaluate import EvaluationResult, Recording, evaluate, merge_results

@@ -1,4 +1,4 @@
-"""The frozen list of episodes that an evaluation runs. Two results are comparable if their lists are the same."""
+"""The fixed list of episodes that an evaluation runs. Two results are comparable if their lists are the same."""
 
 import functools
 import hashlib

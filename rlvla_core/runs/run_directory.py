@@ -142,7 +142,7 @@ class RunDirectory:
         self.close()
 
 
-class Ranks(Protocol):
+class RankGroup(Protocol):
     """What `open_run` asks of the processes that train together (`rlvla_core.learning.distributed.Ranks` has it)."""
 
     @property
@@ -158,7 +158,7 @@ class Ranks(Protocol):
 def open_run(
     path: Path,
     config: dict[str, Any],
-    ranks: Ranks,
+    ranks: RankGroup,
     *,
     resume: bool,
     may_change: Collection[str] = (),

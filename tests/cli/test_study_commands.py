@@ -132,7 +132,7 @@ def test_films_of_two_candidates_stand_beside_each_other(tmp_path: Path) -> None
 def test_mistakes_are_one_line(bundle: Path, tmp_path: Path) -> None:
     for command, line in (
         (put_through(bundle, tmp_path, tests=("unseen-planets",)), "unknown test `unseen-planets`"),
-        (put_through(bundle, tmp_path, episodes=257), "257 frozen episodes .* use 1 .. 256"),
+        (put_through(bundle, tmp_path, episodes=257), "257 episodes .* use 1 .. 256"),
         (put_through(tmp_path / "nothing", tmp_path), "there is no policy bundle at"),
         (StudyReport(directory=tmp_path), "study.json"),
         (StudyReport(directory=tmp_path, notes=tmp_path / "none.txt"), "none.txt: there is no such file"),

@@ -1,4 +1,4 @@
-"""Episode lists: distinct, uniform, frozen, and never mixed up."""
+"""Episode lists: distinct, uniform, fixed, and never mixed up."""
 
 from types import SimpleNamespace
 from typing import cast
