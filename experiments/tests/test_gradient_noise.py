@@ -7,8 +7,8 @@ import pytest
 import torch
 from gradient_noise import agreement, episodes_at_par
 from small_world import TOY, small_policy
+from toy_commands import ToyTrainPpo
 
-from rlvla.commands.train_ppo import TrainPpo
 from rlvla_core.learning.algorithms.ppo import PpoConfig
 from rlvla_core.policy.bundle import save_bundle
 from rlvla_core.policy.deploy import DeploySpec
@@ -49,7 +49,8 @@ def test_the_noise_of_gradients_is_measured_without_learning(tmp_path, capsys, m
     start, run, policy = tmp_path / "start", tmp_path / "ppo", small_policy()
     save_bundle(policy, start, deploy=DeploySpec.from_env(make_toy_env(TOY, 1).spec, policy), provenance={})
     ppo = PpoConfig(iterations=1, num_envs=8, minibatch=16, value_warmup_iterations=0, verify_episodes=8)
-    TrainPpo(policy=str(start), directory=run, world="toy", toy=TOY, ppo=ppo, ranks=1).run()
+    monkeypatch.setattr(gradient_noise, "TrainPpo", ToyTrainPpo)
+    ToyTrainPpo(policy=str(start), directory=run, ppo=ppo, ranks=1).run()
 
     def cosines(*more, lam=f"{ppo.lam:g}", cosine="cosine"):
         capsys.readouterr()
