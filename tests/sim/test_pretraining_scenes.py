@@ -29,7 +29,7 @@ def test_a_scene_depends_on_its_number_alone(scenes, some):
     for number in (37, 4):
         scene = again.draw(0, number)
         assert np.array_equal(scene.image, some[number].image)
-        assert np.array_equal(scene.target, some[number].answer)
+        assert np.array_equal(scene.target, some[number].target)
         assert np.array_equal(scene.pixels, some[number].pixels, equal_nan=True)
         assert scene.instruction == some[number].instruction
     assert not np.array_equal(again.draw(1, 4).image, some[4].image)
