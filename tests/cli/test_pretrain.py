@@ -54,7 +54,7 @@ def test_a_base_goes_on_to_another_view_and_a_policy_of_a_task_does_not(tmp_path
 
 def test_robots_and_numbers_must_match(tmp_path, capsys):
     assert main(["pretrain", "--directory", str(tmp_path / "x"), "--scenes", "10"]) == 1
-    assert "give one each" in capsys.readouterr().err
+    assert "2 --robots, but 1 numbers in --scenes" in capsys.readouterr().err
     assert main(["pretrain", "--directory", str(tmp_path / "x"), "--robots", "panda2", "--scenes", "10"]) == 1
     assert "panda2" in capsys.readouterr().err
 

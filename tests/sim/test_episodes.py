@@ -60,10 +60,10 @@ def test_test_set_shares_neither_objects_nor_tables_with_training() -> None:
 
 @given(name=st.sampled_from(sorted(set_names())), fraction=st.floats(0, 1, exclude_max=True))
 def test_encode_inverts_digits(name: str, fraction: float) -> None:
-    grid = episode_set(name)
-    episode_id = int(fraction * len(grid))
-    assert grid.encode(grid.digits(episode_id)) == episode_id
-    start = grid.decode(episode_id)
+    episodes = episode_set(name)
+    episode_id = int(fraction * len(episodes))
+    assert episodes.encode(episodes.digits(episode_id)) == episode_id
+    start = episodes.decode(episode_id)
     assert start.episode_id == episode_id
     places = [start.object_xy, start.receptacle_xy]
     places += [start.distractor.xy] if start.distractor else []
@@ -77,11 +77,18 @@ def test_encode_inverts_digits(name: str, fraction: float) -> None:
 )
 def test_ids_of_the_first_sets_mean_what_they_always_did(name: str, fraction: float) -> None:
     """Decoded here by the six digits that there were before any other test: object .. start pose."""
-    grid = episode_set(name)
-    lists = (grid.objects, grid.receptacles, grid.tables, grid.positions, grid.yaws, grid.joint_offsets)
-    assert math.prod(len(choices) for choices in lists) == len(grid)
-    rest, chosen = int(fraction * len(grid)), []
-    start = grid.decode(rest)
+    episodes = episode_set(name)
+    lists = (
+        episodes.objects,
+        episodes.receptacles,
+        episodes.tables,
+        episodes.positions,
+        episodes.yaws,
+        episodes.joint_offsets,
+    )
+    assert math.prod(len(choices) for choices in lists) == len(episodes)
+    rest, chosen = int(fraction * len(episodes)), []
+    start = episodes.decode(rest)
     for choices in reversed(lists):
         rest, digit = divmod(rest, len(choices))
         chosen.append(choices[digit])
@@ -95,12 +102,12 @@ def test_ids_of_the_first_sets_mean_what_they_always_did(name: str, fraction: fl
 
 
 def test_yaw_is_the_lowest_digit_and_object_the_highest() -> None:
-    grid = episode_set("train")
-    assert [grid.decode(i).object_yaw for i in range(4)] == pytest.approx(
+    episodes = episode_set("train")
+    assert [episodes.decode(i).object_yaw for i in range(4)] == pytest.approx(
         [0, math.pi / 4, math.pi / 2, 3 * math.pi / 4]
     )
-    assert grid.decode(len(grid) - 1).object == 15
-    assert grid.decode(len(grid) // 16).object == 1
+    assert episodes.decode(len(episodes) - 1).object == 15
+    assert episodes.decode(len(episodes) // 16).object == 1
 
 
 def test_bad_input_names_the_value() -> None:
