@@ -37,8 +37,8 @@ the node with one line and exit code 1. All parameters are read once, at the sta
 LAUNCH_HEAD = """\
 ## Arguments of policy.launch.py
 
-`ros2 launch rlvla policy.launch.py NAME:=VALUE`. [Launching](../how-to/launch.md) has examples, and `rlvla run` takes
-the same settings as [options](commands.md#rlvla-run).
+`ros2 launch rlvla policy.launch.py NAME:=VALUE`. [Launch the nodes](../how-to/launch.md) has examples, and `rlvla run`
+takes the same settings as [options](commands.md#rlvla-run).
 """
 COMMAND_HEAD = """\
 # Commands
@@ -46,7 +46,7 @@ COMMAND_HEAD = """\
 This page lists every command with every option and its default, as `rlvla COMMAND --help` does. It is written by
 `scripts/reference_tables.py` from the dataclasses of the commands: change the text there.
 
-A switch `--x` has an opposite `--no-x`. Exit codes: 0 done; 1 a mistake that the printed line explains; 2 a command
+A switch `--x` has an opposite `--no-x`. Exit codes: 0 done; 1 an error that the printed line explains; 2 a command
 line that cannot be read; 130 interrupted by Ctrl-C.
 """
 
@@ -101,6 +101,7 @@ def options(command: Command) -> Iterator[tuple[str, str, str]]:
         text, _, default = (action.help or "").rpartition("(")
         default = default.removesuffix(")").removeprefix("default: ").replace("repeatable, ", "")
         takes = str(action.metavar or "").replace("{None}|", "")
+        text = text.replace("%%", "%")  # argparse's spelling of a percent sign
         yield " ".join([*action.option_strings[:1], takes]).strip(), '""' if default == "''" else default, text
 
 
@@ -108,7 +109,7 @@ def table(heading: str, rows: Any) -> str:
     """A Markdown table of (name, default, text)."""
     lines = [f"| {heading} | default | meaning |", "| --- | --- | --- |"]
     for name, default, text in rows:
-        lines.append(f"| `{cell(name)}` | `{cell(default)}` | {cell(text)} |")
+        lines.append(f"| `{cell(name)}` | {f'`{cell(default)}`' if default else ''} | {cell(text)} |")
     return "\n".join(lines) + "\n"
 
 

@@ -41,7 +41,7 @@ class BenchLoop:
     preset: str = "tiny"
     """Model to time, e.g. `tiny`; it gets random weights."""
     ranks: int = 0
-    """Number of processes; 0 = one per core, at most 4."""
+    """Number of training processes; 0 = one per core, at most 4."""
     seed: int = 0
     """Seed of weights, episodes and sampling."""
 

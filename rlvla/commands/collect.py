@@ -31,8 +31,9 @@ BATCH = 8
 class Collect:
     """Record successful demonstrations of a scripted expert in the simulator, for `rlvla train sft`.
 
-    Reads nothing. Writes a dataset in LeRobot v3 layout with its action statistics into --directory. The same seed and
-    number of episodes give the same dataset, whatever the number of processes.
+    Reads no files (but the paper's assets, if they are chosen). Writes a dataset in LeRobot v3 layout with its action
+    statistics into --directory. The same seed and number of episodes give the same dataset, whatever the number of
+    processes.
     """
 
     directory: Path = Path("data/demonstrations")
@@ -42,12 +43,12 @@ class Collect:
     sim: WorldConfig = field(default_factory=WorldConfig)
     """The simulated world."""
     expert: ExpertConfig = field(default_factory=ExpertConfig)
-    """Motion and noise of the expert."""
+    """Motion and noise of the scripted expert."""
     filter_idle: bool = True
     """Drop steps in which the arm hardly moves: a policy that imitates them may stop moving."""
     idle: IdleFilter = field(default_factory=lambda: IdleFilter(position=0.003, rotation=0.02))
-    """Limits below which a step counts as idle, a tenth of the expert's longest step. The paper's limits, 0.01 m and
-    0.06 rad, would also drop the fine approach, because this expert slows down towards its waypoints."""
+    """Limits up to which a step counts as idle, less than a tenth of the expert's longest step. The paper's limits,
+    0.01 m and 0.06 rad, would also drop the fine approach, because this expert slows down towards its waypoints."""
     seed: int = 0
     """Seed of the episodes and of the expert's noise."""
     processes: int = 0

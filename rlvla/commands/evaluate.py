@@ -43,7 +43,8 @@ class Evaluate:
     video: int = 6
     """Number of episodes shown in the videos; 0 = no videos."""
     output: Path | None = None
-    """Folder for the results; default: `evaluation` next to the bundle."""
+    """Folder for the results; default: `evaluation` next to the bundle (next to its target, if it is a symbolic
+    link)."""
     settings: Annotated[EvaluationSettings, tyro.conf.arg(name="")] = field(default_factory=EvaluationSettings)
     """Time limit, assets, seed and processes; their names have no prefix at the command line."""
 

@@ -20,9 +20,9 @@ from rlvla_sim.robots import robot
 
 @dataclass(frozen=True, kw_only=True)
 class Pretrain:
-    """Train a new base policy to tell where objects are, relative to the gripper, in images of the simulator.
+    """Train a new base policy to locate objects, relative to the gripper, in images of the simulator.
 
-    Draws images of arms, objects and receptacles of the training split into --data, except those that are there
+    Renders images of arms, objects and receptacles of the training split into --data, except those that are there
     already, trains the `tiny` model on them in --directory, and writes the base as DIRECTORY/policy, for `rlvla train
     sft --policy`. The base has the whole graph of a policy but has not learned any action of the task.
     """
@@ -30,7 +30,7 @@ class Pretrain:
     directory: Path = Path("runs/pretrain")
     """Run directory: configuration, journal, checkpoints, TensorBoard, and the base as `policy`."""
     data: Path = Path("data/scenes")
-    """Folder of the images; images that are there already are not drawn again."""
+    """Folder of the images; images that are there already are not rendered again."""
     robots: tuple[str, ...] = ("widowx250s", "panda")
     """Arms to show in the images, each with its own camera."""
     scenes: tuple[int, ...] = (80_000, 32_000)

@@ -13,10 +13,10 @@ from rlvla_nodes.supervisor import Supervisor
 
 @dataclass(frozen=True, kw_only=True)
 class Run(GraphSettings):
-    """Run a policy bundle on an arm through ROS 2: camera, policy, arbiter, teleop.
+    """Run a policy bundle on an arm through ROS 2: starts camera, policy, arbiter and teleoperation.
 
     Starts the same nodes with the same parameters as `ros2 launch rlvla policy.launch.py`, for machines that have rclpy
-    but no `ros2` command. Ctrl-C ends them all; a node that is killed comes back.
+    but no `ros2` command. Ctrl-C ends them all; a node that was killed is started again.
     """
 
     def run(self) -> int:

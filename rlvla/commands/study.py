@@ -24,7 +24,7 @@ from rlvla_sim.shifts import Shift
 class Study(StudyDesign):
     """Train policies with several methods, run sixteen out-of-distribution tests on each, and write one report.
 
-    All methods start from the same warm-ups on demonstrations. Reads nothing but the shipped base policy; writes
+    All methods start from the same warm-ups on demonstrations. Reads only the shipped base policy; writes
     demonstrations, runs, results and report into --directory. Started again, it continues where it was interrupted;
     without --budget, a later start may add seeds, methods or numbers of demonstrations to the study. `rlvla study
     report` writes the report of an unfinished study.

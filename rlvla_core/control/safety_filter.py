@@ -24,13 +24,14 @@ MOVE_BACK_HINT = "move the arm back by hand or with its own tool, then enable ag
 ROUNDING = 1e-6
 """Excess over the limits of one step that is allowed, metres and radians."""
 ATTEMPTS = 3
-"""How often a step is tried in all; each time at half the length of the time before."""
+"""How many times a step is tried in all, each time at half the length of the attempt before."""
 
 
 class SafetyFilter:
-    """Plans and checks the motions of one arm and its gripper. Not for several threads at once."""
+    """Plans and checks the motions of one arm and its gripper. Use it from one thread only."""
 
     def __init__(self, arm: ArmModel, tick_s: float) -> None:
+        """tick_s: time from one setpoint to the next, seconds."""
         self._arm = arm
         self._workspace = Workspace(arm)
         self._planner = Planner(arm, self._workspace, tick_s)
@@ -39,7 +40,9 @@ class SafetyFilter:
         self._plan: Plan | None = None
 
     def sync(self, joints: np.ndarray, opening: float, now: float) -> None:
-        """Command the measured joint angles [d] and finger opening [m] at rest, and forget the sources' step numbers.
+        """Start from the measured joint angles [d] in radians and finger opening in metres, at rest, as commanded
+        values.
+        The step numbers of all sources are forgotten. now: seconds, on the clock of the commands' stamps.
 
         Raises RlvlaError for values that are not finite, and for an arm that is clearly outside its limits: no plan of
         this filter could lead back.
@@ -67,11 +70,14 @@ class SafetyFilter:
         self._target = self._arm.forward(joints)
 
     def restart(self, source: str) -> None:
-        """Forget the step numbers of one source: it counts anew."""
+        """Forget the step numbers of one source (`policy` or `teleop`), so that it may count from its start again."""
         self._sequence.restart(source)
 
     def propose(self, command: MotionCommand, now: float) -> Verdict:
-        """Follow a command as far as it is safe; the verdict says what was changed, or why it was refused."""
+        """Follow a command as far as it is safe; the verdict says what was changed, or why it was refused.
+
+        now: seconds, on the clock of the command's stamps.
+        """
         if self._plan is None:
             return Verdict(accepted=False, interventions=(vetoed("not_synced", (), "no measured joint angles yet"),))
         refusal = self._sequence.refusal(command, now)
@@ -106,7 +112,7 @@ class SafetyFilter:
             self._target = self._arm.forward(stop.joints[-1])
 
     def tick(self) -> Setpoint:
-        """Go on by one tick along the plan; returns the setpoint. Raises RlvlaError before the first `sync`."""
+        """Go one tick further along the plan; returns the setpoint. Raises RlvlaError before the first `sync`."""
         if self._plan is None:
             raise RlvlaError("tick before sync: give the filter the measured joint angles first")
         if self._row < len(self._plan):
@@ -136,7 +142,7 @@ class SafetyFilter:
 
     @property
     def moving(self) -> bool:
-        """Whether arm or fingers are still on their way."""
+        """Whether the arm or the fingers have not reached the end of their plan."""
         return self._gripper.moving or (self._plan is not None and self._row < len(self._plan))
 
     def _follow(self, plan: Plan) -> None:

@@ -18,9 +18,9 @@ class IdleFilter:
     """Thresholds: a step is idle if it moves and turns no further than these and does not switch the gripper."""
 
     position: float = 0.01
-    """Largest |Δxyz| of an idle step in metres (the paper's value); must be below the expert's own step length."""
+    """Largest |Δxyz| of an idle step, metres; the paper uses 0.01. It must be below the expert's own step length."""
     rotation: float = 0.06
-    """Largest norm of the three Euler deltas of an idle step in radians (the paper's value)."""
+    """Largest norm of the three Euler deltas of an idle step, radians; the paper uses 0.06."""
 
 
 def moving_steps(actions: npt.NDArray[np.float32], thresholds: IdleFilter) -> npt.NDArray[np.bool_]:

@@ -7,18 +7,19 @@ from rlvla_core.errors import RlvlaError
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrainingConfig:
-    """Options of training loop, optimiser and rollouts; the defaults are those of the paper's PPO."""
+    """Options of training loop, optimiser and rollouts; the defaults are the paper's for PPO, except
+    `lr_warmup_updates`."""
 
     iterations: int = 390
     """Number of iterations; each plays one episode in every environment and then updates the policy. 390 x 5,120 steps
-    are the paper\'s two million."""
+    are the paper's two million."""
     minutes: float = 0.0
     """Stop after the iteration in which the training time, summed over all starts of the run, passes this many minutes;
     0 = no limit."""
     num_envs: int = 64
-    """Environments that run in parallel, over all ranks."""
+    """Number of environments that run in parallel, over all ranks."""
     seed: int = 0
-    """Seed of the episode ids, of action sampling, of shuffling and of fresh critics."""
+    """Seed of the episode ids, of action sampling, of shuffling and, in PPO, of a fresh critic's weights."""
     epochs: int = 1
     """Passes of the optimiser over each rollout."""
     minibatch: int = 160
@@ -32,21 +33,23 @@ class TrainingConfig:
     weight_decay: float = 0.01
     """Decoupled weight decay of AdamW."""
     lr_warmup_updates: int = 10
-    """First optimiser steps over which the policy's learning rate rises linearly; 0 = none, as in the paper."""
+    """Number of optimiser steps at the start over which the policy's learning rate rises linearly; 0 = none, as in the
+    paper."""
     anneal: bool = False
-    """Let all learning rates fall linearly to zero over `iterations`; the paper does not. Once nearly every episode
-    succeeds, standardised advantages are mostly noise, and full steps along it can undo what was learned."""
+    """Let all learning rates fall linearly to zero over `iterations`; the paper does not. Late in a run, when nearly
+    every episode succeeds, advantages are mostly noise, and updates at the full rate can undo what was learned."""
     average_fraction: float = 0.0
-    """The bundle holds the mean of the policy's weights over about this last fraction of the iterations; 0 = the
-    weights of the last iteration. Rollouts and learning do not use the mean."""
+    """Fraction of the iterations, counted from the end, over about which the bundle's weights are averaged; 0 = the
+    weights of the last iteration. Rollouts and learning do not use the average."""
     temperature: float = 1.0
     """Sampling temperature of the action tokens in rollouts; log-probabilities stay those of temperature 1."""
     train_vision: bool = True
-    """Train the vision towers, too. Without it they stay as they are, which saves their part of the backward pass."""
+    """Train the vision towers, too. Otherwise their weights stay fixed, which saves their part of the backward pass."""
     checkpoint_every: int = 1
-    """Iterations from one checkpoint to the next."""
+    """Number of iterations from one checkpoint to the next."""
     verify_episodes: int = 64
-    """Greedy episodes that the bundle, loaded again, must play exactly as the trained policy; 0 = no check."""
+    """Number of greedy episodes that the bundle, loaded again, must play exactly as the trained policy; 0 = no
+    check."""
 
     def __post_init__(self) -> None:
         self.check_positive("iterations", "num_envs", "epochs", "minibatch", "micro_batch", "lr", "checkpoint_every")

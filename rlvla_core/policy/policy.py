@@ -1,6 +1,6 @@
 """The policy that the rest of the code uses: images and instructions in, actions, log-probabilities and values out.
 
-Which model is inside is the business of `models.py`; what is asked of it stands in `model.py`.
+`models.py` lists the models that can be inside a policy; `model.py` is the protocol that each of them keeps.
 Shapes: B batch, H W image, A = 7 action tokens, 256 action bins, D width of the hidden states, P patches.
 """
 
@@ -33,23 +33,24 @@ class ActionSample:
     tokens: torch.Tensor
     """int64 [B, 7], vocabulary ids of the actions."""
     logprobs: torch.Tensor
-    """float32 [B, 7], at temperature 1 over the 256 action tokens, whatever temperature drew them."""
+    """float32 [B, 7], log-probabilities of the tokens at temperature 1 over the 256 action tokens, whatever temperature
+    drew them."""
     values: torch.Tensor
-    """float32 [B], the critic's estimates of the return from here."""
+    """float32 [B], the critic's estimates of the return from this observation on."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TokenScore:
-    """What the current weights say about given action tokens. Every tensor carries gradients."""
+    """Log-probabilities, entropies and values of given action tokens under the current weights, all with gradients."""
 
     logits: torch.Tensor
     """float32 [B, 7, 256]; column j is vocabulary id `action_token_begin + j`."""
     logprobs: torch.Tensor
     """float32 [B, 7], log-probabilities of the given tokens."""
     entropies: torch.Tensor
-    """float32 [B, 7], nats."""
+    """float32 [B, 7], entropy of each token's distribution at temperature 1, nats."""
     values: torch.Tensor
-    """float32 [B], the critic's estimates of the return from here."""
+    """float32 [B], the critic's estimates of the return from this observation on."""
     state: torch.Tensor
     """[B, D], or [B, A·D] where the critic reads all hidden states: input of the value head."""
     patches: torch.Tensor
@@ -67,7 +68,8 @@ class VLAPolicy(nn.Module):
         norm_stats: NormStats,
         transform: ImageTransform | None = None,
     ) -> None:
-        """transform: None makes OpenVLA's own, in float32. Raises RlvlaError for the tokenizer of another model."""
+        """transform: None = OpenVLA's image transform in float32. Raises RlvlaError for the tokenizer of another
+        model."""
         super().__init__()
         config = model.config
         if tokenizer.empty_token_id >= config.action_token_begin or tokenizer.vocabulary_size > config.vocabulary_size:
@@ -141,12 +143,12 @@ class VLAPolicy(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """Device that the weights are on."""
         return self.value_head.head_l1.weight.device
 
     @property
     def dtype(self) -> torch.dtype:
-        """Precision of the graph's weights and inputs."""
+        """Data type of the model's weights and inputs."""
         return self.model.dtype
 
     def backbone_parameters(self) -> Iterator[nn.Parameter]:
@@ -158,12 +160,12 @@ class VLAPolicy(nn.Module):
         return self.value_head.parameters()
 
     def freeze_vision(self) -> None:
-        """Leave the vision towers as they are from now on, whatever is trained."""
+        """Exclude the vision towers from training from now on: their weights stay as they are."""
         for parameter in self.model.vision_parameters():
             parameter.requires_grad_(False)
 
     def freeze_output(self) -> None:
-        """Leave the layer that gives token logits as it is from now on: values never pass through it."""
+        """Exclude the layer that gives token logits from training from now on; values do not depend on it."""
         for parameter in self.model.output_parameters():
             parameter.requires_grad_(False)
 
@@ -197,7 +199,7 @@ class VLAPolicy(nn.Module):
     def score(self, images: torch.Tensor, instructions: Sequence[str], tokens: torch.Tensor) -> TokenScore:
         """Log-probabilities, entropies and values of `tokens` int64 [B, 7], from one pass with gradients.
 
-        Images uint8 [B, H, W, 3], one instruction for each. Raises RlvlaError as `act` does.
+        images: uint8 [B, H, W, 3], with one instruction for each. Raises RlvlaError as `act` does.
         """
         sequence = self._sequence(images, instructions)
         hidden = self.model.action_hidden(sequence, tokens, empty_token_id=self.tokenizer.empty_token_id)
@@ -215,7 +217,7 @@ class VLAPolicy(nn.Module):
     def value(
         self, images: torch.Tensor, instructions: Sequence[str], tokens: torch.Tensor | None = None
     ) -> torch.Tensor:
-        """The critic's estimates float32 [B] of the return from here, for images uint8 [B, H, W, 3]. Carries gradients.
+        """The critic's estimates float32 [B] of the return, for images uint8 [B, H, W, 3]. Carries gradients.
 
         tokens: int64 [B, 7], the action taken. Critic input `first` does not read it (no action is decoded); for the
         others None stands for the most likely action.
@@ -228,7 +230,8 @@ class VLAPolicy(nn.Module):
         return self.value_head(critic_state(hidden, self.config.critic_input))
 
     def read_values_from(self, critic_input: CriticInput, *, seed: int) -> None:
-        """Give the policy a fresh value head that reads `critic_input`; one that reads it already stays as it is."""
+        """Make the value head read the hidden states `critic_input`: a new head, unless the present one reads them
+        already."""
         if critic_input != self.config.critic_input:
             device = self.device
             self.config = replace(self.config, critic_input=critic_input)

@@ -19,15 +19,15 @@ class WorldConfig:
     """The simulated put-X-on-Y world: robot, camera image, episodes and physics."""
 
     robot: str = "widowx250s"
-    """Which arm: `widowx250s` or `panda`."""
+    """Arm in the simulated world: `widowx250s` or `panda`."""
     image_width: int = 64
     """Width of the camera image, pixels."""
     image_height: int = 64
     """Height of the camera image, pixels. Every aspect ratio shows the same view: a square image is the 4:3 one
     squeezed."""
     view: View = "whole"
-    """Part of the paper's camera image to show: `whole`, or `workspace`, the window around the workspace (the Panda has
-    no such window and shows the whole)."""
+    """Part of the paper's camera image to show: `whole`, or `workspace`, a window around the table's working area (the
+    Panda has no such window and shows the whole)."""
     supersampling: tyro.conf.Suppress[int] = 2
     """Rendered pixels per image pixel in each direction; an image pixel is their mean. Not a command-line option."""
     max_steps: int = 80

@@ -39,11 +39,11 @@ class ExpertConfig:
     hover: float = 0.05
     """Height of the hand above the object on arrival, and of a carried object above the receptacle, metres."""
     noise_position: float = 0.003
-    """Standard deviation of the executed translation's error per axis, metres."""
+    """Standard deviation, per axis, of the random error added to the executed translation, metres."""
     noise_rotation: float = 0.02
-    """Standard deviation of the executed rotation's error per axis, radians."""
+    """Standard deviation, per axis, of the random error added to the executed rotation, radians."""
     retreat_steps: int = 3
-    """Number of upward steps after the release."""
+    """Number of upward steps of the hand after it released the object."""
 
     def __post_init__(self) -> None:
         if (

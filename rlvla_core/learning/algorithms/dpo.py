@@ -46,13 +46,13 @@ class DpoConfig(TrainingConfig):
 
     iterations: int = 98
     """Number of iterations; each plays one episode in every environment and then updates the policy. 98 x 20,480 steps
-    are the paper\'s two million."""
+    are the paper's two million."""
     num_envs: int = 256
-    """Environments that run in parallel, over all ranks."""
+    """Number of environments that run in parallel, over all ranks."""
     minibatch: int = 4
-    """Starts in one optimiser step, over all ranks; each comes with all its pairs of episodes."""
+    """Number of starts in one optimiser step, over all ranks; each start brings all its pairs of episodes."""
     group: int = 8
-    """Episodes played from one start, by neighbouring environments of one rank."""
+    """Number of episodes played from one start, by neighbouring environments of one rank."""
     beta: float = 0.1
     """β of the DPO loss: the smaller, the further the policy may move from the one that training started from."""
 

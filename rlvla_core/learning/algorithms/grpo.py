@@ -33,17 +33,18 @@ class GrpoConfig(SurrogateConfig):
 
     iterations: int = 98
     """Number of iterations; each plays one episode in every environment and then updates the policy. 98 x 20,480 steps
-    are the paper\'s two million."""
+    are the paper's two million."""
     num_envs: int = 256
-    """Environments that run in parallel, over all ranks."""
+    """Number of environments that run in parallel, over all ranks."""
     minibatch: int = 640
     """Environment steps in one optimiser step, over all ranks; 640 gives 32 optimiser steps a rollout, as in PPO."""
     variant: Literal["grouped", "flat", "flat_same_start"] = "grouped"
-    """How advantages are made. grouped: outcomes standardised within groups of episodes from one start. flat (the
+    """How advantages are computed. grouped: outcomes standardised within groups of episodes from one start. flat (the
     paper's released code): non-zero step rewards standardised over the whole rollout, another start in every
     environment. flat_same_start: as flat, with one start for all environments (the paper's GRPO (s))."""
     group: int = 8
-    """Episodes in a group (variant grouped): neighbouring environments of one rank, which play one start."""
+    """Number of episodes in a group (variant `grouped`); neighbouring environments of one rank play them from one
+    start."""
     outcome: Literal["return", "success"] = "return"
     """What is compared within a group: the undiscounted return of the episode, or success at its end."""
 

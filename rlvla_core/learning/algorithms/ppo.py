@@ -14,8 +14,8 @@ Departures from the paper's released code, each on purpose:
 - log-probabilities, advantages and losses are float32, not bfloat16, whose steps of 0.06 blur the ratio;
 - a time limit is not a terminal: the last step bootstraps from the value after it (`time_limit_as_terminal`);
 - actions are drawn from the whole distribution, without top-k 50: the ratio assumes that distribution;
-- the first iterations train the critic alone (`value_warmup_iterations`), and the policy's rate is warmed up
-  (`lr_warmup_updates`): the advantages of a fresh critic are noise.
+- the first iterations train the critic alone (`value_warmup_iterations`), and the policy's learning rate rises
+  linearly (`lr_warmup_updates`): the advantages of a fresh critic are noise.
 
 Beside the paper's shared and separate critics there is one that reads simulator state (`critic` privileged).
 """
@@ -42,7 +42,7 @@ from rlvla_core.policy.value_head import CriticInput
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PpoConfig(SurrogateConfig):
-    """Options of PPO; the defaults are the paper's but for the two warm-ups."""
+    """Options of PPO; the defaults are the paper's except for the two warm-ups and the time limit."""
 
     gamma: float = 0.99
     """Discount γ of rewards, per control step."""
@@ -54,15 +54,16 @@ class PpoConfig(SurrogateConfig):
     value_lr: float = 3e-3
     """Learning rate of the value head (critics `shared`, `separate`) or of the whole `privileged` critic."""
     value_warmup_iterations: int = 2
-    """First iterations that train only the critic, so that the first policy steps follow real advantages; 0 = none, as
-    in the paper."""
+    """Number of iterations at the start that train only the critic, so that the first policy updates use meaningful
+    advantages; 0 = none, as in the paper."""
     critic: Literal["shared", "separate", "privileged"] = "shared"
     """Which network estimates values. shared: the policy's own value head. separate: a copy of the backbone with its
     own head (the paper's ablation; twice the memory). privileged: a small network on simulator state. The last two
     exist in training only, never in the bundle."""
     critic_input: CriticInput = "first"
     """Hidden states that the value head reads (critics `shared`, `separate`): the one that predicts the first action
-    token, the last one, or all seven (the paper's ablation). A head on other states is replaced by a new one."""
+    token, the last one, or all seven (the paper's ablation). A value head trained on other states is replaced by a new
+    one."""
 
     def __post_init__(self) -> None:
         SurrogateConfig.__post_init__(self)
@@ -92,11 +93,13 @@ class PpoLearner:
     """Policy, critic and optimiser of PPO; `update` learns from one rollout."""
 
     title = "PPO"
+    """Name of the algorithm in the progress line."""
     headline: tuple[str, ...] = ("kl", "explained_variance")
+    """Metrics that the progress line shows."""
 
     def __init__(self, policy: VLAPolicy, config: PpoConfig, ranks: Ranks, *, state_dim: int) -> None:
-        """state_dim: width S of the environment's privileged state, 0 without one. Raises RlvlaError where the
-        critic needs a state and there is none."""
+        """state_dim: width S of the environment's privileged state, 0 without one. Raises RlvlaError
+        where the critic needs a state and there is none."""
         self.policy, self.config, self.ranks = policy, config, ranks
         freeze_vision_towers(policy, config)  # before the critic, which may copy the policy
         self.critic = _make_critic(policy, config, ranks, state_dim)
@@ -105,14 +108,14 @@ class PpoLearner:
         )
 
     def modules(self) -> dict[str, nn.Module]:
-        """What a checkpoint holds: the policy, and a critic that is not part of it."""
+        """The modules that a checkpoint holds: `policy`, and the critic where it is not part of the policy."""
         return {"policy": self.policy, **self.critic.checkpoint_modules()}
 
     def update(self, batch: RolloutBatch, iteration: int) -> dict[str, float]:
         """One update of PPO from `batch`; `iteration` counts from 1. Returns the metrics of the journal.
 
-        Raises RlvlaError for a loss or gradient that is not finite, and for a policy whose rollout and update disagree
-        about log-probabilities.
+        Raises RlvlaError for a loss or gradient that is not finite, and where rollout and update give an action
+        different log-probabilities under the same weights.
         """
         config, ranks, valid = self.config, self.ranks, batch.valid
         policy_learns = iteration > config.value_warmup_iterations

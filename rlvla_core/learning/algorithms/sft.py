@@ -47,9 +47,10 @@ class SftConfig:
     micro_batch: int = 64
     """Frames in one forward and backward pass of one rank; changes memory and speed, not what is learned."""
     lr: float = 1e-3
-    """Learning rate at its peak, after the linear rise."""
+    """Peak learning rate, reached at the end of the linear rise."""
     lr_warmup_steps: int = 100
-    """First optimiser steps over which the learning rate rises linearly; it then falls along a cosine to 1 %."""
+    """Number of optimiser steps at the start over which the learning rate rises linearly; it then falls along a cosine
+    to 1 % of its peak."""
     weight_decay: float = 0.01
     """Decoupled weight decay of AdamW."""
     max_grad_norm: float = 1.0
@@ -58,13 +59,13 @@ class SftConfig:
     """Standard deviation, in bins, of the Gaussian that softens each action label but the gripper's; 0 = hard labels. A
     policy taught with wider labels explores more under PPO."""
     colour_jitter: float = 0.0
-    """Largest random change of each image's brightness and colour gains, as a fraction; 0 = none. (Shifted images
-    were tried and bring nothing.)"""
+    """Largest random change of each image's brightness and colour gains, as a fraction; 0 = none."""
     localisation_weight: float = 0.0
     """Weight of the training-only loss that finds the environment's named points (gripper, object, receptacle) in the
     image; 0 = none. Needs data with a privileged state."""
     train_vision: bool = True
-    """Train the vision towers, too. Without it they stay as they are: for pretrained towers and few demonstrations."""
+    """Train the vision towers, too. Otherwise their weights stay fixed: for pretrained towers and few
+    demonstrations."""
     holdout: float = 0.02
     """Fraction of the episodes that are held out of training, to measure loss and token accuracy on."""
     holdout_every: int = 500
@@ -72,7 +73,8 @@ class SftConfig:
     checkpoint_every: int = 200
     """Optimiser steps from one checkpoint to the next; a multiple of 20, the journal's interval."""
     seed: int = 0
-    """Seed of the held-out episodes, of shuffling, label draws, jitter and the localisation head."""
+    """Seed of the choice of held-out episodes, of shuffling, of soft labels, of colour jitter and of the localisation
+    head."""
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch", "micro_batch", "lr", "max_grad_norm", "holdout_every", "checkpoint_every"):

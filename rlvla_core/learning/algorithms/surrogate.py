@@ -13,10 +13,11 @@ from rlvla_core.policy.policy import TokenScore
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SurrogateConfig(TrainingConfig):
-    """Options of the clipped surrogate."""
+    """Options of the clipped surrogate objective, on top of those of every algorithm."""
 
     clip: float = 0.2
-    """ε: the probability ratio of an action counts only within 1 ± ε (in PPO, the change of a value within ± ε)."""
+    """Clip range ε: the probability ratio of an action counts only within 1 ± ε (in PPO, the change of a value within
+    ± ε, too)."""
     policy_loss_scale: float = 1.0
     """Factor of the policy loss. 1 = the published formula; 7 = the paper's released code, which sums seven equal
     columns."""

@@ -39,7 +39,7 @@ class ArbiterParameters:
     arm: str = ""
     """Path of the arm's file, e.g. config/arms/widowx250s.yaml."""
     simulated: bool = False
-    """Whether the arm is simulated: then it may start by itself and needs no operator."""
+    """Whether the arm is simulated: a simulated arm may start by itself and needs no operator."""
     autostart: Literal["none", "ready", "policy"] = "none"
     """How far the arbiter goes by itself, once after its start: `ready` enables the arm, `policy` (simulated arms only)
     also lets the policy move it."""
@@ -48,10 +48,10 @@ class ArbiterParameters:
     control_hz: float = 5.0
     """Commands a second that the policy gives; in lock-step, the length of the period that each command plays."""
     lock_step: bool = False
-    """Whether each policy command plays one whole control period; for a simulated robot that waits."""
+    """Whether each policy command plays one whole control period; for a simulated robot that waits for the policy."""
     table_penetration_m: float = 0.0
     """Depth to which the hand may be commanded into the table, metres; simulated arms only. In training nothing but the
-    table stops the hand, and a policy makes use of that."""
+    table stops the hand, and policies learn to press into it."""
     tracking_slack: float = 1.0
     """Factor on the arm file's tracking limits; simulated arms only. The drives of the simulated WidowX lag by 0.28 s
     (damping / stiffness, as the paper identified them), which is 56 mm at 40 mm a step."""

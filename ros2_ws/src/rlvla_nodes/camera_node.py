@@ -48,7 +48,8 @@ class CameraParameters:
     path: str = ""
     """Path of the video, of the folder, or of the device, such as /dev/video0."""
     camera_info: str = ""
-    """Path of the lens's YAML file, as ROS's camera_calibration saves it. Its size must be that of the images."""
+    """Path of the YAML file with the camera's intrinsics, as ROS's camera_calibration saves it. The image size in it
+    must be that of the images."""
     rate_hz: float = 30.0
     """Images a second: the rate at which a file is played or that a device must have."""
     loop: bool = True

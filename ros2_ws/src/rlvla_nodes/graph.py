@@ -32,20 +32,20 @@ class SimSettings:
     episode: int = 0
     """Id of the episode that the simulated robot starts with."""
     episode_set: str = "train"
-    """Set of episodes that the episode id counts in, such as train."""
+    """Episode set that the episode id indexes, such as train."""
     max_steps: int = 0
-    """Control periods after which an episode is over; 0: it never ends."""
+    """Time limit of an episode, in control periods; 0: no limit."""
     image_width: int = 640
     """Width of the simulated camera's image, pixels."""
     image_height: int = 480
     """Height of the simulated camera's image, pixels."""
     view: SimView = "whole"
-    """What the simulated camera shows: whole (all that it sees; the policy cuts out its part) or workspace (the part
-    around the working area)."""
+    """What the simulated camera shows: whole (all that it sees; the policy cuts out the part that it was trained with)
+    or workspace (the part around the working area)."""
     table_penetration_m: float = 0.03
     """Depth to which the hand may be commanded into the table, as in training, metres; 0: as on a real arm."""
     lock_step: bool = False
-    """Whether the simulated world waits for the policy, however slow it is; for comparisons with training's world."""
+    """Whether the simulated world waits for the policy, however slow it is; for comparisons with training."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +57,7 @@ class GraphSettings:
     robot: str = "sim"
     """Robot to run on: sim (the simulator's WidowX) or sim_panda (the simulator's Panda)."""
     instruction: str = ""
-    """What the policy is to do, e.g. "put carrot on plate"; empty: what the simulated episode asks for."""
+    """What the policy is to do, e.g. "put carrot on plate"; empty: the instruction of the simulated episode."""
     camera: Literal["sim", "file", "v4l2", "external"] = "sim"
     """Where images come from: sim (the simulator), file or v4l2 (camera_node), or external (a driver such as
     realsense2_camera publishes them already)."""
@@ -71,8 +71,8 @@ class GraphSettings:
     """Device with which a person can take over: gamepad and spacemouse_joy listen to sensor_msgs/Joy, spacemouse uses
     pyspacemouse, keyboard needs a terminal of its own."""
     autostart: Literal["none", "ready", "policy"] = "policy"
-    """How far the arbiter goes by itself: policy (simulated arms only) lets the policy move the arm, ready waits for
-    the event start, none waits for enable and start."""
+    """How far the arbiter goes by itself: policy (simulated arms only) lets the policy move the arm, ready enables
+    the arm and waits for the event start, none waits for the events enable and start."""
     temperature: float = 0.0
     """Sampling temperature of the action tokens; 0 = greedy."""
     config: str = ""

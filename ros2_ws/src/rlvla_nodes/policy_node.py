@@ -51,7 +51,7 @@ class PolicyParameters:
     control_hz: float = 5.0
     """Actions a second; must be the rate that the bundle was trained with."""
     instruction: str = ""
-    """What the policy is to do; empty: whatever the topic `instruction` says."""
+    """What the policy is to do; empty: the newest message of the topic `instruction`."""
     temperature: float = 0.0
     """Sampling temperature of the action tokens; 0 = greedy."""
     seed: int = 0
@@ -59,7 +59,8 @@ class PolicyParameters:
     device: str = "cpu"
     """torch device that the network runs on, such as cpu or cuda."""
     lock_step: bool = False
-    """Whether to answer every image at once and take its simulated stamp; for a simulated robot that waits."""
+    """Whether to answer every image at once and take its simulated stamp; for a simulated robot that waits for
+    the policy."""
     autostart: bool = True
     """Whether the node configures and activates itself as soon as there is a camera."""
 

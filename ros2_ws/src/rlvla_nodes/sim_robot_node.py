@@ -50,25 +50,25 @@ class SimRobotParameters:
     """Which assets to use: `procedural` (generated, shipped) or `paper` (RL4VLA's, from the folder in
     $RLVLA_ASSETS)."""
     episode_set: str = "train"
-    """Set of episodes that episode ids count in, such as `train`."""
+    """Episode set that episode ids index, such as `train`."""
     episode: int = 0
     """Id of the episode that the node starts with."""
     max_steps: int = 0
-    """Control periods after which an episode is over; 0: it never ends."""
+    """Time limit of an episode, in control periods; 0: no limit."""
     lock_step: bool = False
     """Whether the world waits for each joint target, however late it comes; otherwise it runs in real time."""
     camera: bool = True
     """Whether to publish images of the simulated camera."""
     camera_hz: float = 10.0
-    """Images a second, in real time."""
+    """Images a second of the simulated camera, in real time."""
     joint_states_hz: float = 50.0
     """Joint states a second, in real time."""
     command_timeout_s: float = 0.2
-    """After this time without a joint target, the diagnostics say that nobody commands the arm; it stays at the last
-    target. Seconds."""
+    """Time without a joint target after which the diagnostics say that nobody commands the arm, seconds; the arm stays
+    at the last target."""
     max_jump_rad: float = 0.3
-    """A joint target further than this from the last one is refused, as real controllers refuse a discontinuity.
-    Radians."""
+    """Largest change of a joint from one target to the next, radians; a target beyond it is refused, as real
+    controllers refuse a jump."""
 
 
 class SimRobotNode(Node):

@@ -54,17 +54,17 @@ class TeleopParameters:
     """What axes and buttons mean: a name in config/gamepads, or the path of such a YAML file. Empty: `gamepad` for the
     device joy, `spacemouse` for the device spacemouse."""
     rate_hz: float = 20.0
-    """Commands a second."""
+    """Commands a second that the node sends while the deadman is held."""
     linear_speed: float = 0.1
-    """Speed with an axis at its end, metres a second."""
+    """Speed of the hand with an axis pushed to its end, metres a second."""
     angular_speed: float = 0.5
-    """Turning speed with an axis at its end, radians a second."""
+    """Turning speed of the hand with an axis pushed to its end, radians a second."""
     axis_scale: tuple[float, ...] = (1.0, 1.0, 1.0, 1.0, 1.0, 1.0)
     """Factor of each direction, -1..1: forward, left, up, roll, pitch, yaw. -1 reverses a direction, 0 locks it."""
     dead_zone: float = 0.1
-    """Fraction of an axis, from its middle, that counts as rest."""
+    """Deflection of an axis up to which it counts as centred, as a fraction of its full travel."""
     silence_s: float = 0.15
-    """A device that is silent for this long while a switch is held counts as released, seconds."""
+    """Silence of the device, seconds, after which a held switch counts as released."""
     frame_id: str = "base_link"
     """Frame of the commands: the arm's base."""
     reset_reason: str = "reset by the operator at the teleop device"

@@ -34,7 +34,7 @@ class TrialParameters:
     """Parameters of trial_node."""
 
     poll_hz: float = 50.0
-    """How often the episode's result is asked for, times a second."""
+    """How often the node asks for the episode's result, times a second."""
     answer_timeout_s: float = 30.0
     """Longest wait for a service of another node, seconds; building a simulated episode takes a while."""
 
