@@ -14,7 +14,7 @@ FAMILIES: dict[str, ModelFamily[Any]] = {"openvla": OPENVLA}
 
 def family_of(model_type: str | None) -> ModelFamily[Any]:
     """The functions of the model called `model_type`. Raises RlvlaError that lists the known names."""
-    if model_type not in FAMILIES:
+    if not isinstance(model_type, str) or model_type not in FAMILIES:
         raise RlvlaError(f"config.json: model_type {model_type!r} is unknown; supported: {', '.join(FAMILIES)}")
     return FAMILIES[model_type]
 

@@ -23,7 +23,7 @@ from typing import Any, Protocol
 from rlvla_core.errors import RlvlaError
 from rlvla_core.runs.checkpoint import CheckpointStore
 from rlvla_core.runs.journal import Journal
-from rlvla_core.runs.same_run import first_difference
+from rlvla_core.runs.same_run import NOT_SET, first_difference
 from rlvla_core.storage.json_files import read_json, replace_json
 from rlvla_core.storage.lock import LOCK_NAME, RunLock
 
@@ -230,6 +230,8 @@ def _check_content(
     recorded = read_json(path / "config.json", _HINT)
     if difference := first_difference(recorded, config, may_change=may_change, defaults=defaults):
         key, before, now = difference
-        raise RlvlaError(
-            f"cannot resume {path}: `{key}` was {before} and is now {now}; give it the old value, or start a new run"
+        # An option that this version does not have cannot get its old value back.
+        hint = (
+            f"resume it with the version in {path / 'provenance.json'}" if now == NOT_SET else "give it the old value"
         )
+        raise RlvlaError(f"cannot resume {path}: `{key}` was {before} and is now {now}; {hint}, or start a new run")

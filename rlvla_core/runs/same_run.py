@@ -4,6 +4,9 @@ import json
 from collections.abc import Collection, Mapping
 from typing import Any
 
+NOT_SET = "not set"
+"""Stands for the value of an option that one of two configurations does not have."""
+
 
 def first_difference(
     recorded: Mapping[str, Any],
@@ -26,8 +29,8 @@ def first_difference(
             continue
         if key not in before and key in usual and now[key] == usual[key]:
             continue
-        left = json.dumps(before[key]) if key in before else "not set"
-        right = json.dumps(now[key]) if key in now else "not set"
+        left = json.dumps(before[key]) if key in before else NOT_SET
+        right = json.dumps(now[key]) if key in now else NOT_SET
         if left != right:
             return key, left, right
     return None

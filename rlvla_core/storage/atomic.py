@@ -105,8 +105,9 @@ class StagedDirectory:
             self._refuse_existing()
         (self.path / _LOCK).unlink()
         # rename() replaces no directory that has files: the old one steps aside first.
-        if self._replace and os.path.lexists(self.target):
-            self.target.rename(self._retired)
+        if self._replace:
+            with contextlib.suppress(FileNotFoundError):  # there is none, or another writer is replacing it right now
+                self.target.rename(self._retired)
         try:
             self.path.rename(self.target)
         except OSError as error:
@@ -120,7 +121,10 @@ class StagedDirectory:
         self._open = False
         if self._replace:
             for old in self.target.parent.glob(f".{glob.escape(self.target.name)}.old-*"):
-                shutil.rmtree(old, ignore_errors=True)
+                if old.is_symlink() or old.is_file():
+                    old.unlink(missing_ok=True)
+                else:
+                    shutil.rmtree(old, ignore_errors=True)
 
     def discard(self) -> None:
         """Remove what was written; does nothing after `commit`."""

@@ -18,8 +18,8 @@ def load_yaml(cls: type[T], path: Path) -> T:
     try:
         data = yaml.safe_load(path.read_text())
     except FileNotFoundError:
-        raise RlvlaError(f"{path} does not exist: name a file such as config/arms/widowx250s.yaml") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise RlvlaError(f"{path} does not exist: name a YAML file that does") from None
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:  # ValueError: wrong UTF-8, month 13
         raise RlvlaError(f"{path} cannot be read as YAML: {' '.join(str(error).split())}") from error
     try:
         return build(cls, data, "")

@@ -73,9 +73,11 @@ def test_a_broken_file_is_refused_by_file_and_key(case, tmp_path):
 def test_a_missing_or_unreadable_file_is_refused(tmp_path):
     with pytest.raises(RlvlaError, match="does not exist"):
         ArmConfig.from_yaml(tmp_path / "none.yaml")
-    (tmp_path / "bad.yaml").write_text("a: [")
-    with pytest.raises(RlvlaError, match=re.escape("bad.yaml cannot be read as YAML")):
-        ArmConfig.from_yaml(tmp_path / "bad.yaml")
+    for content in (b"a: [", b"a: 2026-13-01", b"a: !!int x", b"\xff", b"[" * 5000):
+        (tmp_path / "bad.yaml").write_bytes(content)
+        with pytest.raises(RlvlaError, match=re.escape("bad.yaml cannot be read as YAML")) as caught:
+            ArmConfig.from_yaml(tmp_path / "bad.yaml")
+        assert "\n" not in str(caught.value)
 
 
 def test_a_description_that_does_not_fit_is_refused():

@@ -102,6 +102,7 @@ def test_a_blind_model_is_refused(tmp_path) -> None:
         ({"image_resize_strategy": "stretch"}, "resize-naive or letterbox"),
         ({"model_type": "octo"}, "model_type 'octo' is unknown; supported: openvla"),
         ({"model_type": None}, "model_type None is unknown"),
+        ({"model_type": ["openvla"]}, "model_type .* is unknown"),
     ],
 )
 def test_foreign_configurations_are_refused(tmp_path, change, message) -> None:

@@ -76,6 +76,12 @@ def test_a_run_killed_before_its_configuration_was_written_starts_anew(tmp_path:
         assert run.config == CONFIG
 
 
+def test_a_run_with_an_option_that_is_gone_is_for_the_version_that_wrote_it(tmp_path: Path) -> None:
+    RunDirectory.create(tmp_path / "run", {**CONFIG, "worlds": 8}).close()
+    with pytest.raises(RlvlaError, match=r"`worlds` was 8 and is now not set; resume it with the version"):
+        RunDirectory.create(tmp_path / "run", CONFIG, resume=True)
+
+
 HOLDER = textwrap.dedent("""
     import sys, time
     from rlvla_core.runs import RunDirectory

@@ -139,6 +139,36 @@ def test_a_replacement_that_cannot_be_renamed_puts_the_old_directory_back(tmp_pa
     assert word_of(target) == "old" and names(tmp_path) == ["set"]
 
 
+def test_a_target_that_another_writer_has_just_moved_aside_is_no_error(tmp_path, monkeypatch) -> None:
+    target = tmp_path / "set"
+    with StagedDirectory(target) as staged:
+        fill(staged, "old")
+    staged = StagedDirectory(target, replace=True)
+    fill(staged, "new")
+    rename = Path.rename
+
+    def late(self: Path, to: Path) -> Path:
+        if self == target:
+            rename(target, tmp_path / ".set.old-1-other")  # what the other writer does just before
+        return rename(self, to)
+
+    monkeypatch.setattr(Path, "rename", late)
+    staged.commit()
+    assert word_of(target) == "new" and names(tmp_path) == ["set"]
+
+
+def test_a_link_or_a_file_that_is_replaced_leaves_nothing_behind(tmp_path: Path) -> None:
+    with StagedDirectory(tmp_path / "kept") as staged:
+        fill(staged, "old")
+    (tmp_path / "link").symlink_to("kept")
+    (tmp_path / "file").write_text("")
+    for target in (tmp_path / "link", tmp_path / "file"):
+        with StagedDirectory(target, replace=True) as staged:
+            fill(staged, "new")
+        assert word_of(target) == "new" and not target.is_symlink()
+    assert word_of(tmp_path / "kept") == "old" and names(tmp_path) == ["file", "kept", "link"]
+
+
 WRITE_DIRECTORY = """
     import sys, time
     from pathlib import Path
