@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, cast
 
+from rlvla.option_numbers import check_numbers
 from rlvla_core import __version__
 from rlvla_core.errors import RlvlaError
 
@@ -153,12 +154,13 @@ def _similar(typed: str, names: Sequence[str]) -> list[str]:
 def run_command(command: Command, arguments: Sequence[str]) -> int:
     """Import a command, read its options from `arguments`, run it, return its exit code.
 
-    Raises RlvlaError where a library that the command needs is not installed.
+    Raises RlvlaError where a library that the command needs is not installed, and for a number that no option can have.
     """
     import tyro
 
     try:
         options = tyro.cli(command.load(), args=arguments, prog=f"rlvla {command.name}")
+        check_numbers(options)
         return options.run()
     except ModuleNotFoundError as error:
         module = (error.name or "").partition(".")[0]

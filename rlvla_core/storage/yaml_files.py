@@ -28,7 +28,7 @@ class _Loader(yaml.SafeLoader):
         if self.depth >= MOST_DEPTH:
             raise yaml.MarkedYAMLError(problem=f"values are nested more than {MOST_DEPTH} deep", problem_mark=mark)
         self.depth += 1
-        node = super().compose_node(parent, index)  # type: ignore[no-untyped-call]
+        node = super().compose_node(parent, index)
         self.depth -= 1
         return node
 
