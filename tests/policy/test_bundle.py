@@ -4,6 +4,7 @@ import json
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from small_models import write_checkpoint
 
 from rlvla_core.environment import EnvSpec
@@ -160,6 +161,27 @@ def test_a_value_of_another_type_is_one_line_that_names_the_file(tmp_path, polic
         facts["files"][name] = sha256_of(file)
         replace_json(tmp_path / "bundle/provenance.json", facts)
     with pytest.raises(RlvlaError, match=name.replace(".", r"\.") + "|action statistics") as error:
+        load_bundle(tmp_path / "bundle")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("model.safetensors", lambda tensor: tensor.view(torch.int32), "data type torch.int32, which is no floating"),
+        ("value_head.safetensors", lambda tensor: tensor * float("nan"), "holds numbers that are not finite"),
+        ("value_head.safetensors", lambda tensor: tensor.t().contiguous(), "is not a value head: .*size mismatch"),
+        ("value_head.safetensors", lambda tensor: tensor[..., 0], "is not a value head: its weights are no matrices"),
+    ],
+)
+def test_tensors_that_cannot_be_used_are_one_line(tmp_path, policy, name, change, message) -> None:
+    save(policy, tmp_path / "bundle")
+    file = tmp_path / "bundle" / name
+    save_file({key: change(tensor).clone() for key, tensor in load_file(file).items()}, file)
+    facts = json.loads((tmp_path / "bundle/provenance.json").read_text())
+    facts["files"][name] = sha256_of(file)
+    replace_json(tmp_path / "bundle/provenance.json", facts)
+    with pytest.raises(RlvlaError, match=message) as error:
         load_bundle(tmp_path / "bundle")
     assert "\n" not in str(error.value)
 
