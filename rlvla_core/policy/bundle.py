@@ -117,7 +117,11 @@ def load_bundle(directory: Path, *, device: str | torch.device = "cpu") -> VLAPo
             "`rlvla collect` wrote with the training data, or save the policy again"
         )
     _verify(directory)
-    stats = NormStats.from_json(read_json(directory / NORM_STATS, AGAIN))
+    data = read_json(directory / NORM_STATS, AGAIN)
+    try:
+        stats = NormStats.from_json(data)
+    except RlvlaError as error:
+        raise RlvlaError(f"{directory / NORM_STATS}: {error}") from None
     tokenizer = PromptTokenizer.from_file(directory / TOKENIZER)
     model = _load_graph(directory, config, device)
     check_sight(model, tokenizer.empty_token_id)

@@ -47,7 +47,7 @@ class NormStats:
         return {"q01": list(self.q01), "q99": list(self.q99), "mask": list(self.mask)}
 
     @classmethod
-    def from_json(cls, data: dict[str, Any]) -> "NormStats":
+    def from_json(cls, data: object) -> "NormStats":
         """Read `to_json` output or OpenVLA's `{"action": {...}}`. Without a mask all dimensions are normalised.
 
         Raises RlvlaError for quantiles that are missing or no list of finite numbers, and for a mask that is no list of
@@ -62,7 +62,7 @@ class NormStats:
         try:
             q01, q99 = (convert(tuple[float, ...], data[name], name) for name in ("q01", "q99"))
         except RlvlaError as error:
-            raise RlvlaError(f"action statistics cannot be used: {error}") from None
+            raise RlvlaError(f"action statistics: {error}; `rlvla collect` computes them again") from None
         mask = data.get("mask") or [True] * len(q01)
         if not isinstance(mask, list) or any(entry not in (True, False) for entry in mask):
             raise RlvlaError(f"action statistics have mask {mask!r:.60}: write a list of true and false")

@@ -63,9 +63,9 @@ def test_a_number_that_no_option_can_have_is_one_line(
 @pytest.mark.parametrize(
     ("device", "message"),
     [
-        ("banana", "device banana: use cpu or cuda"),
-        ("cuda", "device cuda: PyTorch finds no CUDA GPU on this machine, use cpu"),
-        ("cuda:one", "device cuda:one: use cpu or cuda"),
+        ("banana", "unknown device `banana`: use cpu or cuda"),
+        ("cuda", "device `cuda` needs an NVIDIA GPU that torch can see: use device cpu"),
+        ("cuda:one", "unknown device `cuda:one`: use cpu or cuda"),
     ],
 )
 def test_a_device_that_is_not_there_is_one_line(
@@ -82,7 +82,7 @@ def test_a_study_on_a_gpu_that_is_not_there_is_one_line(
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     monkeypatch.chdir(tmp_path)
     assert cli.main(["study", "--plan-only", "--sft-device", "cuda"]) == 1
-    assert capsys.readouterr().err == "error: device cuda: PyTorch finds no CUDA GPU on this machine, use cpu\n"
+    assert capsys.readouterr().err == "error: device `cuda` needs an NVIDIA GPU that torch can see: use device cpu\n"
 
 
 def test_numbers_at_the_limits_pass_and_names_of_merged_options_have_no_prefix() -> None:

@@ -134,6 +134,7 @@ def test_one_changed_byte_is_noticed(tmp_path, policy, name) -> None:
         ("config.json", ("tiny_vit", "featurizer"), None),
         ("config.json", ("n_action_bins",), []),
         ("config.json", ("norm_stats",), [1]),
+        ("norm_stats.json", ("q99",), None),
         ("config.json", ("rlvla",), 3),
         ("provenance.json", ("files",), ["config.json"]),
         ("provenance.json", ("files",), {"config.json": 3}),
@@ -160,7 +161,7 @@ def test_a_value_of_another_type_is_one_line_that_names_the_file(tmp_path, polic
         facts = json.loads((tmp_path / "bundle/provenance.json").read_text())
         facts["files"][name] = sha256_of(file)
         replace_json(tmp_path / "bundle/provenance.json", facts)
-    with pytest.raises(RlvlaError, match=name.replace(".", r"\.") + "|action statistics") as error:
+    with pytest.raises(RlvlaError, match=name.replace(".", r"\.")) as error:
         load_bundle(tmp_path / "bundle")
     assert "\n" not in str(error.value)
 
