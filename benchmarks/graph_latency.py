@@ -43,7 +43,7 @@ def write_camera(folder: Path) -> Path:
         sim_robot.reset(1000 * i)
         Image.fromarray(sim_robot.world.image()).save(images / f"{i:03d}.png")
     path = folder / "camera_info.yaml"
-    path.write_text(yaml.safe_dump(camera_info(sim_robot.camera)))
+    path.write_text(yaml.safe_dump(camera_info(sim_robot.camera)), encoding="utf-8")
     return path
 
 

@@ -293,7 +293,7 @@ def stream(job: tuple[str, int, int]) -> SafetyCounts:
     name, commands, seed = job
     if name not in _STREAM:
         config = ArmConfig.from_yaml(ARMS / f"{name}.yaml")
-        _STREAM[name] = ArmModel(robot(name).urdf().read_text(), config), Judge(config)
+        _STREAM[name] = ArmModel(robot(name).urdf().read_text(encoding="utf-8"), config), Judge(config)
     return Stream(*_STREAM[name], seed).run(commands)
 
 

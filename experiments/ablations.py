@@ -132,7 +132,7 @@ def result(folder: Path, variant: str, seed: int) -> dict[str, Any]:
         "late_rollouts": round(mean(update["success_at_end"] for update in late), 4),
         "late_episodes": sum(update["episodes"] for update in late),
         "kl": round(mean(update["kl"] for update in late), 4),
-        "comparison": json.loads(comparison.read_text()),
+        "comparison": json.loads(comparison.read_text(encoding="utf-8")),
     }
 
 

@@ -61,7 +61,7 @@ def compare(run: Path, episodes: int, temperature: float) -> dict[str, Any]:
             output=output,
             settings=EvaluationSettings(seed=EVALUATION_SEED, max_steps=WORLD.max_steps),
         ).run()
-        comparison = json.loads((output / "comparison.json").read_text())
+        comparison = json.loads((output / "comparison.json").read_text(encoding="utf-8"))
     return {"run": str(run), "iterations": iteration, "T": temperature, "comparison": comparison}
 
 

@@ -58,7 +58,7 @@ def results(stages: Sequence[Stage]) -> list[dict[str, Any]]:
             "set": command.episode_set,
             "seed": command.settings.seed,
             "T": command.temperature,
-            "comparison": json.loads((command.output / "comparison.json").read_text()),
+            "comparison": json.loads((command.output / "comparison.json").read_text(encoding="utf-8")),
         }
         for command in commands
     ]

@@ -5,6 +5,7 @@ that `rlvla --help` stays quick and a library that is missing for one command do
 """
 
 import difflib
+import errno
 import importlib
 import os
 import sys
@@ -12,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, cast
 
+from rlvla.option_numbers import check_numbers
 from rlvla_core import __version__
 from rlvla_core.errors import RlvlaError
 
@@ -26,6 +28,18 @@ EXTRAS = {
 """Extra of pyproject.toml -> the Python modules that it installs and that this project imports."""
 MAKE_TARGETS = {"sim": "make setup", "ros": "make ros"}
 """Extra -> the command in the repository that installs it; the others have none."""
+
+MACHINE_ERRORS = {
+    errno.ENOSPC: "free some space, or name a directory on another disk",
+    errno.EDQUOT: "free some space, or name a directory on another disk",
+    errno.EROFS: "name a directory that can be written",
+    errno.EACCES: "change its permissions, or name another path",
+    errno.EPERM: "change its permissions, or name another path",
+    errno.EMFILE: "allow more open files (`ulimit -n 4096`), or use fewer processes",
+    errno.ENFILE: "close other programs, or use fewer processes",
+    errno.ENOMEM: "close other programs, or use fewer environments or processes",
+}
+"""Number of an operating system's error that is no fault of the program -> what the user can do about it."""
 
 
 class Runnable(Protocol):
@@ -153,12 +167,13 @@ def _similar(typed: str, names: Sequence[str]) -> list[str]:
 def run_command(command: Command, arguments: Sequence[str]) -> int:
     """Import a command, read its options from `arguments`, run it, return its exit code.
 
-    Raises RlvlaError where a library that the command needs is not installed.
+    Raises RlvlaError where a library that the command needs is not installed, and for a number that no option can have.
     """
     import tyro
 
     try:
         options = tyro.cli(command.load(), args=arguments, prog=f"rlvla {command.name}")
+        check_numbers(options)
         return options.run()
     except ModuleNotFoundError as error:
         module = (error.name or "").partition(".")[0]
@@ -204,6 +219,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         # The reader of our output (`| head`) has ended: without this, the interpreter would fail when it flushes.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILURE
+    except OSError as error:
+        if error.errno not in MACHINE_ERRORS:
+            raise
+        place = "" if error.filename is None else f"{error.filename}: "
+        print(f"error: {place}{error.strerror}: {MACHINE_ERRORS[error.errno]}", file=sys.stderr)
         return FAILURE
 
 

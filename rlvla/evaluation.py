@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from rlvla.worlds import AnyWorldConfig, bundle_world, load_policy_and_env, make_env
+from rlvla_core.devices import check_device
 from rlvla_core.errors import RlvlaError
 from rlvla_core.evaluation import EpisodeList, EvaluationResult, evaluate
 from rlvla_core.evaluation.pool import EvaluationPool
@@ -42,7 +43,8 @@ class EvaluationSettings:
     """Device of policy and environments: `cpu`, or `cuda` (a single process, ManiSkill's GPU simulation)."""
 
     def __post_init__(self) -> None:
-        """Raises RlvlaError for numbers that are too small."""
+        """Raises RlvlaError for numbers that are too small, and for a device that this machine does not have."""
+        check_device(self.device)
         for option, value, least in (("--num-envs", self.num_envs, 1), ("--processes", self.processes, 0)):
             if value < least:
                 raise RlvlaError(f"{option} {value}: use {least} or more")

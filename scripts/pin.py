@@ -79,8 +79,8 @@ def main() -> int:
     text = HEADER + "".join(f"{pin(name, distribution)}\n" for name, distribution in sorted(tree().items()))
     path = ROOT / "constraints.txt"
     if "--check" in sys.argv[1:]:
-        return 0 if path.read_text() == text else 1
-    path.write_text(text)
+        return 0 if path.read_text(encoding="utf-8") == text else 1
+    path.write_text(text, encoding="utf-8")
     print(f"{path}: {text.count('==')} pins")
     return 0
 

@@ -62,13 +62,13 @@ def node_page() -> str:
 
 def summary(file: Path) -> str:
     """The first paragraph of the module's docstring, as one line."""
-    text = ast.get_docstring(ast.parse(file.read_text())) or ""
+    text = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or ""
     return " ".join(text.partition("\n\n")[0].split())
 
 
 def parameters(file: Path) -> Iterator[tuple[str, str, str]]:
     """Name, default and description of each field of the file's `...Parameters` class; the file is not run."""
-    for statement in ast.parse(file.read_text()).body:
+    for statement in ast.parse(file.read_text(encoding="utf-8")).body:
         if not (isinstance(statement, ast.ClassDef) and statement.name.endswith("Parameters")):
             continue
         for field, note in itertools.pairwise([*statement.body, ast.Pass()]):
@@ -121,13 +121,13 @@ def cell(text: str) -> str:
 def main() -> int:
     """Write both pages, or say which one is out of date."""
     pages = {NODE_PAGE: node_page(), COMMAND_PAGE: command_page()}
-    old = [path for path, text in pages.items() if not path.exists() or path.read_text() != text]
+    old = [path for path, text in pages.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
     if "--check" in sys.argv[1:]:
         for path in old:
             print(f"{path.relative_to(ROOT)} is out of date: run `python scripts/reference_tables.py`", file=sys.stderr)
         return 1 if old else 0
     for path in old:
-        path.write_text(pages[path])
+        path.write_text(pages[path], encoding="utf-8")
         print(f"written: {path.relative_to(ROOT)}")
     return 0
 

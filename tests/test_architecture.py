@@ -226,3 +226,19 @@ def test_only_the_table_of_models_knows_the_folder_of_a_model() -> None:
             f"{name} imports {sorted(found)}: ask it of VLAModel or VLAConfig (policy/model.py), or move what it "
             f"needs out of {folder}"
         )
+
+
+def test_text_files_are_utf_8_whatever_the_locale() -> None:
+    """Without `encoding`, Python reads and writes in the encoding of the locale: a file of another machine breaks."""
+    files = [file for _, file in modules()]
+    for folder in ("benchmarks", "experiments", "scripts", "launch"):
+        files += (ROOT / folder).glob("*.py")
+    found = [
+        f"{file.relative_to(ROOT)}:{node.lineno}"
+        for file in files
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+        if node.func.attr in ("read_text", "write_text")
+        if "encoding" not in [keyword.arg for keyword in node.keywords]
+    ]
+    assert found == []

@@ -64,7 +64,7 @@ class Demo:
         curves = plot_curves(folder)
         report = write_demo_report(folder, chain)
         console.print()
-        console.print(Markdown(report.read_text()))
+        console.print(Markdown(report.read_text(encoding="utf-8")))
         evaluation = folder / "evaluation"
         files = [report, *curves, evaluation / "paired.mp4", evaluation / "sheet.png", evaluation / "comparison.json"]
         for path in [*files, folder / "warm-up" / "policy", policy]:
@@ -167,7 +167,7 @@ def write_demo_report(folder: Path, chain: StageChain) -> Path:
     lines = [
         "# PPO against its warm-up, on the same episodes",
         "",
-        (folder / "evaluation" / "comparison.md").read_text().rstrip(),
+        (folder / "evaluation" / "comparison.md").read_text(encoding="utf-8").rstrip(),
         "",
         f"Time: {taken}.",
         "",

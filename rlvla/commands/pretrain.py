@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from rlvla.commands.command_run import open_command_run, resolved
+from rlvla_core.devices import check_device
 from rlvla_core.errors import RlvlaError
 from rlvla_core.learning.algorithms.sft import SftConfig, train_sft
 from rlvla_core.learning.distributed import Ranks, launch
@@ -68,6 +69,7 @@ class Pretrain:
             raise RlvlaError(
                 f"{len(self.robots)} --robots, but {len(self.scenes)} numbers in --scenes: give one for each"
             )
+        check_device(self.device)  # drawing takes minutes
         for name in self.robots:
             robot(name)  # an unknown one is an error here, not in a worker process
         for name, scenes in zip(self.robots, self.scenes, strict=True):

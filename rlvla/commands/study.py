@@ -14,6 +14,7 @@ from rlvla.commands.study_tests import choose_tests
 from rlvla.recipe import EVALUATION_SEED, WORLD
 from rlvla.stages import StageChain
 from rlvla.study import Planned, StudyDesign, policies, stages
+from rlvla_core.devices import check_device
 from rlvla_core.errors import RlvlaError
 from rlvla_core.evaluation.study import StudyPlan, TestInfo, Trained, WorldKey, with_earlier, write_plan
 from rlvla_core.runs.run_directory import git_commit
@@ -35,6 +36,7 @@ class Study(StudyDesign):
 
     def run(self) -> int:
         """Print the plan, run it, write the report; returns the exit code. Raises RlvlaError for a user's mistake."""
+        check_device(self.sft_device)  # the supervised runs come hours later
         console = Console(soft_wrap=True)
         hint = "use the settings of that start, or another --directory"
         chain = StageChain(stages=stages(self), records=self.directory / "stages", hint=hint)

@@ -36,7 +36,10 @@ class StudyReport:
         output = self.output or self.directory / "report"
         if self.notes is not None and not self.notes.is_file():
             raise RlvlaError(f"--notes {self.notes}: there is no such file")
-        notes = "" if self.notes is None else self.notes.read_text()
+        try:
+            notes = "" if self.notes is None else self.notes.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise RlvlaError(f"--notes {self.notes} cannot be read as UTF-8 text: {error}") from None
         write_plan(self.directory, with_journals(self.directory, read_plan(self.directory)))
         videos = copy_films(self.directory / "films", output)
         page, *_ = write_study_report(self.directory, output, videos=videos, notes=notes)

@@ -59,6 +59,8 @@ class TrainInWorld(abc.ABC):
 
     def run(self) -> int:
         """Train and write the bundle; returns the exit code. Raises RlvlaError for a user's mistake."""
+        if self.ranks > 0:
+            Ranks(size=self.ranks).per_rank(self.algorithm.num_envs, "environments")  # before processes start
         launch(_train, (self,), ranks=self.ranks, device=self.device)
         return 0
 

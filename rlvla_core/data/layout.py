@@ -13,11 +13,13 @@ episode columns `rlvla.episode_id` and `rlvla.success`, and the files `meta/rlvl
 """
 
 import json
+import re
 from typing import Any
 
 import pyarrow as pa
 
 from rlvla_core.environment import ACTION_DIM
+from rlvla_core.errors import RlvlaError
 
 VERSION = "v3.0"
 INFO = "meta/info.json"
@@ -52,6 +54,24 @@ INDEX_COLUMNS = {
 }
 """Columns that every LeRobot dataset has, and their dtypes; `index` counts frames over the whole dataset."""
 IMAGE_TYPE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+
+
+def fill(template: object, **values: object) -> str:
+    """A template of info.json, such as DATA, with `values` in the place of their names.
+
+    Raises RlvlaError for a template that asks for anything but these names and a width of at most 99 digits: a file of
+    strangers could otherwise ask for a path of gigabytes.
+    """
+    plain = re.compile(r"(?:[^{}]|\{(?:" + "|".join(values) + r")(?::0?\d{1,2}d)?\})*")
+    if not isinstance(template, str) or not plain.fullmatch(template):
+        raise RlvlaError(
+            f"the path {template!r:.80} in {INFO} is not one of LeRobot's: write one such as {DATA}, "
+            "or fetch the dataset again"
+        )
+    try:
+        return template.format(**values)
+    except ValueError:  # a word where the template wants a number
+        raise RlvlaError(f"{values} do not fit the path {template} in {INFO}: fetch the dataset again") from None
 
 
 def features(

@@ -67,7 +67,7 @@ class Metadata:
             raise RlvlaError(f"{root}/meta/episodes has gaps or empty episodes: {AGAIN}")
         places = dict.fromkeys(zip(episodes["data/chunk_index"], episodes["data/file_index"], strict=True))
         template = info.get("data_path") or layout.DATA
-        files = [member(root, template.format(chunk_index=chunk, file_index=file)) for chunk, file in places]
+        files = [member(root, layout.fill(template, chunk_index=chunk, file_index=file)) for chunk, file in places]
         origin = read_json(root / layout.OURS, AGAIN) if (root / layout.OURS).exists() else {}
         return cls(
             root=root,

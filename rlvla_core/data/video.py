@@ -10,6 +10,7 @@ import av
 import numpy as np
 import numpy.typing as npt
 
+from rlvla_core.data import layout
 from rlvla_core.data.metadata import Metadata, damaged, member
 from rlvla_core.errors import RlvlaError
 
@@ -30,7 +31,7 @@ def decode_videos(images: npt.NDArray[np.uint8], metadata: Metadata, key: str) -
     except KeyError as error:
         raise RlvlaError(f"{metadata.root}/meta/episodes has no column {error}: fetch the dataset again") from None
     for episode, (chunk, file, begin) in enumerate(zip(*columns, strict=True)):
-        relative = metadata.video_path.format(video_key=key, chunk_index=chunk, file_index=file)
+        relative = layout.fill(metadata.video_path, video_key=key, chunk_index=chunk, file_index=file)
         first, last = metadata.starts[episode], metadata.starts[episode + 1]
         slots = [(begin + (slot - first) / metadata.fps, int(slot)) for slot in range(first, last)]
         wanted[member(metadata.root, relative)].extend(slots)

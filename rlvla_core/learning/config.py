@@ -1,5 +1,7 @@
 """The options that PPO, GRPO and DPO share. Each algorithm inherits them and states the defaults that are its own."""
 
+import dataclasses
+import math
 from dataclasses import dataclass
 
 from rlvla_core.errors import RlvlaError
@@ -52,8 +54,13 @@ class TrainingConfig:
     check."""
 
     def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, float) and not math.isfinite(value):
+                raise RlvlaError(f"{self.name}.{field.name} must be a finite number, got {value}")
         self.check_positive("iterations", "num_envs", "epochs", "minibatch", "micro_batch", "lr", "checkpoint_every")
         self.check_positive("max_grad_norm", "temperature")
+        self.check_at_least(0, "minutes", "seed", "weight_decay", "lr_warmup_updates", "verify_episodes")
         if not 0 <= self.average_fraction <= 1:
             raise RlvlaError(f"{self.name}.average_fraction must be from 0 to 1, got {self.average_fraction}")
 

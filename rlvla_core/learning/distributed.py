@@ -21,6 +21,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
+from rlvla_core.devices import check_device
 from rlvla_core.errors import RlvlaError
 from rlvla_core.processes import end_with_parent, environment
 
@@ -127,8 +128,10 @@ def launch(target: Callable[..., None], args: tuple[Any, ...], *, ranks: int, de
 
     `target` must be importable (a module's function) and `args` plain data: each rank is a fresh interpreter. One rank
     runs in this process. Under torchrun, `ranks` must be its world size or 0. When a rank fails or is killed, the
-    others are ended within seconds, and its one-line reason is raised as RlvlaError.
+    others are ended within seconds, and its one-line reason is raised as RlvlaError. A device that this machine lacks
+    is refused before any process starts.
     """
+    check_device(device)
     if "WORLD_SIZE" in os.environ and "RANK" in os.environ:
         _run_under_torchrun(target, args, ranks, device)
         return

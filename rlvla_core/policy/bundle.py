@@ -117,14 +117,18 @@ def load_bundle(directory: Path, *, device: str | torch.device = "cpu") -> VLAPo
             "`rlvla collect` wrote with the training data, or save the policy again"
         )
     _verify(directory)
-    stats = NormStats.from_json(read_json(directory / NORM_STATS, AGAIN))
+    data = read_json(directory / NORM_STATS, AGAIN)
+    try:
+        stats = NormStats.from_json(data)
+    except RlvlaError as error:
+        raise RlvlaError(f"{directory / NORM_STATS}: {error}") from None
     tokenizer = PromptTokenizer.from_file(directory / TOKENIZER)
     model = _load_graph(directory, config, device)
     check_sight(model, tokenizer.empty_token_id)
     value_head = load_value_head(directory / VALUE_HEAD).to(device)
     policy = VLAPolicy(model, value_head, tokenizer, stats, _load_transform(directory, config))
     if (directory / BASE).is_file():
-        policy.base_directory = Path(read_json(directory / BASE, AGAIN)["directory"])
+        policy.base_directory = Path(_read_base(directory)["directory"])
     if (directory / DEPLOY).is_file():
         recorded = load_deploy(directory).image_transform
         if recorded != policy.transform.hash():
@@ -148,7 +152,7 @@ def load_deploy(directory: Path) -> DeploySpec:
 def _load_graph(directory: Path, config: VLAConfig, device: str | torch.device) -> VLAModel:
     family = family_of(config.model_type)
     if (directory / BASE).is_file():
-        base = read_json(directory / BASE, AGAIN)
+        base = _read_base(directory)
         source = Path(base["directory"])
         if not source.is_dir():
             raise RlvlaError(f"{directory} adapts the checkpoint {source}, which is not there: put it back")
@@ -160,6 +164,25 @@ def _load_graph(directory: Path, config: VLAConfig, device: str | torch.device) 
     if (directory / ADAPTER).is_dir():
         load_adapter(model, directory / ADAPTER)
     return model
+
+
+def _read_base(directory: Path) -> dict[str, Any]:
+    base = read_json(directory / BASE, AGAIN)
+    texts = all(isinstance(base.get(name), str) for name in ("directory", "fingerprint"))
+    if not texts or base.get("dtype") not in tuple(DTYPES):
+        raise RlvlaError(
+            f"{directory / BASE} is damaged: it needs the texts `directory` and `fingerprint`, and as `dtype` one of "
+            f"{', '.join(DTYPES)}: {AGAIN}"
+        )
+    return base
+
+
+def _read_files(directory: Path) -> dict[str, str]:
+    """The SHA-256 of each file, as provenance.json lists them."""
+    recorded = read_json(directory / PROVENANCE, AGAIN).get("files", {})
+    if not isinstance(recorded, dict) or not all(isinstance(digest, str) for digest in recorded.values()):
+        raise RlvlaError(f"{directory / PROVENANCE} is damaged: `files` must map names to SHA-256 texts: {AGAIN}")
+    return recorded
 
 
 def _load_transform(directory: Path, config: VLAConfig) -> ImageTransform:
@@ -186,13 +209,13 @@ def fingerprint(directory: Path) -> str:
 
 def identity(directory: Path) -> str:
     """SHA-256 over the names and hashes of a bundle's files: the same for the same content in any directory."""
-    recorded = read_json(directory / PROVENANCE, AGAIN).get("files", {})
+    recorded = _read_files(directory)
     return hashlib.sha256(json.dumps(recorded, sort_keys=True).encode()).hexdigest()
 
 
 def _verify(directory: Path) -> None:
     """Compare every file with its recorded SHA-256. Raises RlvlaError for one that is missing or differs."""
-    recorded = read_json(directory / PROVENANCE, AGAIN).get("files", {})
+    recorded = _read_files(directory)
     for name, digest in recorded.items():
         path = directory / name
         if not path.is_file():

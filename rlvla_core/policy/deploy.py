@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from rlvla_core.environment import EnvSpec
 from rlvla_core.errors import RlvlaError
 from rlvla_core.geometry.camera import CameraSpec
+from rlvla_core.storage.strict import build
 
 if TYPE_CHECKING:
     from rlvla_core.policy.policy import VLAPolicy
@@ -43,13 +44,11 @@ class DeploySpec:
 
     @classmethod
     def from_json(cls, data: dict[str, Any], source: str) -> "DeploySpec":
-        """Inverse of `to_json`. Raises RlvlaError, naming the file `source`, for missing or unknown entries."""
+        """Inverse of `to_json`. Raises RlvlaError, naming the file `source`, for entries that are missing, unknown
+        or of another type."""
         try:
-            camera = dict(data["camera"])
-            for name in ("position_in_base", "quaternion_in_base"):
-                camera[name] = tuple(camera[name])
-            return cls(**{**data, "camera": CameraSpec(**camera)})
-        except (KeyError, TypeError, ValueError) as error:
+            return build(cls, data, "")
+        except RlvlaError as error:
             raise RlvlaError(f"{source} is damaged ({error}): save the policy again") from None
 
 

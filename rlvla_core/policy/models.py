@@ -12,7 +12,7 @@ FAMILIES: dict[str, ModelFamily[Any]] = {"openvla": OPENVLA}
 """`model_type` of config.json -> functions of that model's folder."""
 
 
-def family_of(model_type: str | None) -> ModelFamily[Any]:
+def family_of(model_type: object) -> ModelFamily[Any]:
     """The functions of the model called `model_type`. Raises RlvlaError that lists the known names."""
     if not isinstance(model_type, str) or model_type not in FAMILIES:
         raise RlvlaError(f"config.json: model_type {model_type!r} is unknown; supported: {', '.join(FAMILIES)}")
@@ -22,7 +22,14 @@ def family_of(model_type: str | None) -> ModelFamily[Any]:
 def load_config(directory: Path) -> VLAConfig:
     """Read a directory's config.json. Raises RlvlaError if it is missing, damaged or of an unknown model."""
     data = read_json(directory / "config.json", "name a directory that holds a policy")
-    return family_of(data.get("model_type")).read_config(data)
+    family = family_of(data.get("model_type"))
+    try:
+        return family.read_config(data)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise RlvlaError(
+            f"{directory / 'config.json'} is damaged: a value is missing or of another type ({error!r}): "
+            "copy the whole directory again"
+        ) from error
 
 
 def preset(name: str) -> Preset[Any]:

@@ -7,7 +7,6 @@ of the 7B model. Every size is read from it, so any depth, width and seed will d
 arrays.
 """
 
-import json
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -32,6 +31,7 @@ from rlvla_core.policy.sight import MIN_IMAGE_EFFECT, image_effect
 from rlvla_core.policy.token_distribution import token_entropies, token_logprobs
 from rlvla_core.policy.tokenizer import PromptTokenizer
 from rlvla_core.policy.value_head import ValueHead, load_value_head
+from rlvla_core.storage.json_files import read_json, read_json_value
 
 LOGITS = 5e-5
 """Largest allowed error of logits, log-probabilities and hidden states. The smallest real mistake that was tried (a
@@ -42,6 +42,8 @@ VALUES = 1e-5
 """Largest allowed error of pixels, critic values and sliced logits, which take few steps of arithmetic."""
 LORA_PROJECTOR = 2e-4
 """Largest allowed error of the adapted projector's output."""
+RECORD_AGAIN = "record the fixture again"
+"""What a user can do about a damaged file of a fixture."""
 BF16_FRACTION = 1e-4
 """Fraction of bfloat16 pixels that may differ, each by one unit in the last place."""
 
@@ -184,7 +186,7 @@ def _tokens(arrays: Arrays, model: OpenVLA) -> Iterator[Item]:
 
 def _prompts(directory: Path, tokenizer_file: Path) -> Iterator[Item]:
     tokenizer = PromptTokenizer.from_file(tokenizer_file)
-    prompts = json.loads((directory / "prompt_ids.json").read_text(encoding="utf-8"))["prompts"]
+    prompts = read_json(directory / "prompt_ids.json", RECORD_AGAIN)["prompts"]
     wrong = sum(list(tokenizer.prompt_ids(text)) != ids["with_space"] for text, ids in prompts.items())
     yield Item(group="tokens", name=f"ids of {len(prompts)} prompts", error=wrong, tolerance=0)
 
@@ -337,10 +339,10 @@ def _names(directory: Path) -> Iterator[Item]:
     config = openvla_7b()
     keys, modules = directory / "keys_full_7b.json", directory / "lora_modules_full_7b.json"
     if keys.is_file():
-        theirs = {name: tuple(shape) for name, shape in json.loads(keys.read_text(encoding="utf-8")).items()}
+        theirs = {name: tuple(shape) for name, shape in read_json(keys, RECORD_AGAIN).items()}
         differences = len(set(theirs.items()) ^ set(expected_tensors(config).all.items()))
         yield Item(group="7B", name=f"{len(theirs)} tensor names and shapes", error=differences, tolerance=0)
     if modules.is_file():
-        listed = set(json.loads(modules.read_text(encoding="utf-8")))
+        listed = set(read_json_value(modules, RECORD_AGAIN))
         ours = set(lora_modules(meta_model(config, with_dead_modules=True), OpenVLA.lora_targets))
         yield Item(group="7B", name=f"{len(listed)} LoRA modules", error=len(listed ^ ours), tolerance=0)

@@ -61,8 +61,16 @@ def load_value_head(path: Path) -> ValueHead:
     if tensors.keys() != names:
         raise RlvlaError(f"{path} is not a value head: it holds {sorted(tensors)}")
     first, second = tensors["head_l1.weight"], tensors["head_l2.weight"]
+    if first.ndim != 2 or second.ndim != 2:
+        raise RlvlaError(f"{path} is not a value head: its weights are no matrices: save the policy again")
     head = ValueHead(first.shape[1], (first.shape[0], second.shape[0]))
-    head.load_state_dict(tensors)
+    try:
+        head.load_state_dict(tensors)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())
+        raise RlvlaError(f"{path} is not a value head: {reason}: save the policy again") from None
+    if not all(tensor.isfinite().all() for tensor in tensors.values()):
+        raise RlvlaError(f"{path} holds numbers that are not finite: take an earlier checkpoint, or train again")
     return head
 
 

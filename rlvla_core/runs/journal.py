@@ -11,6 +11,7 @@ import torch
 
 from rlvla_core.errors import RlvlaError
 from rlvla_core.storage.atomic import fsync_path, no_room_is_a_user_error, replace_file
+from rlvla_core.storage.json_files import parse_json
 
 
 class Journal:
@@ -120,7 +121,7 @@ class Journal:
                 break
             end += len(line)
             try:
-                record = json.loads(line)
+                record = parse_json(line.decode())
                 if not isinstance(record, dict):
                     raise ValueError("not an object")
             except ValueError as error:

@@ -6,21 +6,15 @@ import typing
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
-
 from rlvla_core.errors import RlvlaError
+from rlvla_core.storage.yaml_files import read_yaml
 
 T = TypeVar("T")
 
 
 def load_yaml(cls: type[T], path: Path) -> T:
     """The dataclass `cls` from a YAML file; see `build`. Raises RlvlaError that names the file and the key."""
-    try:
-        data = yaml.safe_load(path.read_text())
-    except FileNotFoundError:
-        raise RlvlaError(f"{path} does not exist: name a YAML file that does") from None
-    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:  # ValueError: wrong UTF-8, month 13
-        raise RlvlaError(f"{path} cannot be read as YAML: {' '.join(str(error).split())}") from error
+    data = read_yaml(path, "name a file such as config/arms/widowx250s.yaml")
     try:
         return build(cls, data, "")
     except RlvlaError as error:
@@ -68,7 +62,7 @@ def convert(hint: Any, value: Any, where: str) -> Any:
             raise RlvlaError(f"`{where}` is {value!r:.60}: write a finite number, such as 0.05")
         return float(value)
     inner = typing.get_args(hint)
-    if not isinstance(value, list):
+    if not isinstance(value, (list, tuple)):
         raise RlvlaError(f"`{where}` is {value!r:.60}: write a list")
     hints = [inner[0]] * len(value) if inner[1:] == (...,) else list(inner)
     if len(hints) != len(value):

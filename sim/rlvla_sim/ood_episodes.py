@@ -103,7 +103,7 @@ def add_missing_lists(path: Path) -> list[str]:
             lists[episodes.name] = {"size": len(episodes), "digest": digest(episodes), "ids": drawn.ids}
             added.append(episodes.name)
     lines = [f" {json.dumps(name)}: {json.dumps(kept)}" for name, kept in lists.items()]
-    path.write_text("{\n" + ",\n".join(lines) + "\n}\n")
+    path.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
     return added
 
 

@@ -1,5 +1,6 @@
 """The `rlvla` command as a user meets it."""
 
+import errno
 import re
 import subprocess
 import sys
@@ -31,6 +32,12 @@ class Fragile:
                 raise KeyboardInterrupt
             case "library":
                 raise ModuleNotFoundError("No module named 'mani_skill.envs'", name="mani_skill.envs")
+            case "full":
+                raise OSError(errno.ENOSPC, "No space left on device", "runs/ppo/curves.png")
+            case "files":
+                raise OSError(errno.EMFILE, "Too many open files")
+            case "bug of a file":
+                raise OSError(errno.EBADF, "Bad file descriptor")
             case "bug":
                 raise ModuleNotFoundError("No module named 'rlvla_core.gone'", name="rlvla_core.gone")
         return 7
@@ -54,6 +61,25 @@ def test_users_mistake_is_one_line_without_traceback(fragile: None, capsys: pyte
     shown = capsys.readouterr()
     assert shown.err == "error: there is no preset `huge`: use tiny or openvla-7b\n"
     assert shown.out == ""
+
+
+@pytest.mark.parametrize(
+    ("how", "line"),
+    [
+        ("full", "runs/ppo/curves.png: No space left on device: free some space, or name a directory on another disk"),
+        ("files", "Too many open files: allow more open files (`ulimit -n 4096`), or use fewer processes"),
+    ],
+)
+def test_an_error_of_the_machine_is_one_line(
+    fragile: None, capsys: pytest.CaptureFixture[str], how: str, line: str
+) -> None:
+    assert cli.main(["fragile", "--how", how]) == 1
+    assert capsys.readouterr().err == f"error: {line}\n"
+
+
+def test_an_error_of_a_file_that_is_a_fault_of_ours_keeps_its_traceback(fragile: None) -> None:
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        cli.main(["fragile", "--how", "bug of a file"])
 
 
 def test_interrupt_is_one_line(fragile: None, capsys: pytest.CaptureFixture[str]) -> None:

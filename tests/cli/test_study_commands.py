@@ -130,12 +130,14 @@ def test_films_of_two_candidates_stand_beside_each_other(tmp_path: Path) -> None
 
 
 def test_mistakes_are_one_line(bundle: Path, tmp_path: Path) -> None:
+    (tmp_path / "latin.txt").write_bytes(b"caf\xe9")
     for command, line in (
         (put_through(bundle, tmp_path, tests=("unseen-planets",)), "unknown test `unseen-planets`"),
         (put_through(bundle, tmp_path, episodes=257), "257 episodes .* use 1 .. 256"),
         (put_through(tmp_path / "nothing", tmp_path), "there is no policy bundle at"),
         (StudyReport(directory=tmp_path), "study.json"),
         (StudyReport(directory=tmp_path, notes=tmp_path / "none.txt"), "none.txt: there is no such file"),
+        (StudyReport(directory=tmp_path, notes=tmp_path / "latin.txt"), "latin.txt cannot be read as UTF-8 text"),
     ):
         with pytest.raises(RlvlaError, match=line):
             command.run()

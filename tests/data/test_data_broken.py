@@ -136,6 +136,22 @@ def test_a_path_that_leaves_the_dataset(dataset):
     refuses(dataset, "outside of the dataset")
 
 
+@pytest.mark.parametrize(
+    "template",
+    [
+        "data/{chunk_index:2000000000d}/file-{file_index:03d}.parquet",
+        "data/{chunk_index:{file_index}d}.parquet",
+        "data/{chunk_index.__class__}.parquet",
+        "data/{episode}.parquet",
+        "data/{chunk_index",
+        3,
+    ],
+)
+def test_a_path_template_that_could_fill_the_memory_or_means_nothing(dataset, template):
+    edit_info(dataset, data_path=template)
+    refuses(dataset, "meta/info.json", "is not one of LeRobot's")
+
+
 def test_two_cameras_need_a_choice(dataset):
     info = json.loads((dataset / "meta/info.json").read_text())
     info["features"]["observation.images.wrist"] = info["features"][IMAGE]

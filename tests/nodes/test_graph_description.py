@@ -7,6 +7,7 @@ import inspect
 import os
 import re
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any, get_args
@@ -127,7 +128,17 @@ def test_what_cannot_work_is_one_line(bundle: str, given: dict[str, Any], line: 
 def test_written_parameters_are_read_back_as_they_were(tmp_path: Path):
     parameters = {"instruction": 'put "it": on the plate # now, größer', "episode": 3, "speed": 0.0, "path": "no"}
     path = write_parameters(NodeSpec(name="some_node", parameters=parameters, parameter_files=()), tmp_path)
-    assert yaml.safe_load(path.read_text()) == {"/**/some_node": {"ros__parameters": parameters}}
+    assert yaml.safe_load(path.read_text(encoding="utf-8")) == {"/**/some_node": {"ros__parameters": parameters}}
+
+
+def test_parameters_are_utf_8_in_every_locale(tmp_path: Path):
+    code = (
+        "from pathlib import Path; from rlvla_nodes.graph import NodeSpec, write_parameters;"
+        "write_parameters(NodeSpec(name='a', parameters={'text': 'gr\\u00f6\\u00dfer'}, parameter_files=()), Path('.'))"
+    )
+    plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=os.environ | plain, check=True)
+    assert "größer" in (tmp_path / "a.yaml").read_text(encoding="utf-8")
 
 
 def test_checkout_uses_its_own_config(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):

@@ -5,11 +5,13 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
+import rclpy
 import yaml
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from rlvla_core.errors import RlvlaError
+from rlvla_nodes.graph import NodeSpec, write_parameters
 from rlvla_nodes.parameters import declare_parameters
 
 
@@ -93,3 +95,18 @@ def test_a_running_node_is_not_changed(graph):
     declare_parameters(node, Given)
     (answer,) = node.set_parameters([Parameter("rate", value=1.0)])
     assert not answer.successful and node.get_parameter("rate").value == 5.0
+
+
+@pytest.mark.parametrize(
+    "text", ["n", "Y", "on", "1e3", "0x1F", ".nan", "~", "null", "put größer on plate", "a: b # c", "'", ""]
+)
+def test_a_string_in_a_parameter_file_is_a_string_to_ros(tmp_path: Path, text: str):
+    path = write_parameters(NodeSpec(name="some_node", parameters={"text": text}, parameter_files=()), tmp_path)
+    context = rclpy.Context()
+    rclpy.init(args=["--ros-args", "--params-file", str(path)], context=context)
+    try:
+        node = Node("some_node", context=context, automatically_declare_parameters_from_overrides=True)
+        assert node.get_parameter("text").value == text
+        node.destroy_node()
+    finally:
+        rclpy.try_shutdown(context=context)

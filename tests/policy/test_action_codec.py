@@ -71,3 +71,25 @@ def test_statistics_that_would_divide_by_zero_are_refused() -> None:
 def test_statistics_survive_json_and_an_absent_mask_means_all() -> None:
     assert NormStats.from_json(BRIDGE_ORIG.to_json()) == BRIDGE_ORIG
     assert NormStats.from_json({"action": {"q01": [0, 1], "q99": [1, 2]}}).mask == (True, True)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"q99": [1.0, float("inf")]}, r"`q99\[1\]` is inf: write a finite number"),
+        ({"q01": [0.0, None]}, r"`q01\[1\]` is None: write a finite number"),
+        ({"q01": ["0,04", 0.0]}, r"`q01\[0\]` is '0,04': write a finite number"),
+        ({"q99": 3}, r"`q99` is 3: write a list"),
+        ({"mask": [True, "no"]}, r"mask \[True, 'no'\]: write a list of true and false"),
+        ({"action": [1]}, r"action statistics are \[1\]: write an object"),
+    ],
+)
+def test_statistics_that_are_no_finite_numbers_are_one_line(change, message) -> None:
+    data = {"q01": [0.0, 0.0], "q99": [1.0, 1.0], "mask": [True, True]}
+    with pytest.raises(RlvlaError, match=message):
+        NormStats.from_json({**data, **change})
+
+
+def test_statistics_that_are_computed_must_be_finite_as_well() -> None:
+    with pytest.raises(RlvlaError, match=r"q99 .* must be finite"):
+        NormStats(q01=(0.0,), q99=(float("inf"),), mask=(True,))

@@ -4,6 +4,7 @@ import json
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from small_models import write_checkpoint
 
 from rlvla_core.environment import EnvSpec
@@ -14,6 +15,8 @@ from rlvla_core.policy.deploy import DeploySpec, check_fits
 from rlvla_core.policy.lora import LoraConfig, apply_lora
 from rlvla_core.policy.norm_stats import NormStats
 from rlvla_core.policy.policy import VLAPolicy
+from rlvla_core.storage.atomic import sha256_of
+from rlvla_core.storage.json_files import replace_json
 
 
 def env_spec(**changes) -> EnvSpec:
@@ -120,6 +123,68 @@ def test_one_changed_byte_is_noticed(tmp_path, policy, name) -> None:
     path.write_bytes(content)
     with pytest.raises(RlvlaError, match=f"{name} is damaged"):
         load_bundle(tmp_path / "bundle")
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "value"),
+    [
+        ("config.json", ("model_type",), ["openvla"]),
+        ("config.json", ("text_config",), None),
+        ("config.json", ("text_config", "hidden_size"), "wide"),
+        ("config.json", ("tiny_vit", "featurizer"), None),
+        ("config.json", ("n_action_bins",), []),
+        ("config.json", ("norm_stats",), [1]),
+        ("norm_stats.json", ("q99",), None),
+        ("config.json", ("rlvla",), 3),
+        ("provenance.json", ("files",), ["config.json"]),
+        ("provenance.json", ("files",), {"config.json": 3}),
+        ("base.json", ("directory",), None),
+        ("base.json", ("dtype",), ["float32"]),
+        ("deploy.json", ("camera",), None),
+        ("deploy.json", ("camera", "width"), "64"),
+        ("deploy.json", ("control_hz",), None),
+        ("norm_stats.json", ("q99",), {"0": 1.0}),
+        ("model.safetensors.index.json", ("weight_map",), {"a": 3}),
+        ("model.safetensors.index.json", ("weight_map",), []),
+    ],
+)
+def test_a_value_of_another_type_is_one_line_that_names_the_file(tmp_path, policy, name, path, value) -> None:
+    save(policy, tmp_path / "bundle", spec=env_spec())
+    file = tmp_path / "bundle" / name
+    data = json.loads(file.read_text()) if file.is_file() else {"directory": "d", "fingerprint": "f", "dtype": "int3"}
+    inner = data
+    for key in path[:-1]:
+        inner = inner[key]
+    inner[path[-1]] = value
+    replace_json(file, data)
+    if name not in ("provenance.json", "base.json", "model.safetensors.index.json"):
+        facts = json.loads((tmp_path / "bundle/provenance.json").read_text())
+        facts["files"][name] = sha256_of(file)
+        replace_json(tmp_path / "bundle/provenance.json", facts)
+    with pytest.raises(RlvlaError, match=name.replace(".", r"\.")) as error:
+        load_bundle(tmp_path / "bundle")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("model.safetensors", lambda tensor: tensor.view(torch.int32), "data type torch.int32, which is no floating"),
+        ("value_head.safetensors", lambda tensor: tensor * float("nan"), "holds numbers that are not finite"),
+        ("value_head.safetensors", lambda tensor: tensor.t().contiguous(), "is not a value head: .*size mismatch"),
+        ("value_head.safetensors", lambda tensor: tensor[..., 0], "is not a value head: its weights are no matrices"),
+    ],
+)
+def test_tensors_that_cannot_be_used_are_one_line(tmp_path, policy, name, change, message) -> None:
+    save(policy, tmp_path / "bundle")
+    file = tmp_path / "bundle" / name
+    save_file({key: change(tensor).clone() for key, tensor in load_file(file).items()}, file)
+    facts = json.loads((tmp_path / "bundle/provenance.json").read_text())
+    facts["files"][name] = sha256_of(file)
+    replace_json(tmp_path / "bundle/provenance.json", facts)
+    with pytest.raises(RlvlaError, match=message) as error:
+        load_bundle(tmp_path / "bundle")
+    assert "\n" not in str(error.value)
 
 
 def test_a_blind_or_broken_policy_does_not_load(tmp_path, policy) -> None:

@@ -1,6 +1,7 @@
 """JSON files: what is written is read, and what cannot be read is one line that names the file."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rlvla_core.errors import RlvlaError
+from rlvla_core.storage import json_files
 from rlvla_core.storage.json_files import read_json, replace_json, write_json
 
 TEXT = st.text(st.characters(exclude_categories=[]))
@@ -71,3 +73,35 @@ def test_a_directory_and_a_file_in_the_way_are_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(RlvlaError, match=r"b\.json is missing: do this"):
         read_json(tmp_path / "file" / "b.json", "do this")
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b'{"a": ' * 65 + b"1" + b"}" * 65, "more than 64 brackets are open at once"),
+        (b'{"a": ' + b"9" * 5000 + b"}", "a number has 5000 digits, more than 100"),
+        (b'{"a": -' + b"9" * 400 + b"}", "a number has 400 digits, more than 100"),
+    ],
+)
+def test_a_file_past_the_limits_is_one_line_that_says_which(tmp_path: Path, content: bytes, reason: str) -> None:
+    (tmp_path / "a.json").write_bytes(content)
+    with pytest.raises(RlvlaError, match=rf"a\.json is not valid JSON \({reason}\): do this"):
+        read_json(tmp_path / "a.json", "do this")
+
+
+def test_brackets_side_by_side_and_within_texts_do_not_count(tmp_path: Path) -> None:
+    value = {"side by side": [{"a": [index]} for index in range(500)], "text": "[{" * 500}
+    replace_json(tmp_path / "a.json", value)
+    assert read_json(tmp_path / "a.json", "") == value
+
+
+def test_a_pipe_and_an_endless_file_are_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.json")
+    (tmp_path / "endless.json").symlink_to("/dev/zero")
+    for name in ("pipe.json", "endless.json"):
+        with pytest.raises(RlvlaError, match=rf"{name} cannot be read \(it is a pipe or a device.*\): do this"):
+            read_json(tmp_path / name, "do this")
+    with (tmp_path / "large.json").open("wb") as file:
+        file.truncate(json_files.MOST_BYTES + 1)
+    with pytest.raises(RlvlaError, match=r"large\.json cannot be read \(it has more than 67,108,864 bytes\): do this"):
+        read_json(tmp_path / "large.json", "do this")

@@ -68,6 +68,7 @@ class PpoConfig(SurrogateConfig):
     def __post_init__(self) -> None:
         SurrogateConfig.__post_init__(self)
         self.check_positive("value_lr")
+        self.check_at_least(0, "value_warmup_iterations")
         if not (0 < self.gamma <= 1 and 0 <= self.lam <= 1):
             raise RlvlaError(f"ppo needs 0 < gamma <= 1 and 0 <= lam <= 1, got gamma {self.gamma} and lam {self.lam}")
         if self.critic == "privileged" and self.critic_input != "first":

@@ -78,14 +78,16 @@ class SftConfig:
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch", "micro_batch", "lr", "max_grad_norm", "holdout_every", "checkpoint_every"):
-            if getattr(self, name) <= 0:
-                raise RlvlaError(f"sft.{name} must be positive, got {getattr(self, name)}")
+            if not (getattr(self, name) > 0 and math.isfinite(getattr(self, name))):
+                raise RlvlaError(f"sft.{name} must be positive and finite, got {getattr(self, name)}")
+        for name in ("minutes", "weight_decay", "label_sigma", "localisation_weight", "lr_warmup_steps", "seed"):
+            if not (getattr(self, name) >= 0 and math.isfinite(getattr(self, name))):
+                raise RlvlaError(f"sft.{name} must be 0 or more, and finite, got {getattr(self, name)}")
         if self.checkpoint_every % LOG_EVERY:
             raise RlvlaError(f"sft.checkpoint_every must be a multiple of {LOG_EVERY}, got {self.checkpoint_every}")
-        if not 0 <= self.holdout < 1 or self.label_sigma < 0 or not 0 <= self.colour_jitter < 1:
+        if not 0 <= self.holdout < 1 or not 0 <= self.colour_jitter < 1:
             raise RlvlaError(
-                f"sft needs 0 <= holdout < 1, label_sigma >= 0 and 0 <= colour_jitter < 1, got {self.holdout}, "
-                f"{self.label_sigma} and {self.colour_jitter}"
+                f"sft needs 0 <= holdout < 1 and 0 <= colour_jitter < 1, got {self.holdout} and {self.colour_jitter}"
             )
 
 

@@ -26,6 +26,7 @@ class SurrogateConfig(TrainingConfig):
 
     def __post_init__(self) -> None:
         TrainingConfig.__post_init__(self)  # super() does not work in a dataclass with slots before Python 3.14
+        self.check_at_least(0, "policy_loss_scale", "entropy_coefficient")
         if not 0 < self.clip < 1:
             raise RlvlaError(f"{self.name} needs 0 < clip < 1, got clip {self.clip}")
 

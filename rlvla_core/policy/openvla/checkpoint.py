@@ -48,6 +48,10 @@ def load_model(
                 raise RlvlaError(
                     f"{path}: {name} has shape {list(tensor.shape)}, config.json asks for {list(expected.all[name])}"
                 )
+            if not tensor.is_floating_point():
+                raise RlvlaError(
+                    f"{path}: {name} has data type {tensor.dtype}, which is no floating point: copy it again"
+                )
             if name in wanted:
                 loaded[name] = tensor if dtype is None else tensor.to(dtype)
     missing = sorted(wanted.keys() - loaded.keys())

@@ -180,7 +180,21 @@ def transport_environment(folder: Path) -> dict[str, str]:
 
 
 def write_parameters(spec: NodeSpec, folder: Path) -> Path:
-    """Write the spec's own parameters to a ROS parameter file in `folder`; returns its path."""
+    """Write the spec's own parameters to a ROS parameter file in `folder`; returns its path.
+
+    The file is UTF-8 in every locale, and its strings stay strings: unquoted, ROS would read the words n and 1e3 as a
+    truth value and a number.
+    """
     path = folder / f"{spec.name}.yaml"
-    path.write_text(yaml.safe_dump({f"/**/{spec.name}": {"ros__parameters": spec.parameters}}, allow_unicode=True))
+    content = {f"/**/{spec.name}": {"ros__parameters": spec.parameters}}
+    path.write_text(yaml.dump(content, Dumper=_QuotingDumper, allow_unicode=True), encoding="utf-8")
     return path
+
+
+class _QuotingDumper(yaml.SafeDumper):
+    """PyYAML's safe dumper, with every string in quotes."""
+
+
+_QuotingDumper.add_representer(
+    str, lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", text, style='"')
+)

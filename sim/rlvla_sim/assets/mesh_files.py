@@ -49,7 +49,7 @@ def read_obj(path: Path) -> list[tuple[np.ndarray, np.ndarray]]:
     polygons become fans."""
     vertices: list[list[float]] = []
     groups: list[list[list[int]]] = [[]]
-    for line in path.read_text().splitlines():
+    for line in path.read_text(encoding="utf-8").splitlines():
         word, *rest = line.split() or [""]
         if word == "v":
             vertices.append([float(x) for x in rest[:3]])
@@ -126,7 +126,7 @@ def _read_plain(path: Path) -> list[Coloured]:
 
 def _read_dae(path: Path) -> list[Coloured]:
     """COLLADA 1.4 as Blender writes it: one geometry a node, triangles, one image."""
-    text = re.sub(r'\sxmlns="[^"]+"', "", path.read_text(), count=1)
+    text = re.sub(r'\sxmlns="[^"]+"', "", path.read_text(encoding="utf-8"), count=1)
     root = ElementTree.fromstring(text)
     image_name = root.findtext(".//library_images/image/init_from")
     image = PLAIN if image_name is None else _shrunk(Image.open(path.parent / Path(image_name).name))

@@ -4,10 +4,10 @@ import math
 from pathlib import Path
 from typing import Any
 
-import yaml
 from sensor_msgs.msg import CameraInfo
 
 from rlvla_core.errors import RlvlaError
+from rlvla_core.storage.yaml_files import read_yaml
 
 DISTORTIONS = {"plumb_bob": 5, "rational_polynomial": 8, "equidistant": 4}
 """Distortion model of ROS -> number of its coefficients."""
@@ -21,14 +21,7 @@ def load_camera_info(path: Path) -> CameraInfo:
     Size, camera matrix and distortion must be in the file. `rectification_matrix` and `projection_matrix` describe a
     stereo pair or a cropped image; a file may lack them, and they are then the identity and [K | 0].
     """
-    try:
-        data = yaml.safe_load(path.read_text())
-    except FileNotFoundError:
-        raise RlvlaError(
-            f"{path} does not exist: run ROS's camera_calibration and name the YAML that it saves"
-        ) from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise RlvlaError(f"{path} cannot be read as YAML: {' '.join(str(error).split())}") from error
+    data = read_yaml(path, "run ROS's camera_calibration and name the YAML that it saves")
     if not isinstance(data, dict):
         raise RlvlaError(f"{path} holds no keys: name the YAML that ROS's camera_calibration saves")
     try:

@@ -73,7 +73,7 @@ class SimulatedArm:
     @property
     def urdf(self) -> str:
         """The robot's description."""
-        return self.sim_robot.robot.urdf().read_text()
+        return self.sim_robot.robot.urdf().read_text(encoding="utf-8")
 
     def read(self) -> JointReading:
         """Measured angles and speeds, opening of the first finger, and the simulated time."""
