@@ -201,7 +201,8 @@ def test_discovery_stays_on_this_machine_unless_the_user_says_otherwise(monkeypa
 
 
 def test_document_names_every_argument():
-    text = (ROOT / "docs" / "ros2.md").read_text()
-    rows = [line.split("|")[1].strip() for line in text.splitlines() if line.startswith("| `")]
+    text = (ROOT / "docs" / "reference" / "node_parameters.md").read_text(encoding="utf-8")
+    table = text.partition("## Arguments of policy.launch.py")[2]
+    rows = [line.split("|")[1].strip() for line in table.splitlines() if line.startswith("| `")]
     names = [f"`{argument.name}`" for argument in arguments()]
     assert [row for row in rows if row in names] == names
