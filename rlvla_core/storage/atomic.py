@@ -198,7 +198,7 @@ def no_room_is_a_user_error(path: Path) -> Iterator[None]:
         free = shutil.disk_usage(folder).free / 2**20
         raise RlvlaError(
             f"cannot write {path}: {os.strerror(number)} ({free:.0f} MiB free); "
-            "what was saved before is intact: free some space and continue with --resume"
+            "what was saved before is intact: free some space and run the command again, with --resume if it has that"
         ) from error
 
 

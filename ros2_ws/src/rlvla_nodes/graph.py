@@ -150,7 +150,9 @@ TELEOP: dict[str, dict[str, Any]] = {
 
 def _check(settings: GraphSettings, robot: RobotEntry) -> None:
     if not settings.bundle:
-        raise RlvlaError("no bundle: give the directory of a policy bundle, e.g. bundle:=runs/demo/policy")
+        raise RlvlaError(
+            "no bundle: give the directory of a policy bundle, --bundle runs/demo/policy (ros2 launch: bundle:=...)"
+        )
     if not (Path(settings.bundle) / "config.json").is_file():
         raise RlvlaError(f"{settings.bundle} is no policy bundle (no config.json): `make demo` writes runs/demo/policy")
     if settings.camera == "sim" and not robot.simulated:
