@@ -77,7 +77,7 @@ def test_a_bundle_that_acts_differently_is_refused(tmp_path, monkeypatch):
 def test_bad_settings_are_one_line():
     with pytest.raises(RlvlaError, match="multiple of 20, got 30"):
         SftConfig(checkpoint_every=30)
-    with pytest.raises(RlvlaError, match=r"sft\.batch must be positive, got 0"):
+    with pytest.raises(RlvlaError, match=r"sft\.batch must be positive and finite, got 0"):
         SftConfig(batch=0)
 
 

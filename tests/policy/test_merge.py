@@ -39,7 +39,7 @@ def test_a_merged_bundle_is_the_mean_and_says_of_what(tmp_path: Path, capsys: py
     for seed, path in enumerate(paths):
         save(moved(VLAPolicy.from_preset("tiny", BRIDGE_ORIG, seed=1), seed), path)
     assert Merge(bundles=tuple(paths), output=tmp_path / "mean").run() == 0
-    assert "3 policies in one" in capsys.readouterr().out
+    assert "the average of 3 policies" in capsys.readouterr().out
     *learned, mean = (load_bundle(path).state_dict() for path in (*paths, tmp_path / "mean"))
     for name, tensor in mean.items():
         torch.testing.assert_close(tensor, sum(state[name] for state in learned) / 3)
