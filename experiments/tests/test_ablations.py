@@ -48,7 +48,7 @@ def test_the_recipe_comes_first_and_variants_of_a_seed_share_its_warm_up() -> No
     assert {run.ppo.iterations for run in runs} == {20} and {run.ppo.minutes for run in runs} == {0.0}
     compared = [by_name[name] for name in names if "-against-" in name]
     assert len(compared) == 6
-    assert {(each.max_steps, each.seed) for each in compared} == {(WORLD.max_steps, EVALUATION_SEED)}
+    assert {(each.settings.max_steps, each.settings.seed) for each in compared} == {(WORLD.max_steps, EVALUATION_SEED)}
 
 
 def test_more_variants_do_not_change_what_is_done() -> None:

@@ -29,6 +29,6 @@ def test_stages_build_on_each_other_and_compare_on_one_list():
     assert Path(by_name["ppo-1"].policy) == by_name["warm-up-1"].directory / "policy"
     comparisons = [stage.command for stage in found if stage.output.name == "comparison.json"]
     assert len(comparisons) == 3 * len(ppo_vs_warmup.SETS) * len(ppo_vs_warmup.TEMPERATURES)
-    assert {command.seed for command in comparisons} == {EVALUATION_SEED}
+    assert {command.settings.seed for command in comparisons} == {EVALUATION_SEED}
     assert {command.episodes for command in comparisons} == {EPISODES}
     assert all(by_name[name].sim.episode_set == "train" for name in ("demonstrations-140", "ppo-0", "ppo-1"))
