@@ -61,7 +61,8 @@ class StagedDirectory:
 
     As a context manager it commits at the end, or discards everything after an exception. A writer that was killed
     leaves only its hidden sibling, which the next writer of the same target removes. Siblings of writers that still
-    live are known by a lock, which the kernel drops with the process.
+    live are known by a lock, which the kernel drops with the process. A kill in the instant before the lock is made, or
+    between its removal and the rename, leaves a sibling that nobody removes.
     """
 
     def __init__(self, target: Path, *, replace: bool = False) -> None:
